@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+
+#include "gdssm/blocks/discretization.hpp"
+#include "gdssm/blocks/factors.hpp"
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/kernels.hpp"
+#include "gdssm/core/parameters.hpp"
+
+namespace gdssm {
+
+/// The diagonal recurrence, elementwise product *:
+///     Z_t = L * Z_{t-1} + G_t,   Z_0 a value (zero unless given)                                   (2)
+/// with L from (Lambda, log_step) by `Discretization`: `ZeroOrderHold` (5), `Bilinear` (6) or `GivenDecay`;
+/// Delta_j = exp(log_step_j), one step per column j.
+/// Shapes  Lambda (Rows x Cols), log_step (Cols), Z (Rows x Cols). The state is held as Z^T (Cols x Rows): in closed
+///         form that is minus the gradient, and u = Z^T o runs down contiguous columns.
+/// Source  arXiv:2410.11687v1; Lambda is the reference's `Lambda_re`        VJP  `step_vjp`, `vjp`
+template <Index Rows = Dynamic, Index Cols = Rows, class Discretization = ZeroOrderHold>
+class DiagonalRecurrence {
+  static_assert(Rows == Dynamic || Rows > 0, "DiagonalRecurrence: the rows must be a positive number or Dynamic");
+  static_assert(Cols == Dynamic || Cols > 0, "DiagonalRecurrence: the columns must be a positive number or Dynamic");
+
+ public:
+  static constexpr Index rows = Rows;
+  static constexpr Index cols = Cols;
+
+  DiagonalRecurrence() requires(Rows != Dynamic && Cols != Dynamic) : DiagonalRecurrence(Rows, Cols) {}
+  explicit DiagonalRecurrence(Index size) : DiagonalRecurrence(size, size) {}
+  DiagonalRecurrence(Index row_count, Index col_count) : rows_(row_count), cols_(col_count) {
+    if (row_count <= 0 || col_count <= 0)
+      refuse("DiagonalRecurrence", "the state is ", row_count, " x ", col_count, ", expected at least 1 x 1");
+    if (Rows != Dynamic) expect_equal("DiagonalRecurrence", "the number of rows", row_count, Rows);
+    if (Cols != Dynamic) expect_equal("DiagonalRecurrence", "the number of columns", col_count, Cols);
+  }
+
+  Index row_count() const { return rows_.value(); }
+  Index col_count() const { return cols_.value(); }
+
+  template <class T>
+  struct Parameters {
+    detail::Matrix<T, Rows, Cols> Lambda;                                ///< continuous decay (Rows x Cols)
+    detail::Matrix<T, Discretization::has_step ? Cols : 0, 1> log_step;  ///< log Delta_j (Cols); absent from GivenDecay
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"Lambda"}, self.Lambda...);
+      if constexpr (Discretization::has_step) visitor(Name{"log_step"}, self.log_step...);
+    }
+  };
+
+  template <class T>
+  struct Coefficients {
+    Array<T, Cols, Rows> decay;  ///< L^T, as the state lies
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"decay"}, self.decay...);
+    }
+  };
+
+  /// Z_t as a value, with the number of windows it has absorbed in each lane, which is all that merging needs.
+  template <class T>
+  struct State {
+    Array<T, Cols, Rows> memory;  ///< Z_t^T
+    std::array<Index, static_cast<std::size_t>(lane_count<T>)> windows{};
+
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  template <class T>
+  struct Workspace {
+    Array<T, Cols, Rows> moved;  ///< the masked forms' next state, before lanes choose
+  };
+
+  template <class T>
+  Parameters<T> parameters() const {
+    Parameters<T> p;
+    p.Lambda.setConstant(row_count(), col_count(), T(0));
+    if constexpr (Discretization::has_step) p.log_step.setConstant(col_count(), T(0));
+    return p;
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return {Array<T, Cols, Rows>(col_count(), row_count())};
+  }
+  template <class T>
+  State<T> initial_state() const {
+    return {Array<T, Cols, Rows>(col_count(), row_count())};
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    return {Array<T, Cols, Rows>(col_count(), row_count())};
+  }
+
+  /// Parameters -> decay, once an update.
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    using std::exp;
+    for (Index j = 0; j < col_count(); ++j) {
+      if constexpr (Discretization::has_step) {
+        const P Delta = exp(p.log_step[j]);
+        for (Index i = 0; i < row_count(); ++i) c.decay(j, i) = Discretization::decay(P(p.Lambda(i, j)), Delta);
+      } else {
+        for (Index i = 0; i < row_count(); ++i) c.decay(j, i) = p.Lambda(i, j);
+      }
+    }
+  }
+
+  /// Pulls a decay's cotangent back through `prepare`, by the derivatives beside (5) and (6), with
+  /// dDelta_j / dlog_step_j = Delta_j summed over the column; adds to `p_bar`.
+  template <class P>
+  void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    using std::exp;
+    for (Index j = 0; j < col_count(); ++j) {
+      if constexpr (Discretization::has_step) {
+        const P Delta = exp(p.log_step[j]);
+        P Delta_bar = P(0);
+        for (Index i = 0; i < row_count(); ++i) {
+          const P L = c.decay(j, i), Lambda = p.Lambda(i, j), L_bar = c_bar.decay(j, i);
+          p_bar.Lambda(i, j) += L_bar * Discretization::decay_by_Lambda(L, Lambda, Delta);
+          Delta_bar += L_bar * Discretization::decay_by_Delta(L, Lambda, Delta);
+        }
+        p_bar.log_step[j] += Delta_bar * Delta;
+      } else {
+        for (Index i = 0; i < row_count(); ++i) p_bar.Lambda(i, j) += c_bar.decay(j, i);
+      }
+    }
+  }
+
+  /// One step of (2). Lanes in which `mask` is zero keep their state, as if L = 1 and G = 0; null: all take part.
+  template <class P, class S, Index Rank>
+  void step(const Coefficients<P>& c, const Factors<const S, Rows, Cols, Rank>& G, const S* mask, State<S>& state,
+            Workspace<S>& ws) const {
+    where(mask, state.memory.view(), ws,
+          [&](View<S, Cols, Rows> memory) { kernels::decayed_outer_sum(c.decay.view(), G.left, G.right, memory); });
+    for (std::size_t i = 0; i < state.windows.size(); ++i)
+      state.windows[i] += !mask || lane(*mask, static_cast<Index>(i)) != LaneScalar<S>(0);
+  }
+
+  /// VJP of `step`: turns `memory_bar` from the cotangent of Z_t^T into that of Z_{t-1}^T, sets `G_bar`
+  /// (left_bar only if present) and, if `before` = Z_{t-1}^T is present, L_bar += R_t * Z_{t-1}.
+  template <class P, class S, Index Rank>
+  void step_vjp(const Coefficients<P>& c, const Factors<const S, Rows, Cols, Rank>& G, const S* mask,
+                View<const S, Cols, Rows> before, View<S, Cols, Rows> memory_bar, Coefficients<S>& c_bar,
+                const Factors<S, Rows, Cols, Rank>& G_bar, Workspace<S>& ws) const {
+    const auto decay_bar = before.present() ? c_bar.decay.view() : View<S, Cols, Rows>::absent();
+    if (!mask) {
+      kernels::decayed_outer_sum_vjp(c.decay.view(), G.left, G.right, before, memory_bar, decay_bar, G_bar.left,
+                                     G_bar.right);
+      return;
+    }
+    for (Index i = 0; i < memory_bar.size(); ++i) ws.moved[i] = select(*mask, memory_bar[i], S(0));
+    kernels::decayed_outer_sum_vjp(c.decay.view(), G.left, G.right, before, ws.moved.view(), decay_bar, G_bar.left,
+                                   G_bar.right);
+    for (Index i = 0; i < memory_bar.size(); ++i) memory_bar[i] = select(*mask, ws.moved[i], memory_bar[i]);
+  }
+
+  /// One step of the sensitivity Y_t = L * Y_{t-1} + Z_{t-1} of (12); to be called before `step`.
+  template <class P, class S>
+  void sensitivity_step(const Coefficients<P>& c, const State<S>& state, const S* mask, View<S, Cols, Rows> sensitivity,
+                        Workspace<S>& ws) const {
+    where(mask, sensitivity, ws, [&](View<S, Cols, Rows> Y) {
+      kernels::decayed_sum(c.decay.view(), View<const S, Cols, Rows>(state.memory.view()), Y);
+    });
+  }
+
+  /// The state after `first`'s windows and then `second`'s, both begun at zero but for what `first` began with:
+  /// Z = L^n Z_first + Z_second, n the windows that `second` absorbed.
+  template <class P, class S>
+  State<S> merge(const Coefficients<P>& c, const State<S>& first, const State<S>& second) const {
+    State<S> whole = second;
+    for (std::size_t k = 0; k < whole.windows.size(); ++k) {
+      const Index i = static_cast<Index>(k);
+      whole.windows[k] += first.windows[k];
+      for (Index e = 0; e < whole.memory.size(); ++e)
+        set_lane(
+            whole.memory[e], i,
+            multiply_add(power(c.decay[e], second.windows[k]), lane(first.memory[e], i), lane(second.memory[e], i)));
+    }
+    return whole;
+  }
+
+  /// Every Z_t of a sequence of factors; moves `state` on.
+  /// Shapes  lefts (Rows x Rank n), rights (Cols x Rank n), memories (Cols x Rows n), a window after the other
+  template <Index Rank, class P, class S>
+  void forward(const Coefficients<P>& c, View<const S, Rows> lefts, View<const S, Cols> rights, State<S>& state,
+               View<S, Cols> memories, Workspace<S>& ws) const {
+    for (Index t = 0; t < lefts.cols() / Rank; ++t) {
+      step(c, factors<Rank>(lefts, rights, t), static_cast<const S*>(nullptr), state, ws);
+      detail::copy(View<const S, Cols, Rows>(state.memory.view()),
+                   memories.template columns<Rows>(t * row_count(), row_count()));
+    }
+  }
+
+  /// VJP of `forward` from the state as it was before: sets the factors' cotangents, adds to `c_bar`, turns `state_bar`
+  /// from the last state's cotangent (beside `memories_bar`) into the first's.
+  template <Index Rank, class P, class S>
+  void vjp(const Coefficients<P>& c, View<const S, Rows> lefts, View<const S, Cols> rights, const State<S>& state,
+           View<const S, Cols> memories, View<const S, Cols> memories_bar, Coefficients<S>& c_bar,
+           View<S, Rows> lefts_bar, View<S, Cols> rights_bar, State<S>& state_bar, Workspace<S>& ws) const {
+    const Index f = row_count();
+    for (Index t = lefts.cols() / Rank - 1; t >= 0; --t) {
+      const View<const S, Cols, Rows> before =
+          t > 0 ? memories.template columns<Rows>((t - 1) * f, f) : View<const S, Cols, Rows>(state.memory.view());
+      detail::add(memories_bar.template columns<Rows>(t * f, f), state_bar.memory.view());
+      step_vjp(c, factors<Rank>(lefts, rights, t), static_cast<const S*>(nullptr), before, state_bar.memory.view(),
+               c_bar, factors<Rank>(lefts_bar, rights_bar, t), ws);
+    }
+  }
+
+ private:
+  template <Index Rank, class S>
+  static Factors<S, Rows, Cols, Rank> factors(View<S, Rows> lefts, View<S, Cols> rights, Index t) {
+    return {lefts.template columns<Rank>(t * Rank), rights.template columns<Rank>(t * Rank)};
+  }
+
+  template <class S, class Advance>
+  static void where(const S* mask, View<S, Cols, Rows> target, Workspace<S>& ws, Advance&& advance) {
+    if (!mask) return advance(target);
+    detail::copy(View<const S, Cols, Rows>(target), ws.moved.view());
+    advance(ws.moved.view());
+    for (Index i = 0; i < target.size(); ++i) target[i] = select(*mask, ws.moved[i], target[i]);
+  }
+
+  template <class P>
+  static P power(P base, Index exponent) {
+    P result = P(1);
+    for (; exponent > 0; exponent /= 2, base = base * base)
+      if (exponent % 2 == 1) result = result * base;
+    return result;
+  }
+
+  [[no_unique_address]] detail::Extent<Rows> rows_;
+  [[no_unique_address]] detail::Extent<Cols> cols_;
+};
+
+}  // namespace gdssm

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gdssm/blocks/factors.hpp"
+#include "gdssm/blocks/sliding_window.hpp"
+#include "gdssm/core/kernels.hpp"
+#include "gdssm/core/parameters.hpp"
+
+namespace gdssm {
+
+/// Linear self-attention over neighbouring tokens:
+///     G_t = X_t^T A X_t                                                                            (1)
+/// handed on in factors: left = X_t, a view of the tokens, and right = A X_t.
+/// Shapes  X_t (Width x Features), A (Width x Width), G_t (Features x Features)
+/// Errors  a wrong fixed size: static_assert; a wrong run-time size: std::invalid_argument
+/// Source  arXiv:2410.11687v1; A is the reference's `w_q`        VJP  `step_vjp`, `vjp`
+template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
+class LocalAttention {
+ public:
+  using Window = SlidingWindow<Features, Width, Stride>;
+  static constexpr Index rows = Features;
+  static constexpr Index cols = Features;
+  static constexpr Index rank = Width;
+  /// Which cotangents of the factors the parameters' gradient needs.
+  static constexpr bool left_trains = false;
+  static constexpr bool right_trains = true;
+
+  LocalAttention() requires(Features != Dynamic) : LocalAttention(Features) {}
+  explicit LocalAttention(Index features) : window_(features) {
+    if (Features != Dynamic) expect_equal("LocalAttention", "the number of features", features, Features);
+  }
+
+  const Window& window() const { return window_; }
+  Index row_count() const { return window_.features(); }
+  Index col_count() const { return window_.features(); }
+
+  template <class T>
+  struct Parameters {
+    detail::Matrix<T, Width, Width> A;  ///< attention between the window's tokens (Width x Width)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"A"}, self.A...);
+    }
+  };
+
+  template <class T>
+  struct Coefficients {
+    Array<T, Width, Width> A;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"A"}, self.A...);
+    }
+  };
+
+  /// The tokens that later windows still need.
+  template <class T>
+  using State = typename Window::template State<T>;
+
+  template <class T>
+  struct Workspace {
+    Array<T, Features, Width> right;
+    Array<T, Features> straddling;  ///< where windows are assembled that reach back into the state
+  };
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {detail::Matrix<T, Width, Width>::Constant(T(0))};
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return {};
+  }
+  template <class T>
+  State<T> initial_state() const {
+    return window_.template initial_state<T>();
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    return {Array<T, Features, Width>(window_.features(), Width), Array<T, Features>(window_.features(), 2 * Width)};
+  }
+
+  /// Parameters -> coefficients, once an update.
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    c.A.matrix() = p.A;
+  }
+  template <class P>
+  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    p_bar.A += c_bar.A.matrix();
+  }
+
+  /// One window's factors: right_a = sum_b A_ab x_b, x_b the window's token b.
+  template <class P, class S>
+  Factors<const S, Features, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
+                                                   Workspace<S>& ws) const {
+    for (Index a = 0; a < Width; ++a)
+      for (Index i = 0; i < window.rows(); ++i) {
+        S sum = S(c.A(a, 0)) * window(i, 0);
+        for (Index b = 1; b < Width; ++b) sum = multiply_add(S(c.A(a, b)), window(i, b), sum);
+        ws.right(i, a) = sum;
+      }
+    return {window, ws.right.view()};
+  }
+
+  /// VJP of `step`: A_bar_ab += <right_bar_a, x_b>, and, unless `window_bar` is absent,
+  /// x_bar_b += left_bar_b + sum_a A_ab right_bar_a.
+  template <class P, class S>
+  void step_vjp(const Coefficients<P>& c, View<const S, Features, Width> window,
+                View<const S, Features, Width> left_bar, View<const S, Features, Width> right_bar,
+                Coefficients<S>& c_bar, View<S, Features, Width> window_bar) const {
+    for (Index a = 0; a < Width; ++a)
+      for (Index b = 0; b < Width; ++b) {
+        S sum = c_bar.A(a, b);
+        for (Index i = 0; i < window.rows(); ++i) sum = multiply_add(right_bar(i, a), window(i, b), sum);
+        c_bar.A(a, b) = sum;
+      }
+    if (!window_bar.present()) return;
+    for (Index b = 0; b < Width; ++b)
+      for (Index i = 0; i < window.rows(); ++i) {
+        S sum = window_bar(i, b) + left_bar(i, b);
+        for (Index a = 0; a < Width; ++a) sum = multiply_add(S(c.A(a, b)), right_bar(i, a), sum);
+        window_bar(i, b) = sum;
+      }
+  }
+
+  /// The right factors of every window of a sequence, which moves `state` on.
+  /// Shapes  tokens (Features x T), rights (Features x Width n) for n windows
+  template <class P, class S>
+  void forward(const Coefficients<P>& c, View<const S, Features> tokens, State<S>& state, View<S, Features> rights,
+               Workspace<S>& ws) const {
+    const detail::WindowedSequence<Window, S> windows(window_, state, tokens, ws.straddling.view());
+    expect_equal("LocalAttention::forward", "the number of columns of the right factors", rights.cols(),
+                 Width * windows.count());
+    for (Index t = 0; t < windows.count(); ++t)
+      detail::copy(step(c, windows[t], ws).right, rights.template columns<Width>(t * Width));
+    windows.finish(state);
+  }
+
+  /// VJP of `forward` from `state` as it was before: adds to `c_bar` and `tokens_bar`, turns `state_bar` from the last
+  /// state's cotangent into the first's.
+  /// Shapes  lefts_bar, rights_bar (Features x Width n)
+  template <class P, class S>
+  void vjp(const Coefficients<P>& c, View<const S, Features> tokens, const State<S>& state,
+           View<const S, Features> lefts_bar, View<const S, Features> rights_bar, Coefficients<S>& c_bar,
+           State<S>& state_bar, View<S, Features> tokens_bar, Workspace<S>& ws, Workspace<S>& ws_bar) const {
+    const detail::WindowedSequence<Window, S> windows(window_, state, tokens, ws.straddling.view());
+    const detail::WindowedCotangent<Window, S> windows_bar(state, windows.count(), state_bar, tokens_bar,
+                                                           ws_bar.straddling.view());
+    for (Index t = 0; t < windows.count(); ++t)
+      step_vjp(c, windows[t], lefts_bar.template columns<Width>(t * Width),
+               rights_bar.template columns<Width>(t * Width), c_bar, windows_bar[t]);
+    windows_bar.finish(state_bar);
+  }
+
+ private:
+  Window window_;
+};
+
+}  // namespace gdssm

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/kernels.hpp"
+#include "gdssm/core/parameters.hpp"
+
+namespace gdssm {
+
+/// The readout and its product with the gate:
+///     E_t = C Z_t^T,   yhat_t = -E_t o_t = -C (Z_t^T o_t)                                          (3), (4)
+/// taken from the right, so that E_t itself, minus the implicit model's weights, is formed only where it is asked for.
+/// Shapes  C (Outputs x Cols), Z_t (Rows x Cols), o_t (Rows), yhat_t (Outputs), E_t (Outputs x Rows)
+/// Source  arXiv:2410.11687v1        VJP  `step_vjp`, `vjp`
+template <Index Outputs = Dynamic, Index Cols = Outputs>
+class Readout {
+  static_assert(Outputs == Dynamic || Outputs > 0, "Readout: the outputs must be a positive number or Dynamic");
+
+ public:
+  static constexpr Index outputs = Outputs;
+  static constexpr Index cols = Cols;
+
+  Readout() requires(Outputs != Dynamic && Cols != Dynamic) : Readout(Outputs, Cols) {}
+  explicit Readout(Index size) : Readout(size, size) {}
+  Readout(Index output_count, Index col_count) : outputs_(output_count), cols_(col_count) {
+    if (output_count <= 0) refuse("Readout", "the number of outputs is ", output_count, ", expected at least 1");
+    if (Outputs != Dynamic) expect_equal("Readout", "the number of outputs", output_count, Outputs);
+    if (Cols != Dynamic) expect_equal("Readout", "the number of columns", col_count, Cols);
+  }
+
+  Index output_count() const { return outputs_.value(); }
+  Index col_count() const { return cols_.value(); }
+
+  template <class T>
+  struct Parameters {
+    detail::Matrix<T, Outputs, Cols> C;  ///< readout (Outputs x Cols)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"C"}, self.C...);
+    }
+  };
+
+  template <class T>
+  struct Coefficients {
+    Array<T, Outputs, Cols> C;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"C"}, self.C...);
+    }
+  };
+
+  /// Nothing: a readout remembers no earlier token.
+  template <class T>
+  struct State {
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  template <class T>
+  struct Workspace {
+    Array<T, Cols, 1> u;  ///< Z^T o, as the last `step` left it
+    Array<T, Cols, 1> v;  ///< -C^T g, as the last `step_vjp` left it: the memory's cotangent is v o^T
+  };
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {detail::Matrix<T, Outputs, Cols>::Constant(output_count(), col_count(), T(0))};
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return {Array<T, Outputs, Cols>(output_count(), col_count())};
+  }
+  template <class T>
+  State<T> initial_state() const {
+    return {};
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    return {Array<T, Cols, 1>(col_count(), 1), Array<T, Cols, 1>(col_count(), 1)};
+  }
+
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    c.C.matrix() = p.C;
+  }
+  template <class P>
+  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    p_bar.C += c_bar.C.matrix();
+  }
+
+  /// yhat = -C (Z^T o).
+  template <class P, class S, Index Rows>
+  void step(const Coefficients<P>& c, View<const S, Cols, Rows> memory, View<const S, Rows, 1> o,
+            View<S, Outputs, 1> prediction, Workspace<S>& ws) const {
+    kernels::multiply(memory, o, ws.u.view());
+    kernels::multiply(c.C.view(), View<const S, Cols, 1>(ws.u.view()), prediction);
+    for (Index i = 0; i < prediction.size(); ++i) prediction[i] = -prediction[i];
+  }
+
+  /// VJP of `step` for the prediction's cotangent g, with u in the workspace as `step` left it:
+  /// C_bar -= g u^T, v = -C^T g (left in the workspace: Z^T_bar = v o^T is of rank one), o_bar = Z v.
+  template <class P, class S, Index Rows>
+  void step_vjp(const Coefficients<P>& c, View<const S, Cols, Rows> memory, View<const S, Outputs, 1> g,
+                Coefficients<S>& c_bar, View<S, Rows, 1> o_bar, Workspace<S>& ws) const {
+    for (Index j = 0; j < col_count(); ++j)
+      for (Index i = 0; i < output_count(); ++i) c_bar.C(i, j) = multiply_add(-g[i], ws.u[j], c_bar.C(i, j));
+    kernels::multiply_transposed(c.C.view(), g, ws.v.view());
+    for (Index j = 0; j < col_count(); ++j) ws.v[j] = -ws.v[j];
+    kernels::multiply_transposed(memory, View<const S, Cols, 1>(ws.v.view()), o_bar);
+  }
+
+  /// Predictions of a sequence of states and gates.
+  /// Shapes  memories (Cols x Rows n), gates (Rows x n), predictions (Outputs x n)
+  template <class P, class S, Index Rows>
+  void forward(const Coefficients<P>& c, View<const S, Cols> memories, View<const S, Rows> gates,
+               View<S, Outputs> predictions, Workspace<S>& ws) const {
+    const Index f = gates.rows();
+    for (Index t = 0; t < gates.cols(); ++t)
+      step(c, memories.template columns<Rows>(t * f, f), gates.column(t), predictions.column(t), ws);
+  }
+
+  /// VJP of `forward`: adds to `c_bar`, sets `memories_bar` and `gates_bar`.
+  template <class P, class S, Index Rows>
+  void vjp(const Coefficients<P>& c, View<const S, Cols> memories, View<const S, Rows> gates,
+           View<const S, Outputs> predictions_bar, Coefficients<S>& c_bar, View<S, Cols> memories_bar,
+           View<S, Rows> gates_bar, Workspace<S>& ws) const {
+    const Index f = gates.rows();
+    memories_bar.fill(S(0));
+    for (Index t = 0; t < gates.cols(); ++t) {
+      const View<const S, Cols, Rows> memory = memories.template columns<Rows>(t * f, f);
+      kernels::multiply(memory, gates.column(t), ws.u.view());
+      step_vjp(c, memory, predictions_bar.column(t), c_bar, gates_bar.column(t), ws);
+      kernels::add_outer(View<const S, Cols, 1>(ws.v.view()), gates.column(t),
+                         memories_bar.template columns<Rows>(t * f, f));
+    }
+  }
+
+  /// E += C Z^T.     Shapes  E (Outputs x Rows)
+  template <class P, class S, Index Rows>
+  void add_readout(const Coefficients<P>& c, View<const S, Cols, Rows> memory, View<S, Outputs, Rows> E) const {
+    for (Index r = 0; r < memory.cols(); ++r)
+      for (Index j = 0; j < col_count(); ++j)
+        for (Index i = 0; i < output_count(); ++i) E(i, r) = multiply_add(S(c.C(i, j)), memory(j, r), E(i, r));
+  }
+
+ private:
+  [[no_unique_address]] detail::Extent<Outputs> outputs_;
+  [[no_unique_address]] detail::Extent<Cols> cols_;
+};
+
+}  // namespace gdssm

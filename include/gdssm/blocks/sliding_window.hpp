@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/view.hpp"
+
+namespace gdssm {
+
+/// Which tokens are neighbours: window t holds tokens stride t, ..., stride t + width - 1 (both from 0). Width 3 and
+/// stride 2 make X_t = [x_t; y_t; x_{t+1}] of the tokens x_1, y_1, x_2, y_2, ..., x_{N+1}.
+/// Shapes  a token (Features), a window (Features x Width): X_t transposed, its rows as columns
+/// Source  arXiv:2410.11687v1; docs/theory.md, tokens
+template <Index Features, Index Width, Index Stride>
+class SlidingWindow {
+  static_assert(Features == Dynamic || Features > 0,
+                "SlidingWindow: the features must be a positive number or Dynamic");
+  static_assert(Width > 0 && Stride > 0, "SlidingWindow: the width and the stride must be positive");
+
+ public:
+  static constexpr Index size = Features;
+  static constexpr Index width = Width;
+  static constexpr Index stride = Stride;
+  /// Tokens that a window shares with the next, and tokens that lie between the two.
+  static constexpr Index shared = Width > Stride ? Width - Stride : 0;
+  static constexpr Index gap = Stride > Width ? Stride - Width : 0;
+
+  explicit SlidingWindow(Index features) : features_(features) {
+    if (features <= 0) refuse("SlidingWindow", "the number of features is ", features, ", expected at least 1");
+  }
+
+  Index features() const { return features_.value(); }
+
+  /// The tokens that later windows still need: `held` of them are there, `skip` are still to be passed over.
+  template <class T>
+  struct State {
+    Array<T, Features, Width> tokens;
+    Index held = 0;
+    Index skip = 0;
+
+    /// Equal when everything that later outputs depend on is.
+    friend bool operator==(const State& a, const State& b) {
+      return a.held == b.held && a.skip == b.skip &&
+             std::equal(a.tokens.data(), a.tokens.data() + a.held * a.tokens.rows(), b.tokens.data());
+    }
+  };
+
+  template <class T>
+  State<T> initial_state() const {
+    return {Array<T, Features, Width>(features(), Width)};
+  }
+
+  /// Takes one token in. True when it completes the window `state.tokens`; `slide` must then be called before the next.
+  template <class T>
+  bool push(View<const T, Features, 1> token, State<T>& state) const {
+    if (state.skip > 0) {
+      --state.skip;
+      return false;
+    }
+    detail::copy(token, state.tokens.view().column(state.held++));
+    return state.held == Width;
+  }
+
+  /// Lets go of the tokens that no later window holds.
+  template <class T>
+  void slide(State<T>& state) const {
+    for (Index k = 0; k < shared; ++k)
+      detail::copy(View<const T, Features, 1>(state.tokens.view().column(Stride + k)), state.tokens.view().column(k));
+    state.held = shared;
+    state.skip = gap;
+  }
+
+  /// The number of windows that `length` more tokens complete after `state`, the last token ending the last window.
+  /// Errors  std::invalid_argument when they don't end with a window: the length, and which lengths do
+  template <class T>
+  Index windows(Index length, const State<T>& state) const {
+    const Index first = Width + state.skip - state.held;
+    if (length < first || (length - first) % Stride != 0)
+      refuse("tokens", "the sequence has ", length, " tokens, expected ", first, " + ", Stride,
+             " k, so that it ends with a window");
+    return (length - first) / Stride + 1;
+  }
+
+ private:
+  [[no_unique_address]] detail::Extent<Features> features_;
+};
+
+namespace detail {
+
+/// The windows of a sequence that begins in a state: those that reach back to tokens which the state holds are
+/// assembled in `staging` (Features x 2 (Width - 1)), all others are views of the sequence itself.
+template <class Window, class T>
+class WindowedSequence {
+  using Tokens = View<const T, Window::size>;
+
+ public:
+  template <class State>
+  WindowedSequence(const Window& window, const State& state, Tokens tokens, View<T, Window::size> staging)
+      : tokens_(tokens),
+        staging_(staging),
+        offset_(state.skip - state.held),
+        count_(window.windows(tokens.cols(), state)) {
+    for (Index k = 0; k < state.held; ++k)
+      copy(View<const T, Window::size, 1>(state.tokens.view().column(k)), staging.column(k));
+    if (state.held > 0)
+      for (Index k = 0; k < std::min(Window::width - 1, tokens.cols()); ++k)
+        copy(tokens.column(k), staging.column(state.held + k));
+  }
+
+  Index count() const { return count_; }
+
+  View<const T, Window::size, Window::width> operator[](Index t) const {
+    const Index first = t * Window::stride + offset_;
+    if (first >= 0) return tokens_.template columns<Window::width>(first);
+    return staging_.template columns<Window::width>(first - offset_);
+  }
+
+  /// Leaves in `state` what the tokens leave there when they are pushed one by one.
+  template <class State>
+  void finish(State& state) const {
+    const auto last = (*this)[count_ - 1];
+    for (Index k = 0; k < Window::shared; ++k) copy(last.column(Window::stride + k), state.tokens.view().column(k));
+    state.held = Window::shared;
+    state.skip = Window::gap;
+  }
+
+ private:
+  Tokens tokens_, staging_;
+  Index offset_, count_;
+};
+
+/// Cotangents of the windows of a `WindowedSequence`, added up where the tokens are.
+template <class Window, class T>
+class WindowedCotangent {
+  using Tokens = View<T, Window::size>;
+
+ public:
+  /// `state_bar`: cotangent of the tokens in the last state. `tokens_bar` is added to.
+  template <class State, class StateBar>
+  WindowedCotangent(const State& state, Index count, const StateBar& state_bar, Tokens tokens_bar, Tokens staging)
+      : tokens_(tokens_bar), staging_(staging), held_(state.held), offset_(state.skip - state.held) {
+    staging_.fill(T(0));
+    const auto last = (*this)[count - 1];
+    for (Index k = 0; k < Window::shared; ++k) add(state_bar.tokens.view().column(k), last.column(Window::stride + k));
+  }
+
+  View<T, Window::size, Window::width> operator[](Index t) const {
+    const Index first = t * Window::stride + offset_;
+    if (first >= 0) return tokens_.template columns<Window::width>(first);
+    return staging_.template columns<Window::width>(first - offset_);
+  }
+
+  /// Leaves in `state_bar` the cotangent of the tokens in the first state.
+  template <class StateBar>
+  void finish(StateBar& state_bar) const {
+    state_bar.tokens.fill(T(0));
+    for (Index k = 0; k < held_; ++k)
+      copy(View<const T, Window::size, 1>(staging_.column(k)), state_bar.tokens.view().column(k));
+    if (held_ > 0)
+      for (Index k = 0; k < std::min(Window::width - 1, tokens_.cols()); ++k)
+        add(View<const T, Window::size, 1>(staging_.column(held_ + k)), tokens_.column(k));
+  }
+
+ private:
+  Tokens tokens_, staging_;
+  Index held_, offset_;
+};
+
+}  // namespace detail
+}  // namespace gdssm

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gdssm/blocks/factors.hpp"
+#include "gdssm/blocks/sliding_window.hpp"
+#include "gdssm/core/kernels.hpp"
+#include "gdssm/core/parameters.hpp"
+
+namespace gdssm {
+
+/// No attention: a linear map of the single token is what the state accumulates, a vector,
+///     G_t = B c_t,
+/// the input side of a plain diagonal layer. On constructed tokens c_t = [x_t * y_t; x_{t+1}] the state becomes the
+/// gradient all the same: the control that shows what local attention is for.
+/// Shapes  c_t (Tokens), B (Rows x Tokens), G_t (Rows x 1)
+/// Source  arXiv:2410.11687v1        VJP  `step_vjp`
+template <Index Rows = Dynamic, Index Tokens = Dynamic>
+class TokenProjection {
+ public:
+  using Window = SlidingWindow<Tokens, 1, 1>;
+  static constexpr Index rows = Rows;
+  static constexpr Index cols = 1;
+  static constexpr Index rank = 1;
+  static constexpr bool left_trains = true;
+  static constexpr bool right_trains = false;
+
+  TokenProjection() requires(Rows != Dynamic && Tokens != Dynamic) : TokenProjection(Rows, Tokens) {}
+  TokenProjection(Index row_count, Index token_size) : rows_(row_count), window_(token_size) {
+    if (row_count <= 0) refuse("TokenProjection", "the number of rows is ", row_count, ", expected at least 1");
+    if (Rows != Dynamic) expect_equal("TokenProjection", "the number of rows", row_count, Rows);
+    if (Tokens != Dynamic) expect_equal("TokenProjection", "the size of a token", token_size, Tokens);
+  }
+
+  const Window& window() const { return window_; }
+  Index row_count() const { return rows_.value(); }
+  Index col_count() const { return 1; }
+
+  template <class T>
+  struct Parameters {
+    detail::Matrix<T, Rows, Tokens> B;  ///< input matrix (Rows x Tokens)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"B"}, self.B...);
+    }
+  };
+
+  template <class T>
+  struct Coefficients {
+    Array<T, Rows, Tokens> B;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"B"}, self.B...);
+    }
+  };
+
+  template <class T>
+  using State = typename Window::template State<T>;
+
+  template <class T>
+  struct Workspace {
+    Array<T, Rows, 1> left;
+    Array<T, 1, 1> one;
+    Array<T, Tokens> straddling;
+  };
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {detail::Matrix<T, Rows, Tokens>::Constant(row_count(), window_.features(), T(0))};
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return {Array<T, Rows, Tokens>(row_count(), window_.features())};
+  }
+  template <class T>
+  State<T> initial_state() const {
+    return window_.template initial_state<T>();
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    Workspace<T> ws{Array<T, Rows, 1>(row_count(), 1), {}, Array<T, Tokens>(window_.features(), 2)};
+    ws.one.fill(T(1));
+    return ws;
+  }
+
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    c.B.matrix() = p.B;
+  }
+  template <class P>
+  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    p_bar.B += c_bar.B.matrix();
+  }
+
+  /// One token's factors: left = B c, right = 1.
+  template <class P, class S>
+  Factors<const S, Rows, 1, 1> step(const Coefficients<P>& c, View<const S, Tokens, 1> token, Workspace<S>& ws) const {
+    kernels::multiply(c.B.view(), token, ws.left.view());
+    return {ws.left.view(), ws.one.view()};
+  }
+
+  /// VJP of `step`: B_bar += left_bar c^T, and, unless `token_bar` is absent, c_bar += B^T left_bar.
+  template <class P, class S>
+  void step_vjp(const Coefficients<P>& c, View<const S, Tokens, 1> token, View<const S, Rows, 1> left_bar,
+                View<const S, 1, 1>, Coefficients<S>& c_bar, View<S, Tokens, 1> token_bar) const {
+    kernels::add_outer(left_bar, token, c_bar.B.view());
+    if (!token_bar.present()) return;
+    for (Index j = 0; j < token.size(); ++j)
+      for (Index i = 0; i < left_bar.size(); ++i) token_bar[j] = multiply_add(S(c.B(i, j)), left_bar[i], token_bar[j]);
+  }
+
+ private:
+  [[no_unique_address]] detail::Extent<Rows> rows_;
+  Window window_;
+};
+
+}  // namespace gdssm

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/view.hpp"
+#include "gdssm/tasks/targets.hpp"
+
+namespace gdssm {
+
+/// A layer of the kind (7) brought to the one form that all layers of the same function share: A and C, and d and C,
+/// can trade a factor or a sign. A / (|A|_F sgn A_01), d / (|d| sgn d_2), and C times both factors.
+/// Shapes  A (Width x Width), d (Width), C and L (f x f)
+/// Source  docs/theory.md, canonical form
+template <class T>
+struct CanonicalForm {
+  using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>;
+  using Vector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
+
+  Matrix A;  ///< |A|_F = 1, A_01 >= 0
+  Vector d;  ///< |d| = 1, d_2 >= 0
+  Matrix C;
+  Matrix L;  ///< the decays, which no symmetry touches
+};
+
+/// How far a canonical form is from the gradient step (7), and the effective step a = eta / f that it takes.
+/// For vector targets a = -tr(C) / f, over all of C and L. For scalar targets only C's last row and L's last column
+/// act: a = -C_{ff}; the other entries are not compared.
+template <class T>
+struct StepDistance {
+  T step;   ///< a
+  T A;      ///< |A - e_0 e_1^T|_F
+  T d;      ///< |d - e_2|
+  T C;      ///< vector: |C / a + I|_F / sqrt(f); scalar: |C_f / a + e_f^T|
+  T decay;  ///< max |L - 1|
+};
+
+/// The canonical form of a layer's weights.
+/// Errors  std::invalid_argument: A or d is zero
+template <class Layer, class Parameters>
+auto canonical_form(const Layer& layer, const Parameters& p) {
+  using T = typename std::remove_cvref_t<decltype(p.readout.C)>::Scalar;
+  const T norm_A = p.attention.A.norm(), norm_d = p.gate.d.norm();
+  if (!(norm_A > T(0)) || !(norm_d > T(0)))
+    refuse("canonical_form", "|A| is ", norm_A, " and |d| is ", norm_d, ", expected both positive");
+  const T factor_A = p.attention.A(0, 1) < T(0) ? -norm_A : norm_A;
+  const T factor_d = p.gate.d[2] < T(0) ? -norm_d : norm_d;
+  const auto c = layer.prepare(p);
+  return CanonicalForm<T>{p.attention.A / factor_A, p.gate.d / factor_d, p.readout.C * (factor_A * factor_d),
+                          c.recurrence.decay.matrix().transpose()};
+}
+
+namespace detail {
+
+template <class T>
+StepDistance<T> step_distance(const CanonicalForm<T>& form, const T& step, const T& C, const T& decay) {
+  auto A = form.A;
+  auto d = form.d;
+  A(0, 1) -= T(1);
+  d[2] -= T(1);
+  return {step, A.norm(), d.norm(), C, decay};
+}
+
+}  // namespace detail
+
+/// Distances from the gradient step for vector targets.
+template <class T>
+StepDistance<T> distance_from_step(const CanonicalForm<T>& form, VectorTargets) {
+  using std::sqrt;
+  const T f = T(form.C.rows()), step = -form.C.trace() / f;
+  const auto I = CanonicalForm<T>::Matrix::Identity(form.C.rows(), form.C.cols());
+  return detail::step_distance(form, step, T((form.C / step + I).norm() / sqrt(f)),
+                               (form.L.array() - T(1)).abs().maxCoeff());
+}
+
+/// Distances from the gradient step for scalar targets.
+template <class T>
+StepDistance<T> distance_from_step(const CanonicalForm<T>& form, ScalarTargets) {
+  const Index last = form.C.rows() - 1;
+  const T step = -form.C(last, last);
+  typename CanonicalForm<T>::Vector row = form.C.row(last).transpose() / step;
+  row[last] += T(1);
+  return detail::step_distance(form, step, T(row.norm()), (form.L.col(last).array() - T(1)).abs().maxCoeff());
+}
+
+}  // namespace gdssm

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <ostream>
+
+#include <Eigen/Core>
+
+namespace gdssm {
+
+/// A dual number x + x' e with e^2 = 0: carries a value and its derivative along one direction through any formula
+/// (forward mode). A layer run on duals yields its exact Jacobian times that direction, which is what every
+/// hand-written VJP here is checked against.
+template <class T>
+struct Dual {
+  T value{};
+  T derivative{};
+
+  constexpr Dual() = default;
+  constexpr Dual(T v) : value(v) {}
+  constexpr Dual(T v, T d) : value(v), derivative(d) {}
+
+  constexpr Dual& operator+=(const Dual& b) { return *this = *this + b; }
+  constexpr Dual& operator-=(const Dual& b) { return *this = *this - b; }
+  constexpr Dual& operator*=(const Dual& b) { return *this = *this * b; }
+  constexpr Dual& operator/=(const Dual& b) { return *this = *this / b; }
+
+  // (a + b)' = a' + b'
+  friend constexpr Dual operator+(const Dual& a, const Dual& b) {
+    return {a.value + b.value, a.derivative + b.derivative};
+  }
+  // (a - b)' = a' - b'
+  friend constexpr Dual operator-(const Dual& a, const Dual& b) {
+    return {a.value - b.value, a.derivative - b.derivative};
+  }
+  friend constexpr Dual operator-(const Dual& a) { return {-a.value, -a.derivative}; }
+  // (a b)' = a' b + a b'
+  friend constexpr Dual operator*(const Dual& a, const Dual& b) {
+    return {a.value * b.value, a.derivative * b.value + a.value * b.derivative};
+  }
+  // (a / b)' = (a' - (a / b) b') / b
+  friend constexpr Dual operator/(const Dual& a, const Dual& b) {
+    const T quotient = a.value / b.value;
+    return {quotient, (a.derivative - quotient * b.derivative) / b.value};
+  }
+
+  // exp(a)' = exp(a) a'
+  friend Dual exp(const Dual& a) {
+    using std::exp;
+    const T e = exp(a.value);
+    return {e, e * a.derivative};
+  }
+
+  friend constexpr bool operator==(const Dual& a, const Dual& b) = default;
+  friend std::ostream& operator<<(std::ostream& out, const Dual& a) {
+    return out << a.value << " + " << a.derivative << " e";
+  }
+};
+
+}  // namespace gdssm
+
+namespace Eigen {
+
+/// Lets Eigen hold and multiply matrices of dual numbers.
+template <class T>
+struct NumTraits<gdssm::Dual<T>> : GenericNumTraits<T> {
+  using Real = gdssm::Dual<T>;
+  using NonInteger = gdssm::Dual<T>;
+  using Nested = gdssm::Dual<T>;
+  using Literal = T;
+  enum {
+    IsComplex = 0,
+    IsInteger = 0,
+    IsSigned = 1,
+    RequireInitialization = 1,
+    ReadCost = 2,
+    AddCost = 2,
+    MulCost = 5
+  };
+};
+
+}  // namespace Eigen

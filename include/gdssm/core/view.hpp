@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cassert>
+#include <type_traits>
+#include <vector>
+
+#include <Eigen/Core>
+
+namespace gdssm {
+
+/// Sizes and positions, signed as in Eigen.
+using Index = Eigen::Index;
+
+/// A size that is known at run time only; in every `template <Index Size>` of this library a number or `Dynamic`.
+inline constexpr Index Dynamic = Eigen::Dynamic;
+
+namespace detail {
+
+/// A size: part of the type when `Size` is a number, a member when it is `Dynamic`.
+template <Index Size>
+struct Extent {
+  constexpr explicit Extent([[maybe_unused]] Index size) { assert(size == Size); }
+  static constexpr Index value() { return Size; }
+};
+
+template <>
+struct Extent<Dynamic> {
+  constexpr explicit Extent(Index size) : size_(size) {}
+  constexpr Index value() const { return size_; }
+  Index size_;
+};
+
+/// Sizes that can stand for one another: equal, or at least one of them left to run time.
+template <Index A, Index B>
+inline constexpr bool compatible = A == B || A == Dynamic || B == Dynamic;
+
+}  // namespace detail
+
+/// A dense column-major matrix that lives elsewhere: what kernels read and write. The element may be anything,
+/// lanes included; a vector is a matrix of one column.
+/// Shapes  rows x cols, each a number in the type or `Dynamic`; element (i, j) is data()[i + j rows()].
+template <class T, Index Rows = Dynamic, Index Cols = Dynamic>
+class View {
+ public:
+  constexpr View(T* data, Index rows, Index cols) : data_(data), rows_(rows), cols_(cols) {}
+
+  /// Adds const, or moves a size from the type to run time or back (which is asserted).
+  template <class U, Index R, Index C>
+  requires(std::is_convertible_v<U (*)[], T (*)[]>&& detail::compatible<Rows, R>&&
+               detail::compatible<Cols, C>) constexpr View(const View<U, R, C>& other)
+      : View(other.data(), other.rows(), other.cols()) {}
+
+  /// A view of nothing, for a result that is not wanted; `present` tells.
+  static constexpr View absent() { return {nullptr, Rows == Dynamic ? 0 : Rows, Cols == Dynamic ? 0 : Cols}; }
+  constexpr bool present() const { return data_ != nullptr; }
+
+  constexpr T* data() const { return data_; }
+  constexpr Index rows() const { return rows_.value(); }
+  constexpr Index cols() const { return cols_.value(); }
+  constexpr Index size() const { return rows() * cols(); }
+
+  constexpr T& operator()(Index i, Index j) const {
+    assert(i >= 0 && i < rows() && j >= 0 && j < cols());
+    return data_[i + j * rows()];
+  }
+  constexpr T& operator[](Index i) const {
+    assert(i >= 0 && i < size());
+    return data_[i];
+  }
+
+  /// Column j.
+  constexpr View<T, Rows, 1> column(Index j) const { return {data_ + j * rows(), rows(), 1}; }
+
+  /// Columns first, ..., first + count - 1; the count is a template argument where the type shall keep it.
+  template <Index Count = Dynamic>
+  constexpr View<T, Rows, Count> columns(Index first, Index count = Count) const {
+    assert(first >= 0 && count >= 0 && first + count <= cols());
+    return {data_ + first * rows(), rows(), count};
+  }
+
+  constexpr void fill(const std::remove_const_t<T>& value) const {
+    for (Index i = 0; i < size(); ++i) data_[i] = value;
+  }
+
+ private:
+  T* data_;
+  [[no_unique_address]] detail::Extent<Rows> rows_;
+  [[no_unique_address]] detail::Extent<Cols> cols_;
+};
+
+/// A dense column-major matrix of any element type that owns its memory, a value. Eigen holds parameters; this holds
+/// what passes through the inner loops: coefficients, states, scratch. It allocates when it is constructed or copied
+/// from one of another size, and never otherwise.
+template <class T, Index Rows = Dynamic, Index Cols = Dynamic>
+class Array {
+ public:
+  /// Zeros, of the sizes in the type; 0 for the sizes left to run time.
+  Array() : Array(Rows == Dynamic ? 0 : Rows, Cols == Dynamic ? 0 : Cols) {}
+  Array(Index rows, Index cols) : rows_(rows), cols_(cols), data_(static_cast<std::size_t>(rows * cols), T(0)) {}
+
+  Index rows() const { return rows_.value(); }
+  Index cols() const { return cols_.value(); }
+  Index size() const { return rows() * cols(); }
+  T* data() { return data_.data(); }
+  const T* data() const { return data_.data(); }
+  T& operator()(Index i, Index j) { return view()(i, j); }
+  const T& operator()(Index i, Index j) const { return view()(i, j); }
+  T& operator[](Index i) { return view()[i]; }
+  const T& operator[](Index i) const { return view()[i]; }
+  void fill(const T& value) { view().fill(value); }
+
+  View<T, Rows, Cols> view() { return {data(), rows(), cols()}; }
+  View<const T, Rows, Cols> view() const { return {data(), rows(), cols()}; }
+
+  /// The same memory as an Eigen matrix; for elements that Eigen computes with.
+  auto matrix() { return Eigen::Map<Eigen::Matrix<T, eigen(Rows), eigen(Cols)>>(data(), rows(), cols()); }
+  auto matrix() const { return Eigen::Map<const Eigen::Matrix<T, eigen(Rows), eigen(Cols)>>(data(), rows(), cols()); }
+
+  friend bool operator==(const Array& a, const Array& b) {
+    return a.rows() == b.rows() && a.cols() == b.cols() && a.data_ == b.data_;
+  }
+
+ private:
+  static constexpr int eigen(Index size) { return static_cast<int>(size); }
+
+  [[no_unique_address]] detail::Extent<Rows> rows_;
+  [[no_unique_address]] detail::Extent<Cols> cols_;
+  std::vector<T> data_;
+};
+
+/// An Eigen matrix with its own memory, column-major, as a view.
+template <class Derived>
+auto view_of(Eigen::PlainObjectBase<Derived>& matrix) {
+  static_assert(!Derived::IsRowMajor || Derived::IsVectorAtCompileTime, "view_of: the matrix must be column-major");
+  return View<typename Derived::Scalar, Derived::RowsAtCompileTime, Derived::ColsAtCompileTime>(
+      matrix.data(), matrix.rows(), matrix.cols());
+}
+template <class Derived>
+auto view_of(const Eigen::PlainObjectBase<Derived>& matrix) {
+  static_assert(!Derived::IsRowMajor || Derived::IsVectorAtCompileTime, "view_of: the matrix must be column-major");
+  return View<const typename Derived::Scalar, Derived::RowsAtCompileTime, Derived::ColsAtCompileTime>(
+      matrix.data(), matrix.rows(), matrix.cols());
+}
+
+namespace detail {
+
+template <class T, Index Rows, Index Cols>
+void copy(View<const T, Rows, Cols> from, View<T, Rows, Cols> to) {
+  for (Index i = 0; i < from.size(); ++i) to[i] = from[i];
+}
+
+template <class T, Index Rows, Index Cols>
+void add(View<const T, Rows, Cols> from, View<T, Rows, Cols> to) {
+  for (Index i = 0; i < from.size(); ++i) to[i] += from[i];
+}
+
+/// Eigen's matrix of the sizes of a `template <Index ...>`.
+template <class T, Index Rows, Index Cols>
+using Matrix = Eigen::Matrix<T, static_cast<int>(Rows), static_cast<int>(Cols)>;
+
+}  // namespace detail
+}  // namespace gdssm

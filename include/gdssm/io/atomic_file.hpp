@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <ostream>
+#include <streambuf>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "gdssm/core/error.hpp"
+
+// Files in one piece: read at once, and written so that they appear whole or not at all. POSIX.
+// Errors of the operating system are std::system_error, "FILE: cannot DO THIS: REASON".
+
+namespace gdssm {
+
+namespace detail {
+
+/// Throws what errno says about a file.
+[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_file(const std::filesystem::path& file, const char* action,
+                                                               const std::filesystem::path& object = {}) {
+  const int reason = errno;
+  std::string text = file.string() + ": cannot " + action;
+  if (!object.empty()) text += " '" + object.string() + "'";
+  throw std::system_error(reason, std::generic_category(), text);
+}
+
+/// A file descriptor, closed on destruction.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  int number() const { return number_; }
+  int release() { return std::exchange(number_, -1); }
+
+ private:
+  int number_;
+};
+
+/// Buffered output to a descriptor. Whatever fails throws, so that a stream with exceptions(badbit) reports the reason.
+class DescriptorBuffer : public std::streambuf {
+ public:
+  DescriptorBuffer(Descriptor to, std::filesystem::path name) : to_(std::move(to)), name_(std::move(name)) {
+    setp(buffer_.data(), buffer_.data() + buffer_.size());
+  }
+
+  int descriptor() const { return to_.number(); }
+
+  void flush() {
+    write_through(pbase(), pptr() - pbase());
+    setp(pbase(), epptr());
+  }
+
+  /// Closes the file, since some file systems report a full disk only here. Later writes fail.
+  void close() {
+    flush();
+    setp(nullptr, nullptr);
+    if (::close(to_.release()) != 0) refuse_file(name_, "close");
+  }
+
+ protected:
+  int_type overflow(int_type c) override {
+    flush();
+    if (traits_type::eq_int_type(c, traits_type::eof())) return traits_type::not_eof(c);
+    const char byte = traits_type::to_char_type(c);
+    xsputn(&byte, 1);
+    return c;
+  }
+
+  std::streamsize xsputn(const char* bytes, std::streamsize count) override {
+    if (count > epptr() - pptr()) flush();
+    if (count > epptr() - pptr()) {
+      write_through(bytes, count);
+    } else if (count > 0) {
+      std::memcpy(pptr(), bytes, static_cast<std::size_t>(count));
+      pbump(static_cast<int>(count));
+    }
+    return count;
+  }
+
+  int sync() override {
+    flush();
+    return 0;
+  }
+
+ private:
+  void write_through(const char* bytes, std::streamsize count) {
+    while (count > 0) {
+      const ssize_t written = ::write(to_.number(), bytes, static_cast<std::size_t>(count));
+      if (written < 0 && errno != EINTR) refuse_file(name_, "write");
+      if (written <= 0) continue;
+      bytes += written;
+      count -= written;
+    }
+  }
+
+  Descriptor to_;
+  std::filesystem::path name_;
+  std::vector<char> buffer_ = std::vector<char>(std::size_t{1} << 16);
+};
+
+/// The name of a file that is removed on destruction, unless the name is cleared before.
+struct TemporaryName {
+  std::filesystem::path path;
+
+  TemporaryName() = default;
+  TemporaryName(const TemporaryName&) = delete;
+  TemporaryName& operator=(const TemporaryName&) = delete;
+  ~TemporaryName() {
+    if (!path.empty()) ::unlink(path.c_str());
+  }
+};
+
+/// Where a chain of symbolic links ends, whether or not there is a file: renaming must not replace the link itself.
+inline std::filesystem::path follow_links(std::filesystem::path path) {
+  std::error_code none;
+  for (int links = 0; links < 40 && std::filesystem::is_symlink(path, none); ++links) {
+    path = path.parent_path() / std::filesystem::read_symlink(path, none);
+  }
+  return path;
+}
+
+/// The standard stream of this process that is this very file, or -1.
+inline int standard_stream(const struct stat& file) {
+  for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
+    struct stat open {};
+    if (::fstat(stream, &open) == 0 && open.st_dev == file.st_dev && open.st_ino == file.st_ino) return stream;
+  }
+  return -1;
+}
+
+/// Makes a new name in a folder last. A folder that may be written but not listed, or a file system that cannot
+/// do it, is left to its own guarantees.
+inline void sync_folder(const std::filesystem::path& folder, const std::filesystem::path& file) {
+  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.number() < 0 && errno == EACCES) return;
+  if (opened.number() < 0) refuse_file(file, "open its folder", folder);
+  if (::fsync(opened.number()) != 0 && errno != EINVAL && errno != ENOTSUP)
+    refuse_file(file, "sync its folder", folder);
+}
+
+}  // namespace detail
+
+/// An output stream whose file appears whole, at `commit()`, or not at all:
+///     AtomicFile out("results/summary.json");
+///     out << text;
+///     out.commit();
+/// What is written goes to a temporary file beside the target. `commit` flushes and syncs it, renames it to the target
+/// and syncs the folder. Destruction without `commit` removes it, and the target stays what it was.
+///
+/// Symbolic links are followed; an existing file passes on its permissions. What cannot be renamed over is written
+/// directly: a device, a FIFO, and whatever is this process' standard output or error (/dev/stdout, also when it is
+/// redirected to a file, which then keeps its position and what it holds).
+///
+/// Errors  std::system_error naming the file and the reason, from the constructor (folder missing, folder or file not
+///         writable, a folder), from any write and from `commit` (disk full, ...); std::invalid_argument from a second
+///         `commit` and from one after a failed write
+class AtomicFile : public std::ostream {
+ public:
+  explicit AtomicFile(const std::filesystem::path& path)
+      : std::ostream(nullptr), name_(path), target_(detail::follow_links(path)), buffer_(open(), path) {
+    rdbuf(&buffer_);
+    exceptions(std::ios::badbit);
+  }
+
+  /// Makes the file appear. To be called once, after the last write.
+  void commit() {
+    if (commit_called_ || !good()) refuse(name_.string(), "commit() comes once, and after writes that all succeeded");
+    commit_called_ = true;
+    buffer_.flush();
+    if (temporary_.path.empty()) return buffer_.close();
+    if (::fsync(buffer_.descriptor()) != 0) detail::refuse_file(name_, "sync");
+    buffer_.close();
+    if (::rename(temporary_.path.c_str(), target_.c_str()) != 0)
+      detail::refuse_file(name_, "rename to it", temporary_.path);
+    temporary_.path.clear();
+    detail::sync_folder(target_.parent_path(), name_);
+  }
+
+ private:
+  detail::Descriptor open() {
+    struct stat old {};
+    const bool exists = ::stat(name_.c_str(), &old) == 0;
+    if (!exists && errno != ENOENT) detail::refuse_file(name_, "write");
+    if ((exists && S_ISDIR(old.st_mode)) || !target_.has_filename()) {
+      errno = EISDIR;
+      detail::refuse_file(name_, "write");
+    }
+    if (const int stream = exists ? detail::standard_stream(old) : -1; stream >= 0) {
+      return opened(::fcntl(stream, F_DUPFD_CLOEXEC, 0));
+    }
+    if (exists && !S_ISREG(old.st_mode)) return opened(::open(name_.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
+    // Renaming asks for the folder's permission only; a file that is marked read-only is to stay.
+    if (exists && ::faccessat(AT_FDCWD, target_.c_str(), W_OK, AT_EACCESS) != 0) detail::refuse_file(name_, "write");
+    target_ = std::filesystem::absolute(target_);  // the program may change its folder before commit()
+    return create_beside(exists ? old.st_mode & 0777 : 0666, exists);
+  }
+
+  detail::Descriptor opened(int number) const {
+    if (number < 0) detail::refuse_file(name_, "write");
+    return detail::Descriptor(number);
+  }
+
+  detail::Descriptor create_beside(mode_t mode, bool exact) {
+    const std::string stem =
+        "." + target_.filename().string().substr(0, 200) + "." + std::to_string(::getpid()) + "-";  // names end at 255
+    for (int attempt = 0;; ++attempt) {
+      std::filesystem::path candidate = target_.parent_path() / (stem + std::to_string(attempt) + ".tmp");
+      detail::Descriptor created(::open(candidate.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+      if (created.number() >= 0) {
+        // The umask may have taken bits away. Where there are no permissions to set, narrower ones are no harm.
+        if (exact) ::fchmod(created.number(), mode);
+        temporary_.path = std::move(candidate);
+        return created;
+      }
+      if (errno != EEXIST) detail::refuse_file(name_, "create a file in folder", target_.parent_path());
+    }
+  }
+
+  std::filesystem::path name_;       // as the caller wrote it, for messages
+  std::filesystem::path target_;     // with links followed
+  detail::TemporaryName temporary_;  // empty: the target is written directly
+  detail::DescriptorBuffer buffer_;
+  bool commit_called_ = false;
+};
+
+/// Writes a whole file, see `AtomicFile`.
+inline void write_file(const std::filesystem::path& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.commit();
+}
+
+/// Reads a whole file (or pipe). Errors  std::system_error naming the file and the reason
+inline std::string read_file(const std::filesystem::path& path) {
+  const detail::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (file.number() < 0 || ::fstat(file.number(), &status) != 0) detail::refuse_file(path, "open");
+  std::string bytes(static_cast<std::size_t>(status.st_size) + 1, '\0');  // one more, to meet the end without growing
+  for (std::size_t size = 0;;) {
+    const ssize_t got = ::read(file.number(), bytes.data() + size, bytes.size() - size);
+    if (got < 0 && errno != EINTR) detail::refuse_file(path, "read");
+    if (got > 0) size += static_cast<std::size_t>(got);
+    if (got == 0) {
+      bytes.resize(size);
+      return bytes;
+    }
+    if (size == bytes.size()) bytes.resize(std::max<std::size_t>(2 * size, 1 << 16));
+  }
+}
+
+/// Opens a file to be read as a stream. Errors  std::system_error naming the file and the reason
+inline std::ifstream open_input(const std::filesystem::path& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) detail::refuse_file(path, "open");
+  if (std::filesystem::is_directory(path)) {  // opens all the same
+    errno = EISDIR;
+    detail::refuse_file(path, "open");
+  }
+  return file;
+}
+
+}  // namespace gdssm

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <istream>
+#include <limits>
+#include <ostream>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/io/text.hpp"
+
+// Tables of numbers as text: a header line with the columns' names, then rows of numbers, separated by commas (RFC
+// 4180).
+
+namespace gdssm {
+
+namespace detail {
+
+inline bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+inline std::string_view without_blanks(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+/// Reads blanks, a finite number and blanks from [at, end). The place where it stopped; nullptr: no such number.
+inline const char* parse_number(const char* at, const char* end, double& number) {
+  while (at != end && is_blank(*at)) ++at;
+  if (at != end && *at == '+' && ++at != end && *at == '-') return nullptr;
+  const auto [after, error] = std::from_chars(at, end, number);
+  if (error != std::errc() || !std::isfinite(number)) return nullptr;
+  at = after;
+  while (at != end && is_blank(*at)) ++at;
+  return at;
+}
+
+/// What `CsvWriter` can write into a cell.
+template <class Cell>
+concept CsvCell = PrintableNumber<Cell> || std::is_convertible_v<const Cell&, std::string_view>;
+
+/// Whether the whole text is a finite number.
+inline bool parse_number(std::string_view text, double& number) {
+  return parse_number(text.data(), text.data() + text.size(), number) == text.data() + text.size();
+}
+
+}  // namespace detail
+
+/// Whether a cell of a row was empty. Rows hold NaN there, and nowhere else: `CsvReader` refuses a cell that says nan.
+inline bool is_missing(double cell) { return std::isnan(cell); }
+
+/// Reads a table of numbers, one row at a time, in memory that does not grow with the rows:
+///     CsvReader table(stream, "prices.csv");
+///     for (std::vector<double> row; table.next(row);) ...
+/// A row is handed out as soon as its line is complete, so a pipe may be slow. Lines end with LF or CRLF, the last one
+/// may just end; a UTF-8 byte order mark and empty lines at the end are skipped. Cells may be quoted (a doubled quote
+/// is one quote) and have blanks around them; names may be quoted and then contain anything.
+///
+/// Errors  std::invalid_argument, "FILE:LINE: column NAME: found, expected" with lines counted from 1. The constructor:
+///         no header, nothing but numbers in it, a column without a name, a name twice. `next`: another number of
+///         cells than columns, a cell that is neither empty nor a finite number, an empty line between rows, no row at
+///         all. Both: std::runtime_error when reading fails.
+class CsvReader {
+ public:
+  /// Reads the header. `name` is the file's, for messages; the stream must outlive the reader.
+  CsvReader(std::istream& in, std::string name) : in_(&in), name_(std::move(name)) { read_header(); }
+
+  /// The names in the header, in their order.
+  const std::vector<std::string>& columns() const { return columns_; }
+
+  /// The position of a column. Errors  std::invalid_argument with the names there are
+  std::size_t column(const std::string& name) const {
+    if (const auto found = positions_.find(name); found != positions_.end()) return found->second;
+    std::string names;
+    for (const std::string& known : columns_) names += (names.empty() ? "" : ", ") + in_quotes(known);
+    refuse(name_, "no column ", in_quotes(name), ", expected one of ", names);
+  }
+
+  /// Reads the next row into `row`, a number or NaN (see `is_missing`) for each column. False: the table has ended.
+  bool next(std::vector<double>& row) {
+    if (!read_row_line()) {
+      if (rows_ == 0) refuse(name_, "a header without rows, expected at least one row after it");
+      return false;
+    }
+    row.resize(columns_.size());
+    for (std::size_t column = 0; column < row.size(); ++column) {
+      if (column > 0 && !skip_comma()) refuse_ragged(column);
+      row[column] = read_number(column);
+    }
+    if (at_ != line_.size()) refuse_ragged(row.size());
+    ++rows_;
+    return true;
+  }
+
+  /// Rows handed out so far.
+  std::size_t rows() const { return rows_; }
+
+  /// The line of the last row handed out.
+  std::size_t line() const { return line_number_; }
+
+  /// For cells of the last row that a program has to turn down: throws "FILE:LINE: column NAME: why".
+  template <class... Why>
+  [[noreturn]] void refuse_cell(std::size_t column, const Why&... why) const {
+    refuse(place(line_number_) + ": column " + in_quotes(columns_[column]), why...);
+  }
+
+ private:
+  struct Field {
+    std::string text;  // without the quotes, or without the blanks around it
+    bool quoted;
+  };
+
+  void read_header() {
+    if (!*in_) throw std::runtime_error(name_ + ": cannot be read, the stream had failed before");
+    if (!read_line()) refuse(name_, "no header: the input is empty, expected a line with the columns' names");
+    if (line_.starts_with("\xEF\xBB\xBF")) at_ = 3;
+    if (detail::without_blanks(std::string_view(line_).substr(at_)).empty()) {
+      refuse(place(1), "no header: the line is empty, expected one with the columns' names");
+    }
+    std::size_t numbers = 0;
+    do {
+      Field field = read_field(true);
+      double number = 0;
+      if (!field.quoted && detail::parse_number(field.text, number)) ++numbers;
+      if (field.text.empty()) refuse(place(1), "column ", columns_.size() + 1, " has no name, expected one");
+      if (!positions_.emplace(field.text, columns_.size()).second) {
+        refuse(place(1), "column ", columns_.size() + 1, ": the name ", in_quotes(field.text),
+               " occurs twice, expected different names");
+      }
+      columns_.push_back(std::move(field.text));
+    } while (skip_comma());
+    if (numbers == columns_.size()) {
+      refuse(place(1), "no header: all cells are numbers, expected the columns' names (in quotes if they are numbers)");
+    }
+  }
+
+  /// The next physical line, without what ends it.
+  bool read_line() {
+    errno = 0;
+    std::getline(*in_, line_);
+    if (in_->bad()) {
+      const std::string reason = errno == 0 ? "" : ": " + std::generic_category().message(errno);
+      throw std::runtime_error(place(line_number_ + 1) + ": reading failed" + reason);
+    }
+    if (in_->fail()) return false;
+    if (line_.ends_with('\r')) line_.pop_back();
+    ++line_number_;
+    at_ = 0;
+    return true;
+  }
+
+  /// The next line with cells in it. Empty ones may only be at the end.
+  bool read_row_line() {
+    const auto is_empty = [this] { return detail::without_blanks(line_).empty(); };
+    if (!read_line()) return false;
+    if (!is_empty()) return true;
+    const std::size_t first_empty = line_number_;
+    while (read_line()) {
+      if (!is_empty()) {
+        refuse(place(first_empty), "an empty line between rows, expected ", columns_.size(), " cells");
+      }
+    }
+    return false;
+  }
+
+  double read_number(std::size_t column) {
+    double number = 0;
+    const char* const end = line_.data() + line_.size();
+    const char* const after = detail::parse_number(line_.data() + at_, end, number);
+    if (after != nullptr && (after == end || *after == ',')) {
+      at_ = static_cast<std::size_t>(after - line_.data());
+      return number;
+    }
+    const Field field = read_field(false);
+    if (detail::without_blanks(field.text).empty()) return std::numeric_limits<double>::quiet_NaN();
+    if (!detail::parse_number(field.text, number)) {
+      refuse_cell(column, in_quotes(field.text), " is not a finite number, expected one (or an empty cell)");
+    }
+    return number;
+  }
+
+  /// Reads a field as text and stops at the comma after it or at the line's end. A quoted one may go on in the next
+  /// lines when that is allowed: rows of numbers never do, and a stray quote shall not swallow the file.
+  Field read_field(bool may_span_lines) {
+    const std::size_t first_line = line_number_;
+    std::size_t begin = at_;
+    while (begin < line_.size() && detail::is_blank(line_[begin])) ++begin;
+    if (begin == line_.size() || line_[begin] != '"') {
+      const std::string_view rest = std::string_view(line_).substr(at_);
+      const std::string_view field = rest.substr(0, rest.find(','));
+      at_ += field.size();
+      return {std::string(detail::without_blanks(field)), false};
+    }
+    Field field{"", true};
+    at_ = begin + 1;
+    for (;;) {
+      const std::size_t quote = line_.find('"', at_);
+      field.text.append(line_, at_, quote - at_);
+      if (quote == std::string::npos) {
+        if (!may_span_lines || !read_line()) {
+          refuse(place(first_line), "the quote before ", in_quotes(field.text),
+                 " is not closed, expected another quote");
+        }
+        field.text += '\n';
+        continue;
+      }
+      at_ = quote + 1;
+      if (at_ == line_.size() || line_[at_] != '"') break;
+      field.text += '"';
+      ++at_;
+    }
+    while (at_ < line_.size() && detail::is_blank(line_[at_])) ++at_;
+    if (at_ < line_.size() && line_[at_] != ',') {
+      refuse(place(line_number_), "text after the closing quote of ", in_quotes(field.text), ", expected a comma");
+    }
+    return field;
+  }
+
+  bool skip_comma() {
+    if (at_ == line_.size()) return false;
+    ++at_;
+    return true;
+  }
+
+  /// After `cells` cells of a line that has more or fewer of them than there are columns.
+  [[noreturn]] void refuse_ragged(std::size_t cells) {
+    for (; skip_comma(); ++cells) read_field(false);
+    refuse(place(line_number_), "got ", cells, " cells, expected ", columns_.size(),
+           ", one for each column of the header");
+  }
+
+  std::string place(std::size_t line) const { return name_ + ":" + std::to_string(line); }
+
+  std::istream* in_;
+  std::string name_;
+  std::vector<std::string> columns_;
+  std::unordered_map<std::string, std::size_t> positions_;
+  std::string line_;
+  std::size_t at_ = 0;  // the reader's position in line_
+  std::size_t line_number_ = 0;
+  std::size_t rows_ = 0;
+};
+
+/// Writes a table that `CsvReader` reads: numbers shortest round-trip, NaN as an empty cell, text in quotes where it
+/// would read as something else. Rows go to the stream one by one, unflushed.
+///     CsvWriter table(out, {"experiment", "seed", "loss"});
+///     table.row("linear-vector", 7, 0.125);
+/// Errors  std::invalid_argument for another number of cells than columns; std::runtime_error, beginning with `name`,
+///         when the stream does not take a row (a stream with exceptions on, such as AtomicFile, throws its own)
+class CsvWriter {
+ public:
+  /// Writes the header.
+  CsvWriter(std::ostream& out, std::vector<std::string> columns, std::string name = "CSV output")
+      : out_(&out), columns_(columns.size()), name_(std::move(name)) {
+    for (const std::string& column : columns) cell(column);
+    end_row();
+  }
+
+  /// A row of numbers.
+  void row(std::span<const double> cells) {
+    for (const double number : cells) cell(number);
+    end_row();
+  }
+
+  /// A row of text and numbers of any type.
+  template <detail::CsvCell... Cells>
+  void row(const Cells&... cells) {
+    (cell(cells), ...);
+    end_row();
+  }
+
+  /// A number as the next cell of a row that is written piece by piece; `end_row` ends it.
+  template <detail::PrintableNumber Number>
+  void cell(Number number) {
+    append(number == number ? format_number(number) : "");
+  }
+  /// Text as the next cell.
+  void cell(std::string_view text) {
+    double number = 0;
+    const bool plain = !text.empty() && text.find_first_of(",\"\r\n") == text.npos &&
+                       detail::without_blanks(text) == text && !detail::parse_number(text, number);
+    if (plain) return append(text);
+    std::string quoted = "\"";
+    for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+    append(quoted + '"');
+  }
+
+  /// Hands the row to the stream.
+  void end_row() {
+    expect_equal(name_.c_str(), "the number of cells", std::exchange(cells_, 0), columns_);
+    line_ += '\n';
+    out_->write(line_.data(), static_cast<std::streamsize>(line_.size()));
+    check();
+  }
+
+  /// Passes on what the stream has buffered, and checks that it went.
+  void flush() {
+    out_->flush();
+    check();
+  }
+
+ private:
+  void append(std::string_view text) {
+    if (cells_++ == 0) {
+      line_.clear();
+    } else {
+      line_ += ',';
+    }
+    line_ += text;
+  }
+
+  void check() const {
+    if (!*out_) throw std::runtime_error(name_ + ": writing a row failed");
+  }
+
+  std::ostream* out_;
+  std::size_t columns_;
+  std::string name_;
+  std::string line_;
+  std::size_t cells_ = 0;
+};
+
+}  // namespace gdssm

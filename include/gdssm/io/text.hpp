@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <charconv>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace gdssm {
+
+namespace detail {
+
+template <class Number>
+concept PrintableNumber = std::is_arithmetic_v<Number> && !std::is_same_v<Number, bool> && sizeof(Number) <= 8;
+
+}  // namespace detail
+
+/// The shortest decimal text that reads back as the same number: 0.1, 1e+23, 42, nan, -inf. The locale has no say.
+template <detail::PrintableNumber Number>
+std::string format_number(Number number) {
+  char text[32];  // the longest double takes 24
+  return std::string(text, std::to_chars(text, text + sizeof text, number).ptr);
+}
+
+/// A piece of somebody's file as an error message shows it on one line: in single quotes, control bytes as \xNN, and
+/// what exceeds `limit` bytes replaced by "..." (UTF-8 sequences stay whole).
+inline std::string in_quotes(std::string_view text, std::size_t limit = 40) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  const bool cut = text.size() > limit;
+  if (cut) {
+    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0) == 0x80) --limit;
+    text = text.substr(0, limit);
+  }
+  std::string shown = "'";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7F) {
+      shown += c;
+    } else {
+      shown += "\\x";
+      shown += digits[byte / 16];
+      shown += digits[byte % 16];
+    }
+  }
+  return shown + (cut ? "...'" : "'");
+}
+
+}  // namespace gdssm

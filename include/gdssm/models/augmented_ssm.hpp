@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "gdssm/blocks/diagonal_recurrence.hpp"
+#include "gdssm/blocks/local_attention.hpp"
+#include "gdssm/blocks/output_gate.hpp"
+#include "gdssm/blocks/readout.hpp"
+#include "gdssm/core/lanes.hpp"
+#include "gdssm/core/parameters.hpp"
+
+namespace gdssm {
+
+/// The gradient by stored history: every Z_t is kept (N f^2 numbers a task) and L_bar = sum_t R_t * Z_{t-1}, (11).
+struct StoredHistory {};
+
+/// The gradient by forward sensitivity: Y_t is carried beside Z_t and L_bar = sum_t R_t^loc * Y_t, (12), in memory
+/// that doesn't depend on the number of states. Source  Zucchet et al., arXiv:2305.15947
+struct ForwardSensitivity {};
+
+/// A sequence as models read it.
+/// Shapes  tokens (Features x T), one token a column; mask (windows), absent or a row of zeros and ones: a zero leaves
+///         the state as it was, so lanes may hold contexts of different lengths, and pairs may be missing
+template <class S, Index Features = Dynamic>
+struct Sequence {
+  View<const S, Features> tokens;
+  View<const S> mask = View<const S>::absent();
+
+  const S* mask_of(Index window) const { return mask.present() ? mask.data() + window : nullptr; }
+};
+
+namespace detail {
+
+/// The short form that every model offers as `predict`: one sequence from the first state, every window, checked.
+template <class P, class Model, class Parameters, class Derived>
+Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict_every_window(const Model& model, const Parameters& parameters,
+                                                                      const Eigen::MatrixBase<Derived>& tokens) {
+  expect_equal("predict", "the number of features of a token", tokens.rows(), model.feature_count());
+  const Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> dense = tokens;
+  expect_finite("predict", "token", dense);
+  auto state = model.template initial_state<P>();
+  auto ws = model.template workspace<P>();
+  Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predictions(model.output_count(),
+                                                               model.window().windows(dense.cols(), state.window));
+  model.template forward<P, P>(model.prepare(parameters), {view_of(dense)}, state, view_of(predictions), ws);
+  return predictions;
+}
+
+}  // namespace detail
+
+/// The augmented state-space model: one slot an equation, each a type.
+///     G_t = X_t^T A X_t                (1)  Attention
+///     Z_t = L * Z_{t-1} + G_t          (2)  Recurrence
+///     E_t = C Z_t^T                    (3)  Readout
+///     yhat_t = -E_t o_t, o_t = X_t^T d (4)  Gate
+/// yhat_t is the prediction after the first t windows; -E_t is the weight matrix of the implicit model, readable at any
+/// t. The reference keeps the minus outside: its `logits` are E_t o_t.
+///
+/// Parameters have one scalar type P, what runs through the layer another, S: P itself or lanes of P.
+///
+/// Shapes  tokens (Features x T), T such that the last token ends a window; predictions (Outputs x k): of the last k
+///         windows, k = 1 the query's alone, k = all of them
+/// Errors  slots that don't fit one another: static_assert where sizes are fixed, else std::invalid_argument
+/// Source  Sushma et al., arXiv:2410.11687v1        VJP  `vjp`
+template <class Attention = LocalAttention<>, class Recurrence = DiagonalRecurrence<>, class Readout = Readout<>,
+          class Gate = OutputGate<>>
+class AugmentedSsm {
+  static_assert(Attention::rows == Recurrence::rows && Attention::cols == Recurrence::cols,
+                "AugmentedSsm: the recurrence's state must have the size of what the attention hands it");
+  static_assert(Recurrence::cols == Readout::cols,
+                "AugmentedSsm: the readout must have as many columns as the recurrence's state");
+  static_assert(Recurrence::rows == Gate::rows,
+                "AugmentedSsm: the gate's output must be as long as the recurrence's state has rows");
+  static_assert(Attention::Window::width == Gate::width && Attention::Window::size == Gate::features,
+                "AugmentedSsm: the gate must read the window that the attention reads");
+
+ public:
+  using Window = typename Attention::Window;
+  static constexpr Index features = Window::size;
+  static constexpr Index rows = Recurrence::rows;
+  static constexpr Index cols = Recurrence::cols;
+  static constexpr Index outputs = Readout::outputs;
+  static constexpr Index rank = Attention::rank;
+
+  /// All sizes from the type.
+  AugmentedSsm() requires(std::is_default_constructible_v<Attention>&& std::is_default_constructible_v<Recurrence>&&
+                              std::is_default_constructible_v<Readout>&& std::is_default_constructible_v<Gate>)
+      : AugmentedSsm(Attention(), Recurrence(), Readout(), Gate()) {}
+
+  /// All sizes equal, as in the paper's main setting.
+  explicit AugmentedSsm(Index size) : AugmentedSsm(Attention(size), Recurrence(size), Readout(size), Gate(size)) {}
+
+  AugmentedSsm(Attention attention, Recurrence recurrence, Readout readout, Gate gate)
+      : attention_(std::move(attention)),
+        recurrence_(std::move(recurrence)),
+        readout_(std::move(readout)),
+        gate_(std::move(gate)) {
+    expect_equal("AugmentedSsm", "the number of rows of the state", recurrence_.row_count(), attention_.row_count());
+    expect_equal("AugmentedSsm", "the number of columns of the state", recurrence_.col_count(), attention_.col_count());
+    expect_equal("AugmentedSsm", "the number of columns of the readout", readout_.col_count(), recurrence_.col_count());
+    expect_equal("AugmentedSsm", "the length of the gate's output", gate_.row_count(), recurrence_.row_count());
+    expect_equal("AugmentedSsm", "the length of a token at the gate", gate_.feature_count(), feature_count());
+  }
+
+  const Attention& attention() const { return attention_; }
+  const Recurrence& recurrence() const { return recurrence_; }
+  const Readout& readout() const { return readout_; }
+  const Gate& gate() const { return gate_; }
+
+  Index feature_count() const { return attention_.window().features(); }
+  Index row_count() const { return recurrence_.row_count(); }
+  Index col_count() const { return recurrence_.col_count(); }
+  Index output_count() const { return readout_.output_count(); }
+
+  /// The weights, a slot a member.
+  template <class T>
+  struct Parameters {
+    typename Attention::template Parameters<T> attention;
+    typename Recurrence::template Parameters<T> recurrence;
+    typename Readout::template Parameters<T> readout;
+    typename Gate::template Parameters<T> gate;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visit_part("attention", visitor, self.attention...);
+      visit_part("recurrence", visitor, self.recurrence...);
+      visit_part("readout", visitor, self.readout...);
+      visit_part("gate", visitor, self.gate...);
+    }
+  };
+
+  /// What the inner loops use, from `prepare`; also what gradients add up in before `prepare_vjp`.
+  template <class T>
+  struct Coefficients {
+    typename Attention::template Coefficients<T> attention;
+    typename Recurrence::template Coefficients<T> recurrence;
+    typename Readout::template Coefficients<T> readout;
+    typename Gate::template Coefficients<T> gate;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visit_part("attention", visitor, self.attention...);
+      visit_part("recurrence", visitor, self.recurrence...);
+      visit_part("readout", visitor, self.readout...);
+      visit_part("gate", visitor, self.gate...);
+    }
+  };
+
+  /// Everything that later predictions depend on: the tokens still needed and Z_t. A value.
+  template <class T>
+  struct State {
+    typename Window::template State<T> window;
+    typename Recurrence::template State<T> recurrence;
+
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  /// Scratch of `step` and `forward`.
+  template <class T>
+  struct Workspace {
+    typename Attention::template Workspace<T> attention;
+    typename Recurrence::template Workspace<T> recurrence;
+    typename Readout::template Workspace<T> readout;
+    typename Gate::template Workspace<T> gate;
+    Array<T, rows, 1> o;
+  };
+
+  /// Scratch of `vjp`, sized once for sequences of up to `windows` windows with a loss at up to `losses` of them.
+  template <class T, class Method = StoredHistory>
+  struct GradientWorkspace {
+    Workspace<T> forward;
+    Workspace<T> backward;
+    Array<T, cols> memories;         ///< Z_{t-1}^T for every t (`StoredHistory`), or Y_t^T (`ForwardSensitivity`)
+    Array<T, cols, rows> cotangent;  ///< R_t^T
+    Array<T, rows> gates;            ///< o_t where there is a loss
+    Array<T, cols> pulled;           ///< v_t = -C^T g_t where there is a loss
+    Array<T, outputs, 1> prediction, prediction_bar;
+    Array<T, rows, 1> o_bar;
+    Array<T, rows, rank> left_bar;
+    Array<T, cols, rank> right_bar;
+  };
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {attention_.template parameters<T>(), recurrence_.template parameters<T>(),
+            readout_.template parameters<T>(), gate_.template parameters<T>()};
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return {attention_.template coefficients<T>(), recurrence_.template coefficients<T>(),
+            readout_.template coefficients<T>(), gate_.template coefficients<T>()};
+  }
+  /// No token seen, Z_0 = 0.
+  template <class T>
+  State<T> initial_state() const {
+    return {attention_.template initial_state<T>(), recurrence_.template initial_state<T>()};
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    return {attention_.template workspace<T>(), recurrence_.template workspace<T>(), readout_.template workspace<T>(),
+            gate_.template workspace<T>(), Array<T, rows, 1>(row_count(), 1)};
+  }
+  template <class T, class Method = StoredHistory>
+  GradientWorkspace<T, Method> gradient_workspace(Index windows, Index losses) const {
+    const Index f = row_count(), m = col_count();
+    return {workspace<T>(),
+            workspace<T>(),
+            Array<T, cols>(m, std::is_same_v<Method, StoredHistory> ? f * windows : f),
+            Array<T, cols, rows>(m, f),
+            Array<T, rows>(f, losses),
+            Array<T, cols>(m, losses),
+            Array<T, outputs, 1>(output_count(), 1),
+            Array<T, outputs, 1>(output_count(), 1),
+            Array<T, rows, 1>(f, 1),
+            Array<T, rows, rank>(f, rank),
+            Array<T, cols, rank>(m, rank)};
+  }
+
+  /// Parameters -> coefficients, once an update.
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    attention_.prepare(p.attention, c.attention);
+    recurrence_.prepare(p.recurrence, c.recurrence);
+    readout_.prepare(p.readout, c.readout);
+    gate_.prepare(p.gate, c.gate);
+  }
+  template <class P>
+  Coefficients<P> prepare(const Parameters<P>& p) const {
+    Coefficients<P> c = coefficients<P>();
+    prepare(p, c);
+    return c;
+  }
+  /// Pulls coefficients' cotangents back to parameters'; adds to `p_bar`.
+  template <class P>
+  void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    attention_.prepare_vjp(p.attention, c.attention, c_bar.attention, p_bar.attention);
+    recurrence_.prepare_vjp(p.recurrence, c.recurrence, c_bar.recurrence, p_bar.recurrence);
+    readout_.prepare_vjp(p.readout, c.readout, c_bar.readout, p_bar.readout);
+    gate_.prepare_vjp(p.gate, c.gate, c_bar.gate, p_bar.gate);
+  }
+
+  /// Takes one token in. True when it completed a window: `prediction` then is yhat_t, otherwise it is left alone.
+  /// Bit for bit what `forward` computes.
+  template <class P, class S>
+  bool step(const Coefficients<P>& c, View<const S, features, 1> token, State<S>& state, View<S, outputs, 1> prediction,
+            Workspace<S>& ws) const {
+    if (!window().push(token, state.window)) return false;
+    const View<const S, features, Window::width> X = state.window.tokens.view();
+    absorb(c, X, static_cast<const S*>(nullptr), state.recurrence, ws);
+    predict_window(c, X, state.recurrence, prediction, ws);
+    window().slide(state.window);
+    return true;
+  }
+
+  /// The predictions at the last k windows of a sequence, k the columns of `predictions`; moves `state` on. A sequence
+  /// in parts equals the whole, cut at the end of any window: the next part begins with the token after it.
+  template <class P, class S>
+  void forward(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state,
+               View<S, outputs> predictions, Workspace<S>& ws) const {
+    const auto windows = read(sequence, state.window, ws);
+    const Index first = first_of_last(predictions.cols(), windows.count());
+    for (Index t = 0; t < windows.count(); ++t) {
+      absorb(c, windows[t], sequence.mask_of(t), state.recurrence, ws);
+      if (t >= first) predict_window(c, windows[t], state.recurrence, predictions.column(t - first), ws);
+    }
+    windows.finish(state.window);
+  }
+
+  /// Forward and reverse in one: (11), with L's share by history or by (12).
+  /// At each of the last k windows it calls `cotangent(j, yhat, g)`, j = 0..k-1, which reads the prediction yhat and
+  /// writes g = d loss / d yhat (zero where a lane's mask is); then adds d loss / d coefficients to `c_bar`. `state`
+  /// moves on as in `forward`; the loss does not depend on what follows it.
+  template <class P, class S, class Method, class Cotangent>
+  void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
+           Cotangent&& cotangent, Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
+    pull(
+        c, sequence, state, k, cotangent, c_bar, View<const S, cols, rows>::absent(),
+        [](Index) { return View<S, features, Window::width>::absent(); }, ws);
+  }
+
+  /// The same with the inputs' gradients: adds to `tokens_bar` (Features x T) and turns `state_bar` from the cotangent
+  /// of the last state into that of the first.
+  template <class P, class S, class Method, class Cotangent>
+  void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
+           Cotangent&& cotangent, Coefficients<S>& c_bar, State<S>& state_bar, View<S, features> tokens_bar,
+           GradientWorkspace<S, Method>& ws) const {
+    expect_equal("AugmentedSsm::vjp", "the number of columns of the tokens' cotangent", tokens_bar.cols(),
+                 sequence.tokens.cols());
+    const detail::WindowedCotangent<Window, S> windows_bar(
+        state.window, window().windows(sequence.tokens.cols(), state.window), state_bar.window, tokens_bar,
+        ws.backward.attention.straddling.view());
+    pull(
+        c, sequence, state, k, cotangent, c_bar, View<const S, cols, rows>(state_bar.recurrence.memory.view()),
+        [&](Index t) { return windows_bar[t]; }, ws);
+    detail::copy(View<const S, cols, rows>(ws.cotangent.view()), state_bar.recurrence.memory.view());
+    windows_bar.finish(state_bar.window);
+  }
+
+  /// -E_t = -C Z_t^T, the weights of the implicit model.         Shapes  (Outputs x Rows)
+  template <class P>
+  detail::Matrix<P, outputs, rows> implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
+    detail::Matrix<P, outputs, rows> E = detail::Matrix<P, outputs, rows>::Constant(output_count(), row_count(), P(0));
+    readout_.add_readout(c.readout, View<const P, cols, rows>(state.recurrence.memory.view()), view_of(E));
+    return -E;
+  }
+
+  /// The state after `first`'s windows and then `second`'s, `second` having begun at Z_0 = 0.
+  template <class P, class S>
+  State<S> merge(const Coefficients<P>& c, const State<S>& first, const State<S>& second) const {
+    return {second.window, recurrence_.merge(c.recurrence, first.recurrence, second.recurrence)};
+  }
+
+  /// Predictions at every window of one sequence, the last the query's: the short form, which checks and allocates.
+  /// Shapes  tokens (Features x T)  ->  (Outputs x windows)
+  /// Errors  std::invalid_argument: a wrong number of features or of tokens, an entry that is not finite
+  template <class P, class Derived>
+  Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict(const Parameters<P>& p,
+                                                           const Eigen::MatrixBase<Derived>& tokens) const {
+    return detail::predict_every_window<P>(*this, p, tokens);
+  }
+
+  // The parts of the passes above, for models made of several such layers.
+
+  const Window& window() const { return attention_.window(); }
+
+  /// The windows of a sequence that begins in `state`.
+  /// Errors  std::invalid_argument: a sequence that doesn't end with a window, a mask of another length
+  template <class S>
+  detail::WindowedSequence<Window, S> read(const Sequence<S, features>& sequence,
+                                           const typename Window::template State<S>& state, Workspace<S>& ws) const {
+    expect_equal("AugmentedSsm", "the number of features", sequence.tokens.rows(), feature_count());
+    const detail::WindowedSequence<Window, S> windows(window(), state, sequence.tokens, ws.attention.straddling.view());
+    if (sequence.mask.present())
+      expect_equal("AugmentedSsm", "the length of the mask", sequence.mask.size(), windows.count());
+    return windows;
+  }
+
+  /// The first of the last k of n windows.        Errors  std::invalid_argument: k < 0, k > n
+  static Index first_of_last(Index k, Index n) {
+    if (k < 0 || k > n) refuse("AugmentedSsm", "predictions at the last ", k, " windows, expected 0 to ", n);
+    return n - k;
+  }
+
+  /// (1) and (2) for one window.
+  template <class P, class S>
+  void absorb(const Coefficients<P>& c, View<const S, features, Window::width> X, const S* mask,
+              typename Recurrence::template State<S>& state, Workspace<S>& ws) const {
+    const Factors<const S, rows, cols, rank> G = attention_.step(c.attention, X, ws.attention);
+    recurrence_.step(c.recurrence, G, mask, state, ws.recurrence);
+  }
+
+  /// -E_t o, the implicit model's answer to any vector: (3), and (4) for o = o_t.
+  template <class P, class S>
+  void apply(const Coefficients<P>& c, const typename Recurrence::template State<S>& state, View<const S, rows, 1> o,
+             View<S, outputs, 1> answer, Workspace<S>& ws) const {
+    readout_.step(c.readout, View<const S, cols, rows>(state.memory.view()), o, answer, ws.readout);
+  }
+
+  /// Makes the workspace ready for a pass over n windows with k losses, R_N = 0.
+  /// Errors  std::invalid_argument: a workspace made for fewer
+  template <class S, class Method>
+  void begin(Index n, Index k, GradientWorkspace<S, Method>& ws) const {
+    constexpr bool history = std::is_same_v<Method, StoredHistory>;
+    if (k > ws.gates.cols() || (history && n * row_count() > ws.memories.cols()))
+      refuse("AugmentedSsm::vjp", "the workspace has room for ", ws.memories.cols() / row_count(), " states and ",
+             ws.gates.cols(), " losses, expected ", history ? n : 1, " and ", k);
+    if constexpr (!history) ws.memories.fill(S(0));
+    ws.cotangent.fill(S(0));
+  }
+
+  /// `absorb`, keeping what the way back needs of Z_{t-1}: itself, or Y_t.
+  template <class P, class S, class Method>
+  void absorb_recorded(const Coefficients<P>& c, View<const S, features, Window::width> X, const S* mask, Index t,
+                       typename Recurrence::template State<S>& state, GradientWorkspace<S, Method>& ws) const {
+    if constexpr (std::is_same_v<Method, StoredHistory>)
+      detail::copy(View<const S, cols, rows>(state.memory.view()), recorded(ws, t));
+    else
+      recurrence_.sensitivity_step(c.recurrence, state, mask, recorded(ws, 0), ws.forward.recurrence);
+    absorb(c, X, mask, state, ws.forward);
+  }
+
+  /// VJP of `apply`, right after it in the same workspace, as loss j: C_bar, and o_bar. Keeps o and v = -C^T g for the
+  /// way back; under (12) L_bar += R^loc * Y_t with R^loc = o v^T.
+  template <class P, class S, class Method>
+  void apply_vjp(const Coefficients<P>& c, const typename Recurrence::template State<S>& state,
+                 View<const S, rows, 1> o, View<const S, outputs, 1> g, Index j, Coefficients<S>& c_bar,
+                 View<S, rows, 1> o_bar, GradientWorkspace<S, Method>& ws) const {
+    readout_.step_vjp(c.readout, View<const S, cols, rows>(state.memory.view()), g, c_bar.readout, o_bar,
+                      ws.forward.readout);
+    const View<const S, cols, 1> v = ws.forward.readout.v.view();
+    detail::copy(o, ws.gates.view().column(j));
+    detail::copy(v, ws.pulled.view().column(j));
+    if constexpr (std::is_same_v<Method, ForwardSensitivity>) {
+      const View<S, cols, rows> Y = recorded(ws, 0), L_bar = c_bar.recurrence.decay.view();
+      for (Index i = 0; i < o.size(); ++i)
+        for (Index r = 0; r < v.size(); ++r) L_bar(r, i) = multiply_add(v[r] * o[i], Y(r, i), L_bar(r, i));
+    }
+  }
+
+  /// Adds the last state's own cotangent, R_N += Z_N_bar; under (12) L_bar += Z_N_bar * Y_N.
+  template <class S, class Method>
+  void seed(View<const S, cols, rows> memory_bar, Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
+    detail::add(memory_bar, ws.cotangent.view());
+    if constexpr (std::is_same_v<Method, ForwardSensitivity>)
+      for (Index i = 0; i < memory_bar.size(); ++i)
+        c_bar.recurrence.decay[i] = multiply_add(memory_bar[i], ws.memories[i], c_bar.recurrence.decay[i]);
+  }
+
+  /// VJP of window t's `absorb`, windows last to first: R_t += o v^T if it bears loss j (-1: none), A_bar, L_bar by
+  /// history, the tokens' gradient unless `X_bar` is absent, and R_{t-1}.
+  template <class P, class S, class Method>
+  void release(const Coefficients<P>& c, View<const S, features, Window::width> X, const S* mask, Index t, Index j,
+               Coefficients<S>& c_bar, View<S, features, Window::width> X_bar, GradientWorkspace<S, Method>& ws) const {
+    if (j >= 0)
+      kernels::add_outer(View<const S, cols, 1>(ws.pulled.view().column(j)),
+                         View<const S, rows, 1>(ws.gates.view().column(j)), ws.cotangent.view());
+    const Factors<const S, rows, cols, rank> G = attention_.step(c.attention, X, ws.backward.attention);
+    const bool left = Attention::left_trains || X_bar.present();
+    const Factors<S, rows, cols, rank> G_bar{left ? ws.left_bar.view() : View<S, rows, rank>::absent(),
+                                             ws.right_bar.view()};
+    const View<const S, cols, rows> before = std::is_same_v<Method, StoredHistory>
+                                                 ? View<const S, cols, rows>(recorded(ws, t))
+                                                 : View<const S, cols, rows>::absent();
+    recurrence_.step_vjp(c.recurrence, G, mask, before, ws.cotangent.view(), c_bar.recurrence, G_bar,
+                         ws.backward.recurrence);
+    attention_.step_vjp(c.attention, X, View<const S, rows, rank>(ws.left_bar.view()),
+                        View<const S, cols, rank>(ws.right_bar.view()), c_bar.attention, X_bar);
+  }
+
+ private:
+  /// (3) and (4) for one window.
+  template <class P, class S>
+  void predict_window(const Coefficients<P>& c, View<const S, features, Window::width> X,
+                      const typename Recurrence::template State<S>& state, View<S, outputs, 1> prediction,
+                      Workspace<S>& ws) const {
+    gate_.step(c.gate, X, ws.o.view(), ws.gate);
+    apply(c, state, View<const S, rows, 1>(ws.o.view()), prediction, ws);
+  }
+
+  // Forward over the windows, collecting the shares of C and d, which depend on Z_t alone; then back over the tokens
+  // for A's share (and L's, by history).
+  template <class P, class S, class Method, class Cotangent, class WindowBar>
+  void pull(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
+            Cotangent& cotangent, Coefficients<S>& c_bar, View<const S, cols, rows> last_memory_bar,
+            WindowBar window_bar, GradientWorkspace<S, Method>& ws) const {
+    const auto windows = read(sequence, state.window, ws.forward);
+    const Index n = windows.count(), first = first_of_last(k, n);
+    begin(n, k, ws);
+    for (Index t = 0; t < n; ++t) {
+      absorb_recorded(c, windows[t], sequence.mask_of(t), t, state.recurrence, ws);
+      if (t < first) continue;
+      predict_window(c, windows[t], state.recurrence, ws.prediction.view(), ws.forward);
+      cotangent(t - first, View<const S, outputs, 1>(ws.prediction.view()),
+                View<S, outputs, 1>(ws.prediction_bar.view()));
+      apply_vjp(c, state.recurrence, View<const S, rows, 1>(ws.forward.o.view()),
+                View<const S, outputs, 1>(ws.prediction_bar.view()), t - first, c_bar, ws.o_bar.view(), ws);
+      gate_.step_vjp(c.gate, windows[t], View<const S, rows, 1>(ws.o_bar.view()), c_bar.gate, window_bar(t),
+                     ws.forward.gate);
+    }
+    if (last_memory_bar.present()) seed(last_memory_bar, c_bar, ws);
+    for (Index t = n - 1; t >= 0; --t)
+      release(c, windows[t], sequence.mask_of(t), t, t >= first ? t - first : -1, c_bar, window_bar(t), ws);
+    windows.finish(state.window);
+  }
+
+  template <class S, class Method>
+  View<S, cols, rows> recorded(GradientWorkspace<S, Method>& ws, Index t) const {
+    return ws.memories.view().template columns<rows>(t * row_count(), row_count());
+  }
+
+  Attention attention_;
+  Recurrence recurrence_;
+  Readout readout_;
+  Gate gate_;
+};
+
+/// The paper's layer: window 3, stride 2, one size throughout, decay by zero-order hold.
+template <Index Features = Dynamic, class Discretization = ZeroOrderHold>
+using PaperLayer = AugmentedSsm<LocalAttention<Features>, DiagonalRecurrence<Features, Features, Discretization>,
+                                Readout<Features>, OutputGate<Features>>;
+
+}  // namespace gdssm

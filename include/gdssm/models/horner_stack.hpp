@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gdssm/models/augmented_ssm.hpp"
+
+namespace gdssm {
+
+/// K steps of gradient descent in one pass: 2K - 1 layers read the same tokens, and their E_t combine by Horner's rule,
+///     E <- M_1;   for k = 2..K:   E <- E + E S_k + M_k;   yhat_t = -E o_t,
+/// each S_k and M_k the E_t of a layer of its own, o_t the gate of the last. Causal, no residual, and matrix-vector
+/// products only: from the right, u_K = o_t, u_{k-1} = u_k + S_k u_k, yhat = -sum_k M_k u_k.
+/// Layers in the order M_1, S_2, M_2, ..., S_K, M_K. With K = 1 it is the layer.
+/// Shapes  as the layer's, which must be square (Outputs = Rows)
+/// Errors  K < 1, a layer that is not square: std::invalid_argument (fixed sizes: static_assert)
+/// Source  docs/theory.md, K steps        VJP  `vjp`
+template <class Layer>
+class HornerStack {
+  static_assert(Layer::outputs == Layer::rows,
+                "HornerStack: the layer must have as many outputs as its state has rows");
+
+ public:
+  using Window = typename Layer::Window;
+  static constexpr Index features = Layer::features;
+  static constexpr Index rows = Layer::rows;
+  static constexpr Index outputs = Layer::outputs;
+
+  HornerStack(Layer layer, Index steps) : layer_(std::move(layer)), steps_(steps) {
+    if (steps < 1) refuse("HornerStack", "the number of steps is ", steps, ", expected at least 1");
+    expect_equal("HornerStack", "the number of outputs", layer_.output_count(), layer_.row_count());
+  }
+
+  const Layer& layer() const { return layer_; }
+  const Window& window() const { return layer_.window(); }
+  Index steps() const { return steps_; }
+  Index layer_count() const { return 2 * steps_ - 1; }
+  Index feature_count() const { return layer_.feature_count(); }
+  Index output_count() const { return layer_.output_count(); }
+  /// Where M_k (k = 1..K) and S_k (k = 2..K) stand among the layers.
+  static Index M(Index k) { return 2 * k - 2; }
+  static Index S(Index k) { return 2 * k - 3; }
+
+  /// The layers' weights, named `layers_0`, `layers_1`, ... Of the gates only the last acts.
+  template <class T>
+  struct Parameters {
+    std::vector<typename Layer::template Parameters<T>> layers;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visit_layers(visitor, self.layers...);
+    }
+  };
+
+  template <class T>
+  struct Coefficients {
+    std::vector<typename Layer::template Coefficients<T>> layers;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visit_layers(visitor, self.layers...);
+    }
+  };
+
+  /// The tokens still needed, which all layers share, and every layer's Z_t. A value.
+  template <class T>
+  struct State {
+    typename Window::template State<T> window;
+    std::vector<decltype(Layer::template State<T>::recurrence)> layers;
+
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  template <class T>
+  struct Workspace {
+    typename Layer::template Workspace<T> layer;
+    Array<T, outputs, 1> answer;
+  };
+
+  template <class T, class Method = StoredHistory>
+  struct GradientWorkspace {
+    std::vector<typename Layer::template GradientWorkspace<T, Method>> layers;
+    Array<T, rows> u;  ///< u_k, k = 1..K
+    Array<T, rows, 1> u_bar;
+    Array<T, outputs, 1> answer_bar;
+  };
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {repeat(layer_.template parameters<T>())};
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return {repeat(layer_.template coefficients<T>())};
+  }
+  template <class T>
+  State<T> initial_state() const {
+    auto state = layer_.template initial_state<T>();
+    return {std::move(state.window), repeat(state.recurrence)};
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    return {layer_.template workspace<T>(), Array<T, outputs, 1>(output_count(), 1)};
+  }
+  template <class T, class Method = StoredHistory>
+  GradientWorkspace<T, Method> gradient_workspace(Index windows, Index losses) const {
+    return {repeat(layer_.template gradient_workspace<T, Method>(windows, losses)),
+            Array<T, rows>(layer_.row_count(), steps_), Array<T, rows, 1>(layer_.row_count(), 1),
+            Array<T, outputs, 1>(output_count(), 1)};
+  }
+
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    for (std::size_t l = 0; l < p.layers.size(); ++l) layer_.prepare(p.layers[l], c.layers[l]);
+  }
+  template <class P>
+  Coefficients<P> prepare(const Parameters<P>& p) const {
+    expect_equal("HornerStack", "the number of layers", Index(p.layers.size()), layer_count());
+    Coefficients<P> c = coefficients<P>();
+    prepare(p, c);
+    return c;
+  }
+  template <class P>
+  void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    for (std::size_t l = 0; l < p.layers.size(); ++l)
+      layer_.prepare_vjp(p.layers[l], c.layers[l], c_bar.layers[l], p_bar.layers[l]);
+  }
+
+  /// Takes one token in. True when it completed a window: `prediction` then is yhat_t, otherwise it is left alone.
+  template <class P, class T>
+  bool step(const Coefficients<P>& c, View<const T, features, 1> token, State<T>& state, View<T, outputs, 1> prediction,
+            Workspace<T>& ws) const {
+    if (!window().push(token, state.window)) return false;
+    const View<const T, features, Window::width> X = state.window.tokens.view();
+    absorb(c, X, static_cast<const T*>(nullptr), state, ws);
+    predict_window(c, X, state, prediction, ws);
+    window().slide(state.window);
+    return true;
+  }
+
+  /// The predictions at the last k windows of a sequence, k the columns of `predictions`; moves `state` on.
+  template <class P, class T>
+  void forward(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state,
+               View<T, outputs> predictions, Workspace<T>& ws) const {
+    const auto windows = layer_.read(sequence, state.window, ws.layer);
+    const Index first = Layer::first_of_last(predictions.cols(), windows.count());
+    for (Index t = 0; t < windows.count(); ++t) {
+      absorb(c, windows[t], sequence.mask_of(t), state, ws);
+      if (t >= first) predict_window(c, windows[t], state, predictions.column(t - first), ws);
+    }
+    windows.finish(state.window);
+  }
+
+  /// Forward and reverse in one, as `AugmentedSsm::vjp`.
+  template <class P, class T, class Method, class Cotangent>
+  void vjp(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state, Index k,
+           Cotangent&& cotangent, Coefficients<T>& c_bar, GradientWorkspace<T, Method>& ws) const {
+    pull(
+        c, sequence, state, k, cotangent, c_bar, static_cast<const State<T>*>(nullptr),
+        [](Index) { return View<T, features, Window::width>::absent(); }, ws);
+  }
+
+  /// The same with the inputs' gradients, as `AugmentedSsm::vjp`.
+  template <class P, class T, class Method, class Cotangent>
+  void vjp(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state, Index k,
+           Cotangent&& cotangent, Coefficients<T>& c_bar, State<T>& state_bar, View<T, features> tokens_bar,
+           GradientWorkspace<T, Method>& ws) const {
+    expect_equal("HornerStack::vjp", "the number of columns of the tokens' cotangent", tokens_bar.cols(),
+                 sequence.tokens.cols());
+    const detail::WindowedCotangent<Window, T> windows_bar(
+        state.window, window().windows(sequence.tokens.cols(), state.window), state_bar.window, tokens_bar,
+        ws.layers[0].backward.attention.straddling.view());
+    pull(
+        c, sequence, state, k, cotangent, c_bar, &state_bar, [&](Index t) { return windows_bar[t]; }, ws);
+    for (std::size_t l = 0; l < ws.layers.size(); ++l) {
+      const auto& R = ws.layers[l].cotangent;
+      detail::copy(R.view(), state_bar.layers[l].memory.view());
+    }
+    windows_bar.finish(state_bar.window);
+  }
+
+  /// The weights of the implicit model after K steps, -E.         Shapes  (Outputs x Rows)
+  template <class P>
+  detail::Matrix<P, outputs, rows> implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
+    const auto minus_E = [&](Index l) {
+      const auto i = static_cast<std::size_t>(l);
+      return layer_.implicit_weights(c.layers[i], typename Layer::template State<P>{state.window, state.layers[i]});
+    };
+    detail::Matrix<P, outputs, rows> W = minus_E(M(1));
+    for (Index k = 2; k <= steps_; ++k) W = (W - W * minus_E(S(k)) + minus_E(M(k))).eval();
+    return W;
+  }
+
+  /// Predictions at every window of one sequence, as `AugmentedSsm::predict`.
+  template <class P, class Derived>
+  Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict(const Parameters<P>& p,
+                                                           const Eigen::MatrixBase<Derived>& tokens) const {
+    return detail::predict_every_window<P>(*this, p, tokens);
+  }
+
+ private:
+  template <class T>
+  std::vector<T> repeat(const T& value) const {
+    return std::vector<T>(static_cast<std::size_t>(layer_count()), value);
+  }
+
+  template <class Visitor, class First, class... More>
+  static void visit_layers(Visitor& visitor, First& first, More&... more) {
+    for (std::size_t l = 0; l < first.size(); ++l)
+      visit_part("layers_" + std::to_string(l), visitor, first[l], more[l]...);
+  }
+
+  template <class P, class T>
+  void absorb(const Coefficients<P>& c, View<const T, features, Window::width> X, const T* mask, State<T>& state,
+              Workspace<T>& ws) const {
+    for (std::size_t l = 0; l < state.layers.size(); ++l)
+      layer_.absorb(c.layers[l], X, mask, state.layers[l], ws.layer);
+  }
+
+  template <class P, class T>
+  void predict_window(const Coefficients<P>& c, View<const T, features, Window::width> X, const State<T>& state,
+                      View<T, outputs, 1> prediction, Workspace<T>& ws) const {
+    const View<T, rows, 1> u = ws.layer.o.view();
+    layer_.gate().step(c.layers.back().gate, X, u, ws.layer.gate);
+    prediction.fill(T(0));
+    for (Index k = steps_; k >= 1; --k) {
+      const auto m = static_cast<std::size_t>(M(k));
+      layer_.apply(c.layers[m], state.layers[m], View<const T, rows, 1>(u), ws.answer.view(), ws.layer);
+      for (Index i = 0; i < prediction.size(); ++i) prediction[i] += ws.answer[i];
+      if (k == 1) break;
+      const auto s = static_cast<std::size_t>(S(k));
+      layer_.apply(c.layers[s], state.layers[s], View<const T, rows, 1>(u), ws.answer.view(), ws.layer);
+      for (Index i = 0; i < u.size(); ++i) u[i] -= ws.answer[i];
+    }
+  }
+
+  // The same in the layers' gradient workspaces, which keep what each layer's `apply_vjp` needs; u_k stays in ws.u.
+  template <class P, class T, class Method>
+  void predict_recorded(const Coefficients<P>& c, View<const T, features, Window::width> X, const State<T>& state,
+                        GradientWorkspace<T, Method>& ws) const {
+    auto& last = ws.layers.back();
+    const View<T, outputs, 1> prediction = last.prediction.view();
+    layer_.gate().step(c.layers.back().gate, X, ws.u.view().column(steps_ - 1), last.forward.gate);
+    prediction.fill(T(0));
+    for (Index k = steps_; k >= 1; --k) {
+      const View<const T, rows, 1> u = ws.u.view().column(k - 1);
+      const auto apply = [&](Index l) {
+        const auto i = static_cast<std::size_t>(l);
+        layer_.apply(c.layers[i], state.layers[i], u, ws.answer_bar.view(), ws.layers[i].forward);
+      };
+      apply(M(k));
+      for (Index i = 0; i < prediction.size(); ++i) prediction[i] += ws.answer_bar[i];
+      if (k == 1) break;
+      apply(S(k));
+      for (Index i = 0; i < u.size(); ++i) ws.u(i, k - 2) = u[i] - ws.answer_bar[i];
+    }
+  }
+
+  // Steps first to last. yhat = sum_k p_{M_k}(u_k), u_{k-1} = u_k - p_{S_k}(u_k), with p_l(u) = -E_l u:
+  //   u_1_bar = p_{M_1}-part of g;  u_k_bar = u_{k-1}_bar + p_{S_k}-part of -u_{k-1}_bar + p_{M_k}-part of g.
+  template <class P, class T, class Method>
+  void predict_vjp(const Coefficients<P>& c, const State<T>& state, Index j, Coefficients<T>& c_bar,
+                   GradientWorkspace<T, Method>& ws) const {
+    const View<const T, outputs, 1> g = ws.layers.back().prediction_bar.view();
+    ws.u_bar.fill(T(0));
+    for (Index k = 1; k <= steps_; ++k) {
+      const View<const T, rows, 1> u = ws.u.view().column(k - 1);
+      const auto pull_layer = [&](Index l, View<const T, outputs, 1> answer_bar) {
+        const auto i = static_cast<std::size_t>(l);
+        layer_.apply_vjp(c.layers[i], state.layers[i], u, answer_bar, j, c_bar.layers[i], ws.layers[i].o_bar.view(),
+                         ws.layers[i]);
+      };
+      const auto add_pulled = [&](Index l) {
+        detail::add(View<const T, rows, 1>(ws.layers[static_cast<std::size_t>(l)].o_bar.view()), ws.u_bar.view());
+      };
+      if (k > 1) {
+        for (Index i = 0; i < ws.u_bar.size(); ++i) ws.answer_bar[i] = -ws.u_bar[i];
+        pull_layer(S(k), View<const T, outputs, 1>(ws.answer_bar.view()));
+        add_pulled(S(k));
+      }
+      pull_layer(M(k), g);
+      add_pulled(M(k));
+    }
+  }
+
+  template <class P, class T, class Method, class Cotangent, class WindowBar>
+  void pull(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state, Index losses,
+            Cotangent& cotangent, Coefficients<T>& c_bar, const State<T>* last_state_bar, WindowBar window_bar,
+            GradientWorkspace<T, Method>& ws) const {
+    auto& last = ws.layers.back();
+    const auto windows = layer_.read(sequence, state.window, last.forward);
+    const Index n = windows.count(), first = Layer::first_of_last(losses, n);
+    for (auto& layer : ws.layers) layer_.begin(n, losses, layer);
+    for (Index t = 0; t < n; ++t) {
+      for (std::size_t l = 0; l < ws.layers.size(); ++l)
+        layer_.absorb_recorded(c.layers[l], windows[t], sequence.mask_of(t), t, state.layers[l], ws.layers[l]);
+      if (t < first) continue;
+      predict_recorded(c, windows[t], state, ws);
+      cotangent(t - first, View<const T, outputs, 1>(last.prediction.view()),
+                View<T, outputs, 1>(last.prediction_bar.view()));
+      predict_vjp(c, state, t - first, c_bar, ws);
+      layer_.gate().step_vjp(c.layers.back().gate, windows[t], View<const T, rows, 1>(ws.u_bar.view()),
+                             c_bar.layers.back().gate, window_bar(t), last.forward.gate);
+    }
+    for (std::size_t l = 0; l < ws.layers.size(); ++l) {
+      if (last_state_bar) {
+        const auto& memory_bar = last_state_bar->layers[l].memory;
+        layer_.seed(memory_bar.view(), c_bar.layers[l], ws.layers[l]);
+      }
+      for (Index t = n - 1; t >= 0; --t)
+        layer_.release(c.layers[l], windows[t], sequence.mask_of(t), t, t >= first ? t - first : -1, c_bar.layers[l],
+                       window_bar(t), ws.layers[l]);
+    }
+    windows.finish(state.window);
+  }
+
+  Layer layer_;
+  Index steps_;
+};
+
+}  // namespace gdssm

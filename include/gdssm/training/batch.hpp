@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/lanes.hpp"
+
+namespace gdssm {
+
+/// One context and what is to be predicted from it.
+/// Shapes  tokens (Features x T), one token a column; targets (m x k), for the last k windows
+template <class P>
+struct Context {
+  Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> tokens;
+  Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> targets;
+};
+
+/// As many contexts as S has lanes, flush right: shorter ones fill the last tokens, windows and losses, so that all
+/// queries meet at the end, and masks are zero before.
+template <class S>
+struct LaneGroup {
+  Array<S> tokens;   ///< (Features x T)
+  Array<S> mask;     ///< (windows): the windows that a lane's context has
+  Array<S> targets;  ///< (m x k)
+  Array<S> present;  ///< (k): the losses that a lane's context bears; zero throughout in a lane left empty
+};
+
+/// Contexts of one length or of many, packed into lanes.
+template <class S>
+class Batch {
+  using P = LaneScalar<S>;
+
+ public:
+  /// Packs contexts for a model whose windows are `window`.
+  /// Errors  std::invalid_argument: no context, tokens or targets of different heights or that don't end with a window,
+  ///         more targets than windows, entries that aren't finite; the message says which context
+  template <class Window>
+  Batch(const Window& window, const std::vector<Context<P>>& contexts) {
+    if (contexts.empty()) refuse("Batch", "there is no context, expected at least one");
+    const Index height = contexts.front().targets.rows();
+    const auto start = window.template initial_state<P>();
+    Index length = 0;
+    for (std::size_t b = 0; b < contexts.size(); ++b) {
+      const auto& [tokens, targets] = contexts[b];
+      const std::string where = "Batch, context " + std::to_string(b);
+      expect_equal(where.c_str(), "the number of features of a token", tokens.rows(), window.features());
+      expect_equal(where.c_str(), "the number of rows of the targets", targets.rows(), height);
+      expect_finite(where.c_str(), "token", tokens);
+      expect_finite(where.c_str(), "target", targets);
+      const Index n = window.windows(tokens.cols(), start);
+      if (targets.cols() > n) refuse(where, "there are ", targets.cols(), " targets, expected at most ", n);
+      length = std::max(length, tokens.cols());
+      windows_ = std::max(windows_, n);
+      losses_ = std::max(losses_, targets.cols());
+      loss_count_ += targets.cols();
+    }
+    const Index lanes = lane_count<S>, count = static_cast<Index>(contexts.size());
+    for (Index g = 0; g < count; g += lanes) {
+      LaneGroup<S> group{Array<S>(window.features(), length), Array<S>(1, windows_), Array<S>(height, losses_),
+                         Array<S>(1, losses_)};
+      for (Index l = 0; l < std::min(lanes, count - g); ++l) {
+        const auto& [tokens, targets] = contexts[static_cast<std::size_t>(g + l)];
+        place(tokens, l, group.tokens);
+        place(targets, l, group.targets);
+        mark(window.windows(tokens.cols(), start), l, group.mask);
+        mark(targets.cols(), l, group.present);
+        ragged_ = ragged_ || tokens.cols() != length;
+      }
+      groups_.push_back(std::move(group));
+    }
+  }
+
+  const std::vector<LaneGroup<S>>& groups() const { return groups_; }
+  Index windows() const { return windows_; }        ///< of the longest context
+  Index losses() const { return losses_; }          ///< of the context with the most
+  Index loss_count() const { return loss_count_; }  ///< of all contexts together
+  Index target_height() const { return groups_.front().targets.rows(); }
+  bool ragged() const { return ragged_; }  ///< contexts differ in length, so that masks are needed
+
+ private:
+  template <class Matrix>
+  static void place(const Matrix& from, Index lane, Array<S>& to) {
+    for (Index j = 0; j < from.cols(); ++j)
+      for (Index i = 0; i < from.rows(); ++i) set_lane(to(i, to.cols() - from.cols() + j), lane, from(i, j));
+  }
+  static void mark(Index last, Index lane, Array<S>& row) {
+    for (Index j = row.cols() - last; j < row.cols(); ++j) set_lane(row[j], lane, P(1));
+  }
+
+  std::vector<LaneGroup<S>> groups_;
+  Index windows_ = 0, losses_ = 0, loss_count_ = 0;
+  bool ragged_ = false;
+};
+
+}  // namespace gdssm
