@@ -7,8 +7,10 @@
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/random.hpp"
 #include "gdssm/core/view.hpp"
 
+#include "gdssm/blocks/concepts.hpp"
 #include "gdssm/blocks/diagonal_recurrence.hpp"
 #include "gdssm/blocks/discretization.hpp"
 #include "gdssm/blocks/factors.hpp"
@@ -22,6 +24,7 @@
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 
+#include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/tasks/targets.hpp"
 #include "gdssm/tasks/tokens.hpp"
 

@@ -107,7 +107,7 @@ void expect_square(const char* where, const char* what, const Eigen::MatrixX<T>&
   if (matrix.rows() != size || matrix.cols() != size) {
     refuse(where, what, " is ", matrix.rows(), " x ", matrix.cols(), ", expected ", size, " x ", size);
   }
-  if (!matrix.allFinite()) refuse(where, what, " has an entry that is not finite");
+  expect_finite(where, what, matrix);
 }
 
 template <class T>

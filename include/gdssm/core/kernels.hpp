@@ -16,14 +16,17 @@ namespace gdssm::kernels {
 template <class D, class S, Index Rows, Index Cols, Index Rank>
 void decayed_outer_sum(View<const D, Cols, Rows> decay, View<const S, Rows, Rank> left, View<const S, Cols, Rank> right,
                        View<S, Cols, Rows> memory) {
-  const Index rows = memory.cols(), cols = memory.rows(), rank = left.cols();
+  static_assert(Rank != Dynamic, "decayed_outer_sum: the rank must be known to the compiler");
+  const Index rows = memory.cols(), cols = memory.rows();
   for (Index i = 0; i < rows; ++i) {
+    S factor[Rank];
+    for (Index a = 0; a < Rank; ++a) factor[a] = left(i, a);
     const D* __restrict l = decay.data() + i * cols;
     const S* __restrict r = right.data();
     S* __restrict m = memory.data() + i * cols;
     for (Index j = 0; j < cols; ++j) {
       S z = l[j] * m[j];
-      for (Index a = 0; a < rank; ++a) z = multiply_add(r[j + a * cols], left(i, a), z);
+      for (Index a = 0; a < Rank; ++a) z = multiply_add(r[j + a * cols], factor[a], z);
       m[j] = z;
     }
   }

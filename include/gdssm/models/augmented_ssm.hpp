@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "gdssm/blocks/concepts.hpp"
 #include "gdssm/blocks/diagonal_recurrence.hpp"
 #include "gdssm/blocks/local_attention.hpp"
 #include "gdssm/blocks/output_gate.hpp"
@@ -67,6 +68,10 @@ Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict_every_window(const Mode
 template <class Attention = LocalAttention<>, class Recurrence = DiagonalRecurrence<>, class Readout = Readout<>,
           class Gate = OutputGate<>>
 class AugmentedSsm {
+  static_assert(AttentionBlock<Attention>, "AugmentedSsm: the first slot must be an AttentionBlock");
+  static_assert(RecurrenceBlock<Recurrence>, "AugmentedSsm: the second slot must be a RecurrenceBlock");
+  static_assert(ReadoutBlock<Readout>, "AugmentedSsm: the third slot must be a ReadoutBlock");
+  static_assert(GateBlock<Gate>, "AugmentedSsm: the fourth slot must be a GateBlock");
   static_assert(Attention::rows == Recurrence::rows && Attention::cols == Recurrence::cols,
                 "AugmentedSsm: the recurrence's state must have the size of what the attention hands it");
   static_assert(Recurrence::cols == Readout::cols,
@@ -299,11 +304,13 @@ class AugmentedSsm {
     windows_bar.finish(state_bar.window);
   }
 
-  /// -E_t = -C Z_t^T, the weights of the implicit model.         Shapes  (Outputs x Rows)
+  /// -E_t = -C Z_t^T, the weights of the implicit model (-E_t P behind a preconditioned gate).
+  /// Shapes  (Outputs x Rows)
   template <class P>
   detail::Matrix<P, outputs, rows> implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
     detail::Matrix<P, outputs, rows> E = detail::Matrix<P, outputs, rows>::Constant(output_count(), row_count(), P(0));
     readout_.add_readout(c.readout, View<const P, cols, rows>(state.recurrence.memory.view()), view_of(E));
+    if constexpr (requires { c.gate.P; }) E = (E * c.gate.P.matrix()).eval();
     return -E;
   }
 

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+# What gdssm needs: the installed package if there is one of at least the version given here, else the tag given here,
+# fetched. Only what the chosen options use is looked for.
+include(FetchContent)
+
+# gdssm_headers(<package> <target> <repository> <tag> <include directory> [<oldest version>])
+# A library of headers alone. When fetched its own CMake files are left unread, so that none of its tests, options and
+# install rules join ours: SOURCE_SUBDIR names a directory that does not exist.
+function(gdssm_headers package target repository tag include)
+  if(TARGET ${target})
+    return()
+  endif()
+  FetchContent_Declare(
+    ${package}
+    GIT_REPOSITORY ${repository}
+    GIT_TAG ${tag}
+    GIT_SHALLOW ON
+    SOURCE_SUBDIR headers-only
+    FIND_PACKAGE_ARGS ${ARGN} CONFIG GLOBAL)
+  FetchContent_MakeAvailable(${package})
+  if(NOT TARGET ${target})
+    string(TOLOWER ${package} name)
+    add_library(${target} INTERFACE IMPORTED GLOBAL)
+    target_include_directories(${target} INTERFACE ${${name}_SOURCE_DIR}/${include})
+    set(${name}_SOURCE_DIR ${${name}_SOURCE_DIR} PARENT_SCOPE)
+  endif()
+endfunction()
+
+set(gdssm_eigen_version 3.4)
+gdssm_headers(Eigen3 Eigen3::Eigen https://gitlab.com/libeigen/eigen.git 3.4.0 . ${gdssm_eigen_version})
+
+if(GDSSM_IO)
+  set(gdssm_nlohmann_json_version 3.10)
+  gdssm_headers(nlohmann_json nlohmann_json::nlohmann_json https://github.com/nlohmann/json.git v3.11.3 include
+                ${gdssm_nlohmann_json_version})
+endif()
+
+if(GDSSM_BUILD_EXAMPLES)
+  gdssm_headers(CLI11 CLI11::CLI11 https://github.com/CLIUtils/CLI11.git v2.4.2 include 2.1)
+endif()
+
+if(GDSSM_BUILD_TESTS OR GDSSM_BUILD_EXAMPLES OR GDSSM_BUILD_BENCHMARKS)
+  find_package(Threads REQUIRED)
+endif()
+
+if(GDSSM_BUILD_TESTS)
+  # Exact rationals. Fetched, Boost.Multiprecision needs Boost.Config alone.
+  gdssm_headers(Boost Boost::headers https://github.com/boostorg/multiprecision.git boost-1.84.0 include 1.74)
+  if(boost_SOURCE_DIR)
+    gdssm_headers(boost_config Boost::config https://github.com/boostorg/config.git boost-1.84.0 include)
+    target_link_libraries(Boost::headers INTERFACE Boost::config)
+    target_compile_definitions(Boost::headers INTERFACE BOOST_MP_STANDALONE)
+  endif()
+
+  FetchContent_Declare(
+    Catch2
+    GIT_REPOSITORY https://github.com/catchorg/Catch2.git
+    GIT_TAG v3.7.1
+    GIT_SHALLOW ON
+    SYSTEM
+    FIND_PACKAGE_ARGS CONFIG)
+  FetchContent_MakeAvailable(Catch2)
+  if(catch2_SOURCE_DIR)
+    list(APPEND CMAKE_MODULE_PATH ${catch2_SOURCE_DIR}/extras)
+  endif()
+endif()
+
+if(GDSSM_BUILD_BENCHMARKS)
+  set(BENCHMARK_ENABLE_TESTING OFF)
+  set(BENCHMARK_ENABLE_INSTALL OFF)
+  set(BENCHMARK_ENABLE_WERROR OFF)
+  FetchContent_Declare(
+    benchmark
+    GIT_REPOSITORY https://github.com/google/benchmark.git
+    GIT_TAG v1.8.5
+    GIT_SHALLOW ON
+    SYSTEM
+    FIND_PACKAGE_ARGS 1.7 CONFIG)
+  FetchContent_MakeAvailable(benchmark)
+endif()

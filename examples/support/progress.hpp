@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "gdssm/core/view.hpp"
+
+namespace gdssm::programs {
+
+/// A progress bar on standard error: "label [#####     ]  50 %". Drawn when standard error is a terminal and the work
+/// has taken a second, removed at the end.
+class Progress {
+  using Clock = std::chrono::steady_clock;
+
+ public:
+  Progress(std::string label, Index total)
+      : label_(std::move(label)), total_(std::max<Index>(total, 1)), terminal_(::isatty(STDERR_FILENO) == 1) {}
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  ~Progress() {
+    if (drawn_) std::fputs("\r\033[K", stderr);
+  }
+
+  /// So much more of the total is done.
+  void advance(Index by = 1) {
+    done_ = std::min(done_ + by, total_);
+    if (!terminal_ || Clock::now() < next_) return;
+    next_ = Clock::now() + std::chrono::milliseconds(100);
+    const auto percent = static_cast<int>(100.0 * static_cast<double>(done_) / static_cast<double>(total_));
+    const std::string bar(static_cast<std::size_t>(percent / 4), '#');
+    std::fprintf(stderr, "\r%s [%-25s] %3d %%", label_.c_str(), bar.c_str(), percent);
+    std::fflush(stderr);
+    drawn_ = true;
+  }
+
+ private:
+  std::string label_;
+  Index total_, done_ = 0;
+  Clock::time_point next_ = Clock::now() + std::chrono::seconds(1);
+  bool terminal_, drawn_ = false;
+};
+
+}  // namespace gdssm::programs

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+#include <Eigen/Dense>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/view.hpp"
+
+// Gradient descent on a context, as an explicit algorithm: what the constructed layers compute, and what they are
+// compared with. A context of pairs (x_i, y_i) enters through two accumulators,
+//
+//     S = sum_i x_i x_i^T  (f x f),      M = sum_i y_i x_i^T  (m x f),
+//
+// and with H = S + rho I the loss 1/2 sum_i |y_i - W x_i|^2 + rho/2 |W|^2 has the gradient W H - M. So K steps are
+//
+//     W_{k+1} = W_k - a_k (W_k H - M) = W_k (I - a_k H) + a_k M,          k = 0..K-1,
+//
+// products of m x f with f x f matrices (`descend`). A single query q does with less. Unrolled from the right,
+//
+//     W_K q = W_0 (I - a_0 H) ... (I - a_{K-1} H) q  +  sum_k a_k M (I - a_{k+1} H) ... (I - a_{K-1} H) q,
+//
+// the last step's factor meets q first, and step k's term has collected the factors of the later steps. Hence (10)
+// runs from the last step to the first, with one product of H with a vector each:
+//
+//     (10)  u <- q, v <- 0;   for k = K-1..0:  v <- v + a_k u,  u <- u - a_k H u;      W_K q = M v + W_0 u
+//
+// This order would be needed if every step had its own H. With one H all factors commute and u = q - H v throughout, so
+// that W_K is the same for every order of the sizes (exactly; not up to rounding where some of them are far above
+// 2 / the largest eigenvalue of H), while W_1..W_{K-1} are not.
+//
+// T may be float, double or anything exact that Eigen computes with; the results have the shapes, fixed or dynamic, of
+// the arguments. Source  arXiv:2410.11687v1, K steps: docs/theory.md (10).
+
+namespace gdssm {
+
+/// Sizes a_0..a_{K-1} of K steps: a view of numbers that live elsewhere (a vector, an array, an Eigen vector, a span),
+/// or one number K times (`equal_steps`). Cheap to copy; converts from these by itself, in a call mostly.
+template <class T>
+class StepSizes {
+ public:
+  template <class Sizes>
+  requires std::constructible_from < std::span<const T>,
+  const Sizes& > StepSizes(const Sizes& sizes) : sizes_(sizes), count_(static_cast<Index>(sizes_.size())) {}
+
+  template <class Derived>
+  requires std::same_as<typename Derived::Scalar, T> StepSizes(const Eigen::PlainObjectBase<Derived>& sizes)
+      : sizes_(sizes.data(), static_cast<std::size_t>(sizes.size())), count_(sizes.size()) {
+    static_assert(Derived::IsVectorAtCompileTime, "StepSizes: an Eigen object of step sizes must be a vector");
+  }
+
+  /// K, which may be 0.
+  Index count() const { return count_; }
+
+  /// a_k
+  const T& operator[](Index k) const {
+    assert(k >= 0 && k < count_);
+    return sizes_.empty() ? size_ : sizes_[static_cast<std::size_t>(k)];
+  }
+
+  template <class U>
+  friend StepSizes<U> equal_steps(U size, Index count);
+
+ private:
+  StepSizes(const T& size, Index count) : size_(size), count_(count) {}
+
+  std::span<const T> sizes_ = {};
+  T size_ = T(0);
+  Index count_;
+};
+
+/// K steps of size a.
+/// Errors  std::invalid_argument: K negative
+template <class T>
+StepSizes<T> equal_steps(T size, Index count) {
+  if (count < 0) refuse("equal_steps", "number of steps is ", count, ", expected at least 0");
+  return StepSizes<T>(size, count);
+}
+
+/// What a context is to gradient descent: S = sum x_i x_i^T (f x f) and M = sum y_i x_i^T (m x f).
+template <class T = double>
+struct Accumulators {
+  Eigen::MatrixX<T> S;
+  Eigen::MatrixX<T> M;
+};
+
+/// Scratch of `predict_by_descent`, sized once. After a call it holds what (10) computed: W_K q = M v + W_0 u.
+template <class T, Index Features = Dynamic>
+struct DescentScratch {
+  using Vector = Eigen::Matrix<T, static_cast<int>(Features), 1>;
+
+  /// Errors  std::invalid_argument: features below 1, or not those of the type
+  explicit DescentScratch(Index features) {
+    if (features < 1) refuse("DescentScratch", "features is ", features, ", expected at least 1");
+    if constexpr (Features != Dynamic) expect_equal("DescentScratch", "features", features, Features);
+    v = u = Hu = Vector::Zero(features);
+  }
+  DescentScratch() requires(Features != Dynamic) : DescentScratch(Features) {}
+
+  Vector v, u, Hu;
+};
+
+namespace detail {
+
+template <class... Derived>
+inline constexpr bool same_scalar = true;
+template <class First, class... Rest>
+inline constexpr bool same_scalar<First, Rest...> = (std::is_same_v<typename First::Scalar, typename Rest::Scalar> &&
+                                                     ...);
+
+/// rows x cols, at compile time where both sides know, else at run time.
+template <Index Rows, Index Cols, class Derived>
+void expect_shape(const char* where, const char* what, const Eigen::MatrixBase<Derived>& matrix, Index rows,
+                  Index cols) {
+  static_assert(compatible<Derived::RowsAtCompileTime, Rows> && compatible<Derived::ColsAtCompileTime, Cols>,
+                "descent: S is f x f, M, W and W_0 are m x f, a query is a column of f, a prediction one of m");
+  if (matrix.rows() != rows || matrix.cols() != cols) {
+    refuse(where, what, " is ", matrix.rows(), " x ", matrix.cols(), ", expected ", rows, " x ", cols);
+  }
+}
+
+template <class S_, class T>
+void expect_hessian(const char* where, const Eigen::MatrixBase<S_>& S, const T& rho) {
+  if (S.rows() < 1) refuse(where, "S is empty, expected f x f with f at least 1");
+  expect_shape<S_::RowsAtCompileTime, S_::RowsAtCompileTime>(where, "S", S, S.rows(), S.rows());
+  if (!(rho >= T(0)) || !(rho - rho == T(0))) refuse(where, "rho is ", rho, ", expected a finite number >= 0");
+}
+
+template <class S_, class M_, class T>
+void expect_problem(const char* where, const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const T& rho) {
+  static_assert(same_scalar<S_, M_>, "descent: S and M must have the same scalar type");
+  expect_hessian(where, S, rho);
+  if (M.rows() < 1) refuse(where, "M has no rows, expected m x f with m at least 1");
+  expect_shape<M_::RowsAtCompileTime, S_::RowsAtCompileTime>(where, "M", M, M.rows(), S.rows());
+}
+
+/// (10)'s loop: leaves v and u in the scratch.
+template <class S_, class Q, class T, Index Features>
+void descend_on_query(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<Q>& query, const StepSizes<T>& steps,
+                      const T& rho, DescentScratch<T, Features>& scratch) {
+  scratch.u = query;
+  scratch.v.setZero();
+  for (Index k = steps.count() - 1; k >= 0; --k) {
+    const T& a = steps[k];
+    scratch.Hu.noalias() = S * scratch.u;
+    scratch.Hu += rho * scratch.u;
+    scratch.v += a * scratch.u;
+    scratch.u -= a * scratch.Hu;
+  }
+}
+
+}  // namespace detail
+
+/// S = X X^T and M = Y X^T from a context's columns x_i (X f x N) and y_i (Y m x N); zeros for N = 0.
+/// Errors  std::invalid_argument: no rows, different numbers of columns, entries that are not finite
+template <class X_, class Y_>
+Accumulators<typename X_::Scalar> accumulate(const Eigen::MatrixBase<X_>& X, const Eigen::MatrixBase<Y_>& Y) {
+  static_assert(detail::same_scalar<X_, Y_>, "accumulate: X and Y must have the same scalar type");
+  static_assert(detail::compatible<X_::ColsAtCompileTime, Y_::ColsAtCompileTime>,
+                "accumulate: X and Y must have the same number of columns, one a pair");
+  if (X.rows() < 1 || Y.rows() < 1) refuse("accumulate", "X or Y has no rows, expected one column a pair");
+  expect_equal("accumulate", "number of Y's columns", Y.cols(), X.cols());
+  expect_finite("accumulate", "X", X.eval());
+  expect_finite("accumulate", "Y", Y.eval());
+  return {.S = X * X.transpose(), .M = Y * X.transpose()};
+}
+
+/// W S - M + rho W, the gradient at W of 1/2 sum_i |y_i - W x_i|^2 + rho/2 |W|^2.
+/// Shapes  W (m x f), S (f x f), M (m x f) -> (m x f)
+/// Errors  std::invalid_argument: sizes that differ, a negative rho (wrong fixed sizes: static_assert)
+template <class W_, class S_, class M_>
+typename M_::PlainObject gradient(const Eigen::MatrixBase<W_>& W, const Eigen::MatrixBase<S_>& S,
+                                  const Eigen::MatrixBase<M_>& M,
+                                  const typename S_::Scalar& rho = typename S_::Scalar(0)) {
+  detail::expect_problem("gradient", S, M, rho);
+  detail::expect_shape<M_::RowsAtCompileTime, S_::RowsAtCompileTime>("gradient", "W", W, M.rows(), S.rows());
+  return W * S - M + rho * W;
+}
+
+/// W - a (W S - M + rho W), one step of size a from W.
+/// Shapes, errors  as `gradient`'s
+template <class W_, class S_, class M_>
+typename M_::PlainObject descent_step(const Eigen::MatrixBase<W_>& W, const Eigen::MatrixBase<S_>& S,
+                                      const Eigen::MatrixBase<M_>& M, const typename S_::Scalar& a,
+                                      const typename S_::Scalar& rho = typename S_::Scalar(0)) {
+  return W - a * gradient(W, S, M, rho);
+}
+
+/// W_K after steps of the given sizes from W_0: W_{k+1} = W_k - a_k (W_k (S + rho I) - M), k = 0..K-1.
+/// Shapes  S (f x f), M and W_0 (m x f) -> (m x f)
+/// Errors  std::invalid_argument: sizes that differ, S, M or W_0 not finite, a negative rho (wrong fixed sizes:
+///         static_assert). Sizes above 2 / the largest eigenvalue of S + rho I may diverge, to infinity in the end:
+///         that is gradient descent's answer and returned as such.
+template <class S_, class M_, class W_>
+typename M_::PlainObject descend(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M,
+                                 StepSizes<typename S_::Scalar> steps, const typename S_::Scalar& rho,
+                                 const Eigen::MatrixBase<W_>& W_0) {
+  detail::expect_problem("descend", S, M, rho);
+  detail::expect_shape<M_::RowsAtCompileTime, S_::RowsAtCompileTime>("descend", "W_0", W_0, M.rows(), S.rows());
+  expect_finite("descend", "S", S.eval());
+  expect_finite("descend", "M", M.eval());
+  expect_finite("descend", "W_0", W_0.eval());
+  typename M_::PlainObject W = W_0;
+  for (Index k = 0; k < steps.count(); ++k) W = descent_step(W, S, M, steps[k], rho);
+  return W;
+}
+
+/// The same from W_0 = 0.
+template <class S_, class M_>
+typename M_::PlainObject descend(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M,
+                                 StepSizes<typename S_::Scalar> steps,
+                                 const typename S_::Scalar& rho = typename S_::Scalar(0)) {
+  return descend(S, M, steps, rho, typename M_::PlainObject::Zero(M.rows(), M.cols()));
+}
+
+/// (10)  prediction <- W_K q = M v from W_0 = 0, for streams: nothing is allocated, K products of S with a vector.
+/// Shapes  S (f x f), M (m x f), q (f), scratch of f, prediction (m; must not overlap the others)
+/// Errors  std::invalid_argument: sizes that differ, a negative rho (wrong fixed sizes: static_assert). The entries
+///         are not looked at: what is not finite goes through to the prediction.
+template <class S_, class M_, class Q, Index Features>
+void predict_by_descent(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M,
+                        const Eigen::MatrixBase<Q>& query, StepSizes<typename S_::Scalar> steps,
+                        const typename S_::Scalar& rho, DescentScratch<typename S_::Scalar, Features>& scratch,
+                        Eigen::Ref<Eigen::VectorX<typename S_::Scalar>> prediction) {
+  constexpr auto where = "predict_by_descent";
+  detail::expect_problem(where, S, M, rho);
+  detail::expect_shape<S_::RowsAtCompileTime, 1>(where, "query", query, S.rows(), 1);
+  detail::expect_shape<S_::RowsAtCompileTime, 1>(where, "scratch", scratch.u, S.rows(), 1);
+  detail::expect_shape<M_::RowsAtCompileTime, 1>(where, "prediction", prediction, M.rows(), 1);
+  detail::descend_on_query(S, query, steps, rho, scratch);
+  prediction.noalias() = M * scratch.v;
+}
+
+/// The same from W_0 (m x f): prediction <- M v + W_0 u.
+template <class S_, class M_, class Q, class W_, Index Features>
+void predict_by_descent(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M,
+                        const Eigen::MatrixBase<Q>& query, StepSizes<typename S_::Scalar> steps,
+                        const typename S_::Scalar& rho, const Eigen::MatrixBase<W_>& W_0,
+                        DescentScratch<typename S_::Scalar, Features>& scratch,
+                        Eigen::Ref<Eigen::VectorX<typename S_::Scalar>> prediction) {
+  detail::expect_shape<M_::RowsAtCompileTime, S_::RowsAtCompileTime>("predict_by_descent", "W_0", W_0, M.rows(),
+                                                                     S.rows());
+  predict_by_descent(S, M, query, steps, rho, scratch, prediction);
+  prediction.noalias() += W_0 * scratch.u;
+}
+
+/// (10)  W_K q from W_0, returned.
+/// Shapes  S (f x f), M and W_0 (m x f), q (f) -> (m)
+/// Errors  std::invalid_argument: sizes that differ, numbers that are not finite, a negative rho (wrong fixed sizes:
+///         static_assert). Divergence is an answer, as `descend`'s.
+template <class S_, class M_, class Q, class W_>
+Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> predict_by_descent(
+    const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& query,
+    StepSizes<typename S_::Scalar> steps, const typename S_::Scalar& rho, const Eigen::MatrixBase<W_>& W_0) {
+  expect_finite("predict_by_descent", "S", S.eval());
+  expect_finite("predict_by_descent", "M", M.eval());
+  expect_finite("predict_by_descent", "query", query.eval());
+  expect_finite("predict_by_descent", "W_0", W_0.eval());
+  DescentScratch<typename S_::Scalar, S_::RowsAtCompileTime> scratch(S.rows());
+  Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> prediction(M.rows());
+  predict_by_descent(S, M, query, steps, rho, W_0, scratch, prediction);
+  return prediction;
+}
+
+/// The same from W_0 = 0.
+template <class S_, class M_, class Q>
+Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> predict_by_descent(
+    const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& query,
+    StepSizes<typename S_::Scalar> steps, const typename S_::Scalar& rho = typename S_::Scalar(0)) {
+  return predict_by_descent(S, M, query, steps, rho, typename M_::PlainObject::Zero(M.rows(), M.cols()));
+}
+
+/// No eigenvalue of S is larger than its trace (all are >= 0) nor than its largest row sum of absolute values
+/// (Gershgorin): the smaller of the two, in f^2 additions.
+/// Shapes  S (f x f), symmetric positive semidefinite, as every sum of x x^T is
+/// Errors  std::invalid_argument: S empty, not square or not finite
+template <class S_>
+typename S_::Scalar largest_eigenvalue_bound(const Eigen::MatrixBase<S_>& S) {
+  using T = typename S_::Scalar;
+  detail::expect_hessian("largest_eigenvalue_bound", S, T(0));
+  expect_finite("largest_eigenvalue_bound", "S", S.eval());
+  const T row_sum = S.cwiseAbs().rowwise().sum().maxCoeff(), trace = S.trace();
+  return std::min(trace, row_sum);
+}
+
+/// 1 / (bound + rho), with `largest_eigenvalue_bound`: a step with which descent on S + rho I shrinks every error,
+/// and never overshoots.
+/// Errors  as the bound's, a negative rho, and S = 0 with rho = 0, where every step is as good
+template <class S_>
+typename S_::Scalar stable_step(const Eigen::MatrixBase<S_>& S,
+                                const typename S_::Scalar& rho = typename S_::Scalar(0)) {
+  using T = typename S_::Scalar;
+  detail::expect_hessian("stable_step", S, rho);
+  const T bound = largest_eigenvalue_bound(S) + rho;
+  if (!(bound > T(0))) refuse("stable_step", "S + rho I has the bound ", bound, ", expected one above 0");
+  return T(1) / bound;
+}
+
+}  // namespace gdssm

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/parameters.hpp"
+#include "gdssm/core/view.hpp"
+#include "gdssm/io/safetensors.hpp"
+#include "gdssm/io/text.hpp"
+
+// Weights under the names that they have in the paper's own JAX code: a file has the tensors
+//     layers_<k>.seq.{w_q, Lambda_re, log_step, C, D},   k = 0, 1, ...
+// and metadata that say what the weights alone do not.
+// Source  arXiv:2410.11687v1 (code); docs/from-jax.md
+
+namespace gdssm {
+
+namespace detail {
+
+/// One parameter under both names, and the reference's shape; `features` stands for f.
+struct ReferenceName {
+  static constexpr Index features = -1;
+
+  std::string_view member, reference;
+  std::array<Index, 2> sizes;
+  std::size_t rank = 2;
+
+  std::vector<Index> shape(Index f) const {
+    std::vector<Index> shape(sizes.begin(), sizes.begin() + static_cast<std::ptrdiff_t>(rank));
+    std::replace(shape.begin(), shape.end(), features, f);
+    return shape;
+  }
+};
+
+inline constexpr std::array<ReferenceName, 5> reference_names{{
+    {"attention.A", "w_q", {3, 3}},
+    {"recurrence.Lambda", "Lambda_re", {ReferenceName::features, ReferenceName::features}},
+    {"recurrence.log_step", "log_step", {ReferenceName::features, 1}},
+    {"readout.C", "C", {ReferenceName::features, ReferenceName::features}},
+    {"gate.d", "D", {3}, 1},
+}};
+
+/// The reference's name of a member of a layer, or of a stack's layer: "layers_2.gate.d" -> "layers_2.seq.D".
+inline std::string reference_name(const Name& name) {
+  const std::string text = name.str();
+  std::string_view member = text, layer = "layers_0";
+  if (member.starts_with("layers_")) {
+    layer = member.substr(0, member.find('.'));
+    member.remove_prefix(std::min(layer.size() + 1, member.size()));
+  }
+  for (const ReferenceName& known : reference_names)
+    if (known.member == member) return std::string(layer) + ".seq." + std::string(known.reference);
+  refuse("reference_name", "the reference has no parameter ", text);
+}
+
+/// "layers_2.seq.D" -> 2 and "D". False for names of another form.
+inline bool parse_reference_name(std::string_view name, Index& layer, std::string_view& parameter) {
+  constexpr std::string_view head = "layers_", middle = ".seq.";
+  if (!name.starts_with(head)) return false;
+  name.remove_prefix(head.size());
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
+  const std::string_view digits(name.data(), static_cast<std::size_t>(end - name.data()));
+  if (error != std::errc() || layer < 0 || digits != std::to_string(layer)) return false;
+  name.remove_prefix(digits.size());
+  if (!name.starts_with(middle)) return false;
+  parameter = name.substr(middle.size());
+  return true;
+}
+
+}  // namespace detail
+
+/// A file of weights in the reference's naming, checked: what it says about itself, and its numbers as the
+/// `Parameters<T>` of a layer or a stack of layers.
+/// Shapes  w_q (3, 3), Lambda_re (f, f), log_step (f, 1; may be absent when the decay is given), C (f, f), D (3).
+///         B, which the model does not use, may be there and is not looked at.
+/// Errors  std::invalid_argument naming the file, the tensor or metadata key, and what was expected
+/// Source  arXiv:2410.11687v1 (code); docs/from-jax.md
+class ReferenceWeights {
+ public:
+  /// How Lambda_re becomes the decay: (5), (6), or it is the decay.
+  enum class Discretization { zoh, bilinear, none };
+  /// Whether the loss is over all of a prediction's coordinates or over the last alone.
+  enum class Targets { vector, scalar };
+  /// Three layers are the reference's two-step stack, or any odd number gdssm's, M_1, S_2, M_2, ...
+  enum class Stack { reference, horner };
+
+  /// `where` names the file in messages.
+  /// Errors  required metadata missing or of unknown value, a tensor that is unknown, missing, of another shape or not
+  ///         finite, precisions mixed, a number of layers that makes no model
+  ReferenceWeights(Safetensors file, std::string where) : file_(std::move(file)), where_(std::move(where)) {
+    discretization_ = static_cast<Discretization>(choice("discretization", {"zoh", "bilinear", "none"}));
+    targets_ = static_cast<Targets>(choice("targets", {"vector", "scalar"}));
+    if (choice("readout", {"none", "half_glu2"}) != 0)
+      refuse(where_, "metadata 'readout' is 'half_glu2', which is not supported by this version, expected 'none'");
+    if (file_.metadata.contains("stack")) {
+      choice("stack", {"horner"});
+      stack_ = Stack::horner;
+    }
+    count_layers();
+    check_tensors();
+  }
+
+  Discretization discretization() const { return discretization_; }
+  Targets targets() const { return targets_; }
+  Stack stack() const { return stack_; }
+  Index layer_count() const { return layers_; }
+  Index feature_count() const { return features_; }  ///< f
+  std::string_view dtype() const { return dtype_; }  ///< "F32" or "F64", of all tensors
+  const std::string& where() const { return where_; }
+
+  /// Fills the parameters of a model of as many layers.
+  /// Errors  a model of other layers, sizes or precision than the file's, or with another kind of decay
+  template <class Parameters>
+  void read(Parameters& parameters) const {
+    std::size_t count = 0;
+    visit(
+        [&](const Name& name, auto& matrix) {
+          using Scalar = typename std::remove_cvref_t<decltype(matrix)>::Scalar;
+          const std::string reference = detail::reference_name(name), place = detail::tensor_place(where_, reference);
+          if (!model_.contains(reference)) refuse(place, "is a parameter of the model, but not of the file's");
+          const Tensor& tensor = file_.tensors.at(reference);
+          const std::vector<Index> shape = shape_like(tensor, matrix);
+          if (tensor.shape != shape)
+            refuse(place, "shape is ", detail::shape_text(tensor.shape), ", expected ", detail::shape_text(shape));
+          matrix = Eigen::Map<const RowMajor<Scalar>>(tensor.as<Scalar>(place).data(), matrix.rows(), matrix.cols());
+          ++count;
+        },
+        parameters);
+    if (count != model_.size())
+      refuse(where_, "has ", model_.size(), " tensors that the model reads, expected ", count);
+  }
+
+  /// What has the parameters' form, a gradient for instance, under the file's names and in its shapes: every tensor of
+  /// the file but B. Zeros for a log_step that has no effect.
+  template <class Parameters>
+  std::map<std::string, Tensor> tensors(const Parameters& values) const {
+    std::map<std::string, Tensor> tensors;
+    visit(
+        [&](const Name& name, const auto& matrix) {
+          using Scalar = typename std::remove_cvref_t<decltype(matrix)>::Scalar;
+          std::vector<Scalar> numbers(static_cast<std::size_t>(matrix.size()));
+          Eigen::Map<RowMajor<Scalar>>(numbers.data(), matrix.rows(), matrix.cols()) = matrix;
+          const std::string reference = detail::reference_name(name);
+          tensors[reference] = {file_.tensors.at(reference).shape, std::move(numbers)};
+        },
+        values);
+    for (const auto& [name, tensor] : file_.tensors) {
+      if (ignored(name) || tensors.contains(name)) continue;
+      Tensor& zeros = tensors[name] = tensor;
+      std::visit([](auto& numbers) { std::fill(numbers.begin(), numbers.end(), 0); }, zeros.data);
+    }
+    return tensors;
+  }
+
+ private:
+  template <class Scalar>
+  using RowMajor = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+  /// Which of the values a metadata key has.
+  Index choice(const std::string& key, const std::vector<std::string_view>& values) const {
+    std::string expected;
+    for (const std::string_view value : values) expected += (expected.empty() ? "" : " or ") + in_quotes(value);
+    const auto found = file_.metadata.find(key);
+    if (found == file_.metadata.end()) refuse(where_, "metadata '", key, "' is missing, expected ", expected);
+    const auto value = std::find(values.begin(), values.end(), found->second);
+    if (value == values.end())
+      refuse(where_, "metadata '", key, "' is ", in_quotes(found->second), ", expected ", expected);
+    return value - values.begin();
+  }
+
+  static bool ignored(std::string_view name) { return name.ends_with(".seq.B"); }
+
+  /// Refuses unknown names, layers that are left out, and numbers of layers of which no model consists.
+  void count_layers() {
+    std::set<Index> layers;
+    for (const auto& [name, tensor] : file_.tensors) {
+      Index layer = 0;
+      std::string_view parameter;
+      const bool known =
+          detail::parse_reference_name(name, layer, parameter) &&
+          (parameter == "B" || std::any_of(detail::reference_names.begin(), detail::reference_names.end(),
+                                           [&](const auto& known_name) { return known_name.reference == parameter; }));
+      if (!known)
+        refuse(detail::tensor_place(where_, name),
+               "is unknown, expected layers_<k>.seq. and w_q, Lambda_re, log_step, C, D or B");
+      layers.insert(layer);
+    }
+    for (const Index layer : layers) {
+      if (layer != layers_) break;
+      ++layers_;
+    }
+    if (layers.empty() || layers_ <= *layers.rbegin())
+      refuse(where_, "has no tensor of layer ", layers_, ", expected 'layers_", layers_, ".seq.w_q' and others");
+    if (stack_ == Stack::horner && layers_ % 2 == 0)
+      refuse(where_, "has ", layers_, " layers, expected an odd number, 2 K - 1 for K steps");
+    if (stack_ == Stack::reference && layers_ != 1 && layers_ != 3)
+      refuse(where_, "has ", layers_, " layers, expected 1 or 3 (any odd number with metadata 'stack' 'horner')");
+  }
+
+  void check_tensors() {
+    const Tensor& first = find("layers_0.seq.Lambda_re", "(f, f)");
+    features_ = first.shape.empty() ? 0 : first.shape[0];
+    if (features_ < 1 || first.shape != std::vector<Index>{features_, features_})
+      refuse(detail::tensor_place(where_, "layers_0.seq.Lambda_re"), "shape is ", detail::shape_text(first.shape),
+             ", expected [f, f] with f at least 1");
+    dtype_ = first.dtype();
+    for (Index layer = 0; layer < layers_; ++layer)
+      for (const detail::ReferenceName& known : detail::reference_names) {
+        const std::string name = "layers_" + std::to_string(layer) + ".seq." + std::string(known.reference);
+        const bool acts = known.reference != "log_step" || discretization_ != Discretization::none;
+        if (acts) model_.insert(name);
+        if (!acts && !file_.tensors.contains(name)) continue;
+        const std::string place = detail::tensor_place(where_, name);
+        const std::string shape = detail::shape_text(known.shape(features_));
+        const Tensor& tensor = find(name, shape);
+        if (tensor.shape != known.shape(features_))
+          refuse(place, "shape is ", detail::shape_text(tensor.shape), ", expected ", shape);
+        if (tensor.dtype() != dtype_)
+          refuse(place, "dtype is ", tensor.dtype(), ", expected ", dtype_, ", that of 'layers_0.seq.Lambda_re'");
+        require_finite(tensor, place);
+      }
+  }
+
+  const Tensor& find(const std::string& name, const std::string& shape) const {
+    const auto found = file_.tensors.find(name);
+    if (found == file_.tensors.end())
+      refuse(detail::tensor_place(where_, name), "is missing, expected a tensor of shape ", shape);
+    return found->second;
+  }
+
+  /// The shape that a matrix has as a tensor of the same rank.
+  template <class Matrix>
+  static std::vector<Index> shape_like(const Tensor& tensor, const Matrix& matrix) {
+    if (tensor.shape.size() == 1) return {matrix.size()};
+    return {matrix.rows(), matrix.cols()};
+  }
+
+  Safetensors file_;
+  std::string where_;
+  Discretization discretization_ = Discretization::zoh;
+  Targets targets_ = Targets::vector;
+  Stack stack_ = Stack::reference;
+  Index layers_ = 0, features_ = 0;
+  std::string_view dtype_;
+  std::set<std::string> model_;  // names of the tensors that the model has
+};
+
+}  // namespace gdssm

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/no_heap.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+
+// Eigen asks malloc and not operator new, so it is malloc that is watched: under a sanitizer, which has one of its own,
+// through its hook, else by putting counting functions in front of glibc's.
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define GDSSM_SANITIZER_HOOKS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define GDSSM_SANITIZER_HOOKS
+#endif
+#endif
+
+namespace {
+thread_local std::size_t count = 0;
+}  // namespace
+
+std::size_t gdssm::test::allocations() { return count; }
+
+#if defined(GDSSM_SANITIZER_HOOKS)
+
+#include <sanitizer/allocator_interface.h>
+
+namespace {
+[[maybe_unused]] const int installed = __sanitizer_install_malloc_and_free_hooks(
+    [](const volatile void*, std::size_t) { ++count; }, [](const volatile void*) {});
+}  // namespace
+
+#elif defined(__GLIBC__)
+
+extern "C" {
+
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+
+void* malloc(std::size_t size) noexcept { return ++count, __libc_malloc(size); }
+void* calloc(std::size_t items, std::size_t size) noexcept { return ++count, __libc_calloc(items, size); }
+void* realloc(void* memory, std::size_t size) noexcept { return ++count, __libc_realloc(memory, size); }
+void* memalign(std::size_t alignment, std::size_t size) noexcept { return ++count, __libc_memalign(alignment, size); }
+void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept { return memalign(alignment, size); }
+int posix_memalign(void** memory, std::size_t alignment, std::size_t size) noexcept {
+  *memory = memalign(alignment, size);
+  return *memory == nullptr ? ENOMEM : 0;
+}
+
+}  // extern "C"
+
+#else
+#error "counting allocations needs glibc or a sanitizer"
+#endif
