@@ -14,13 +14,15 @@
 namespace gdssm::programs {
 
 /// A progress bar on standard error: "label [#####     ]  50 %". Drawn when standard error is a terminal and the work
-/// has taken a second, removed at the end.
+/// has taken a second, removed at the end. Not drawn when it is not `wanted` or the total is 0, which is unknown.
 class Progress {
   using Clock = std::chrono::steady_clock;
 
  public:
-  Progress(std::string label, Index total)
-      : label_(std::move(label)), total_(std::max<Index>(total, 1)), terminal_(::isatty(STDERR_FILENO) == 1) {}
+  Progress(std::string label, Index total, bool wanted = true)
+      : label_(std::move(label)),
+        total_(std::max<Index>(total, 1)),
+        draws_(wanted && total > 0 && ::isatty(STDERR_FILENO) == 1) {}
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress() {
@@ -29,21 +31,35 @@ class Progress {
 
   /// So much more of the total is done.
   void advance(Index by = 1) {
-    done_ = std::min(done_ + by, total_);
-    if (!terminal_ || Clock::now() < next_) return;
+    done_ += by;
+    if (is_due()) draw();
+  }
+
+  /// done() of the total is done; it is called only when the bar is to be drawn.
+  template <class Done>
+  void advance_to(Done&& done) {
+    if (!is_due()) return;
+    done_ = done();
+    draw();
+  }
+
+ private:
+  bool is_due() const { return draws_ && Clock::now() >= next_; }
+
+  void draw() {
     next_ = Clock::now() + std::chrono::milliseconds(100);
-    const auto percent = static_cast<int>(100.0 * static_cast<double>(done_) / static_cast<double>(total_));
+    const Index done = std::clamp<Index>(done_, 0, total_);
+    const auto percent = static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total_));
     const std::string bar(static_cast<std::size_t>(percent / 4), '#');
     std::fprintf(stderr, "\r%s [%-25s] %3d %%", label_.c_str(), bar.c_str(), percent);
     std::fflush(stderr);
     drawn_ = true;
   }
 
- private:
   std::string label_;
   Index total_, done_ = 0;
   Clock::time_point next_ = Clock::now() + std::chrono::seconds(1);
-  bool terminal_, drawn_ = false;
+  bool draws_, drawn_ = false;
 };
 
 }  // namespace gdssm::programs

@@ -134,7 +134,7 @@ TEST_CASE("A crash in mid-write leaves the old file, and the next run is not dis
   CHECK(read_file(folder / "a.csv") == "new");
 }
 
-TEST_CASE("Two writers of one file do not mix; the last commit stays", "[atomic_file]") {
+TEST_CASE("Two writers of one file do not mix, the last commit stays", "[atomic_file]") {
   const TemporaryFolder folder;
   AtomicFile first(folder / "a"), second(folder / "a");
   first << "first";
@@ -146,7 +146,7 @@ TEST_CASE("Two writers of one file do not mix; the last commit stays", "[atomic_
   CHECK(folder.names() == Names{"a"});
 }
 
-TEST_CASE("A file keeps its permissions; a new one gets the umask's", "[atomic_file]") {
+TEST_CASE("A file keeps its permissions, a new one gets the umask's", "[atomic_file]") {
   const TemporaryFolder folder;
   const mode_t umask_before = ::umask(027);
   write_file(folder / "new", "");

@@ -121,6 +121,7 @@ TEST_CASE("An empty cell is missing, and nothing else is", "[csv]") {
   CHECK(table.rows[0][1] == 2);
   CHECK(table.rows[1][2] == 3);
   CHECK(is_missing(read("a\n\"\"\n1\n").rows[0][0]));
+  CHECK(is_missing(read("a\n\" \"\n1\n").rows[0][0]));
 }
 
 TEST_CASE("Numbers are read to the last bit", "[csv]") {

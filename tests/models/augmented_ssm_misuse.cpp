@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <limits>
+#include <stdexcept>
+#include <string>
 
 #include "models/runs.hpp"
 #include "support/catch.hpp"
@@ -13,9 +15,9 @@ TEST_CASE("predict refuses tokens of another size, naming what it expected", "[m
   const PaperLayer<> model(3);
   const auto p = model.parameters<double>();
   CHECK_THROWS_WITH(model.predict(p, Eigen::MatrixXd::Zero(4, 5)),
-                    "AugmentedSsm::predict: the number of features is 4, expected 3");
+                    "predict: the number of features of a token is 4, expected 3");
   CHECK_THROWS_WITH(PaperLayer<3>().predict(PaperLayer<3>().parameters<double>(), Eigen::MatrixXd::Zero(2, 5)),
-                    "AugmentedSsm::predict: the number of features is 2, expected 3");
+                    "predict: the number of features of a token is 2, expected 3");
 }
 
 TEST_CASE("predict refuses a sequence that does not end with a window", "[misuse]") {
@@ -32,11 +34,9 @@ TEST_CASE("predict refuses entries that are not finite, naming their place", "[m
   const auto p = model.parameters<double>();
   Eigen::MatrixXd tokens = Eigen::MatrixXd::Zero(3, 5);
   tokens(1, 4) = std::numeric_limits<double>::infinity();
-  CHECK_THROWS_WITH(model.predict(p, tokens),
-                    "AugmentedSsm::predict: token 4, entry 1 is inf, expected a finite number");
+  CHECK_THROWS_WITH(model.predict(p, tokens), "predict: token 4, entry 1 is inf, expected a finite number");
   tokens(2, 3) = std::numeric_limits<double>::quiet_NaN();
-  CHECK_THROWS_WITH(model.predict(p, tokens),
-                    "AugmentedSsm::predict: token 3, entry 2 is nan, expected a finite number");
+  CHECK_THROWS_WITH(model.predict(p, tokens), "predict: token 3, entry 2 is nan, expected a finite number");
 }
 
 TEST_CASE("forward refuses what does not fit the sequence, and leaves the state as it was", "[misuse]") {
@@ -51,9 +51,9 @@ TEST_CASE("forward refuses what does not fit the sequence, and leaves the state 
   CHECK_THROWS_WITH(model.forward(c, {tokens.view(), mask.view()}, state, one.view(), ws),
                     "AugmentedSsm: the length of the mask is 4, expected 3");
   CHECK_THROWS_WITH(model.forward(c, {tokens.view()}, state, four.view(), ws),
-                    "AugmentedSsm: predictions at the last 4 windows were asked for, expected 0 to 3");
+                    "AugmentedSsm: predictions at the last 4 windows, expected 0 to 3");
   CHECK_THROWS_WITH(model.forward(c, {tokens.view()}, state, short_prediction.view(), ws),
-                    "AugmentedSsm::forward: the number of rows of the predictions is 2, expected 3");
+                    "AugmentedSsm: the number of rows of the predictions is 2, expected 3");
   CHECK_THROWS_WITH(model.forward(c, {wide.view()}, state, one.view(), ws),
                     "AugmentedSsm: the number of features is 4, expected 3");
   CHECK_THROWS_WITH(model.forward(c, {tokens.view().columns(0, 6)}, state, one.view(), ws),
@@ -85,12 +85,14 @@ TEST_CASE("a pull-back refuses a workspace that is too small, and leaves the sta
                     "AugmentedSsm::vjp: the workspace has room for 1 states and 1 losses, expected 1 and 2");
   auto ws = model.gradient_workspace<float>(3, 3);
   CHECK_THROWS_WITH(model.vjp(c, {tokens.view()}, state, 4, zero, c_bar, ws),
-                    "AugmentedSsm: predictions at the last 4 windows were asked for, expected 0 to 3");
+                    "AugmentedSsm: predictions at the last 4 windows, expected 0 to 3");
   CHECK_THROWS_WITH(model.vjp(c, {tokens.view()}, state, -1, zero, c_bar, ws),
-                    "AugmentedSsm: predictions at the last -1 windows were asked for, expected 0 to 3");
-  CHECK_THROWS_WITH(
-      model.vjp(c, {tokens.view()}, state, 1, zero, c_bar, state_bar, short_tokens_bar.view(), ws),
-      "AugmentedSsm::vjp: the number of columns of the tokens' cotangent is 6, expected 7");
+                    "AugmentedSsm: predictions at the last -1 windows, expected 0 to 3");
+  CHECK_THROWS_WITH(model.vjp(c, {tokens.view()}, state, 1, zero, c_bar, state_bar, short_tokens_bar.view(), ws),
+                    "AugmentedSsm::vjp: the number of columns of the tokens' cotangent is 6, expected 7");
+  Array<float> low_tokens_bar(2, 7);
+  CHECK_THROWS_WITH(model.vjp(c, {tokens.view()}, state, 1, zero, c_bar, state_bar, low_tokens_bar.view(), ws),
+                    "AugmentedSsm::vjp: the number of rows of the tokens' cotangent is 2, expected 3");
   CHECK(state == before);
 }
 
@@ -110,8 +112,11 @@ TEST_CASE("slots that do not fit one another are refused", "[misuse]") {
 }
 
 TEST_CASE("sizes that are not positive, or not those of the type, are refused", "[misuse]") {
-  CHECK_THROWS_WITH(PaperLayer<>(0), "SlidingWindow: the number of features is 0, expected at least 1");
-  CHECK_THROWS_WITH(PaperLayer<3>(4), "LocalAttention: the number of features is 4, expected 3");
+  CHECK_THROWS_WITH(LocalAttention<>(0), "SlidingWindow: the number of features is 0, expected at least 1");
+  CHECK_THROWS_AS(PaperLayer<>(0), std::invalid_argument);
+  CHECK_THROWS_AS(PaperLayer<3>(4), std::invalid_argument);
+  CHECK_THROWS_WITH((SlidingWindow<3, 3, 2>(4)), "SlidingWindow: the number of features is 4, expected 3");
+  CHECK_THROWS_WITH(LocalAttention<3>(4), "LocalAttention: the number of features is 4, expected 3");
   CHECK_THROWS_WITH(DiagonalRecurrence<>(-1), "DiagonalRecurrence: the state is -1 x -1, expected at least 1 x 1");
   CHECK_THROWS_WITH((DiagonalRecurrence<3, 2>(2, 2)), "DiagonalRecurrence: the number of rows is 2, expected 3");
   CHECK_THROWS_WITH((DiagonalRecurrence<3, 2>(3, 3)), "DiagonalRecurrence: the number of columns is 3, expected 2");

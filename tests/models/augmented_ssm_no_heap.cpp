@@ -70,8 +70,7 @@ TEST_CASE("step, forward, both pull-backs and prepare leave the heap alone", "[n
   check_passes<float, StoredHistory>(PaperLayer<>(4));
   check_passes<Lanes<float>, StoredHistory>(PaperLayer<3>());
   check_passes<Lanes<float>, ForwardSensitivity>(PaperLayer<>(4));
-  using Preconditioned =
-      AugmentedSsm<LocalAttention<>, DiagonalRecurrence<>, Readout<>, PreconditionedGate<>>;
+  using Preconditioned = AugmentedSsm<LocalAttention<>, DiagonalRecurrence<>, Readout<>, PreconditionedGate<>>;
   check_passes<double, StoredHistory>(Preconditioned(4));
 }
 

@@ -52,8 +52,7 @@ void check_step_equals_forward(const Model& model) {
     auto state = start;
     const auto before = stream<S>(model, c, tokens.view().columns(0, head), state);
     const Index rest = windows - static_cast<Index>(before.size());
-    const auto predictions =
-        run<S>(model, c, {tokens.view().columns(head, tokens.cols() - head)}, state, rest);
+    const auto predictions = run<S>(model, c, {tokens.view().columns(head, tokens.cols() - head)}, state, rest);
     bool same = true;
     for (Index t = 0; t < rest; ++t)
       for (Index i = 0; i < model.output_count(); ++i)
@@ -188,7 +187,7 @@ void check_merge(const Model& model, const Array<S>& mask, double tolerance) {
   auto second = model.template initial_state<S>();
   second.window = first.window;
   run<S>(model, c, {tokens.view().columns(length, tokens.cols() - length), mask.view().columns(cut, windows - cut)},
-             second, 0);
+         second, 0);
 
   const auto merged = model.merge(c, first, second);
   CHECK(merged.window == whole.window);
@@ -205,7 +204,8 @@ void check_merge() {
   check_merge<S>(Projected(), mask, 50);
   // A pattern of its own in every lane.
   for (Index t = 0; t < mask.size(); ++t)
-    for (Index k = 0; k < lane_count<S>; ++k) set_lane(mask[t], k, static_cast<LaneScalar<S>>((k * k + 3 * t) % 4 != 0));
+    for (Index k = 0; k < lane_count<S>; ++k)
+      set_lane(mask[t], k, static_cast<LaneScalar<S>>((k * k + 3 * t) % 4 != 0));
   check_merge<S>(PaperLayer<3>(), mask, 50);
 }
 
@@ -213,6 +213,16 @@ TEST_CASE("two halves' states merge into the whole's, whatever the masks", "[sta
   check_merge<float>();
   check_merge<double>();
   check_merge<Lanes<float>>();
+}
+
+/// What a gate hands the implicit model: X^T d, preconditioned or not, or D c.
+Eigen::VectorXd gated(const auto& gate, const Eigen::MatrixXd& window) {
+  if constexpr (requires { gate.D; })
+    return gate.D.matrix() * window;
+  else if constexpr (requires { gate.plain; })
+    return window * gate.plain.d.matrix();
+  else
+    return window * gate.d.matrix();
 }
 
 template <class Model>
@@ -228,10 +238,9 @@ void check_implicit_weights(const Model& model) {
     const Index last = Model::Window::width + Model::Window::stride * t - 1;
     for (Index i = t == 0 ? 0 : last - Model::Window::stride + 1; i <= last; ++i)
       model.step(c, tokens.view().column(i), state, prediction.view(), ws);
-    Array<double, Model::rows, 1> o(model.row_count(), 1);
-    model.gate().step(c.gate, tokens.view().template columns<Model::Window::width>(last - Model::Window::width + 1),
-                      o.view(), ws.gate);
-    const Eigen::VectorXd expected = model.implicit_weights(c, state) * o.matrix();
+    const Eigen::VectorXd expected =
+        model.implicit_weights(c, state) *
+        gated(c.gate, tokens.matrix().middleCols(last - Model::Window::width + 1, Model::Window::width));
     CHECK((prediction.matrix() - expected).norm() < 1e-14 * (1 + expected.norm()));
     CHECK(expected.norm() > 0);
   }
@@ -240,7 +249,8 @@ void check_implicit_weights(const Model& model) {
 TEST_CASE("the implicit model's weights times the gated token are the prediction, at every window", "[state]") {
   check_implicit_weights(PaperLayer<3>());
   check_implicit_weights(PaperLayer<>(4));
-  check_implicit_weights(AugmentedSsm<LocalAttention<3>, DiagonalRecurrence<3>, Readout<2, 3>, PreconditionedGate<3>>());
+  check_implicit_weights(
+      AugmentedSsm<LocalAttention<3>, DiagonalRecurrence<3>, Readout<2, 3>, PreconditionedGate<3>>());
   check_implicit_weights(Projected());
 }
 

@@ -35,7 +35,8 @@ struct Pass {
     auto state = first_state<T>(window, memory);
     auto ws = model.template workspace<T>();
     Array<T, Model::outputs> predictions(model.output_count(), k);
-    model.forward(model.prepare(p), {tokens.view(), mask_row.size() > 0 ? mask_row.view() : View<const T>::absent()}, state, predictions.view(), ws);
+    model.forward(model.prepare(p), {tokens.view(), mask_row.size() > 0 ? mask_row.view() : View<const T>::absent()},
+                  state, predictions.view(), ws);
     return bundle({"predictions", "window", "memory"}, predictions, shared(state), state.recurrence.memory);
   }
 

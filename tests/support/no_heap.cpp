@@ -23,7 +23,9 @@ std::size_t gdssm::test::allocations() { return count; }
 
 #if defined(GDSSM_SANITIZER_HOOKS)
 
-#include <sanitizer/allocator_interface.h>
+// As in sanitizer/allocator_interface.h, which g++ does not ship; the signature is clang's.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void*, std::size_t),
+                                                         void (*free_hook)(const volatile void*));
 
 namespace {
 [[maybe_unused]] const int installed = __sanitizer_install_malloc_and_free_hooks(

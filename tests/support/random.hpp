@@ -22,9 +22,10 @@ class Random {
     if constexpr (requires { target.data(); }) {
       for (Index i = 0; i < target.size(); ++i)
         for (Index k = 0; k < lane_count<std::remove_reference_t<decltype(*target.data())>>; ++k)
-          set_lane(target.data()[i], k, static_cast<LaneScalar<std::remove_reference_t<decltype(*target.data())>>>((*this)()));
+          set_lane(target.data()[i], k,
+                   static_cast<LaneScalar<std::remove_reference_t<decltype(*target.data())>>>((*this)()));
     } else {
-      visit([this](const Name&, auto& member) { fill(member); }, target);
+      visit([this](const Name&, auto& member) { this->fill(member); }, target);
     }
   }
 

@@ -58,7 +58,7 @@ struct Eigen::NumTraits<gdssm::test::Rational> : Eigen::GenericNumTraits<gdssm::
   using NonInteger = Real;
   using Literal = Real;
   using Nested = Real;
-  enum { RequireInitialization = 1, ReadCost = 10, AddCost = 100, MulCost = 100 };
+  enum { IsSigned = 1, RequireInitialization = 1, ReadCost = 10, AddCost = 100, MulCost = 100 };
   static Real epsilon() { return 0; }
   static Real dummy_precision() { return 0; }
   static int digits10() { return 0; }

@@ -40,9 +40,8 @@ struct Bundle {
 
   template <class Visitor, class First, class... More>
   static void visit(Visitor&& visitor, First&& first, More&&... more) {
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (visit_one<I>(visitor, first, more...), ...);
-    }(std::index_sequence_for<Part...>());
+    [&]<std::size_t... I>(std::index_sequence<I...>) { (visit_one<I>(visitor, first, more...), ...); }
+    (std::index_sequence_for<Part...>());
   }
 
  private:

@@ -29,7 +29,8 @@ class DiagonalRecurrence {
 
   DiagonalRecurrence() requires(Rows != Dynamic && Cols != Dynamic) : DiagonalRecurrence(Rows, Cols) {}
   explicit DiagonalRecurrence(Index size) : DiagonalRecurrence(size, size) {}
-  DiagonalRecurrence(Index row_count, Index col_count) : rows_(row_count), cols_(col_count) {
+  DiagonalRecurrence(Index row_count, Index col_count)
+      : rows_(detail::fixed_or<Rows>(row_count)), cols_(detail::fixed_or<Cols>(col_count)) {
     if (row_count <= 0 || col_count <= 0)
       refuse("DiagonalRecurrence", "the state is ", row_count, " x ", col_count, ", expected at least 1 x 1");
     if (Rows != Dynamic) expect_equal("DiagonalRecurrence", "the number of rows", row_count, Rows);

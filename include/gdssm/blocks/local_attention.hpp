@@ -26,7 +26,7 @@ class LocalAttention {
   static constexpr bool right_trains = true;
 
   LocalAttention() requires(Features != Dynamic) : LocalAttention(Features) {}
-  explicit LocalAttention(Index features) : window_(features) {
+  explicit LocalAttention(Index features) : window_(detail::fixed_or<Features>(features)) {
     if (Features != Dynamic) expect_equal("LocalAttention", "the number of features", features, Features);
   }
 

@@ -51,7 +51,7 @@ class OutputGate : public detail::WindowwiseGate<OutputGate<Features, Width>> {
   static constexpr Index width = Width;
 
   OutputGate() requires(Features != Dynamic) : OutputGate(Features) {}
-  explicit OutputGate(Index feature_count) : features_(feature_count) {
+  explicit OutputGate(Index feature_count) : features_(detail::fixed_or<Features>(feature_count)) {
     if (feature_count <= 0) refuse("OutputGate", "the number of features is ", feature_count, ", expected at least 1");
     if (Features != Dynamic) expect_equal("OutputGate", "the number of features", feature_count, Features);
   }
@@ -258,7 +258,8 @@ class ProjectionGate : public detail::WindowwiseGate<ProjectionGate<Rows, Tokens
   static constexpr Index width = 1;
 
   ProjectionGate() requires(Rows != Dynamic && Tokens != Dynamic) : ProjectionGate(Rows, Tokens) {}
-  ProjectionGate(Index row_count, Index token_size) : rows_(row_count), tokens_(token_size) {
+  ProjectionGate(Index row_count, Index token_size)
+      : rows_(detail::fixed_or<Rows>(row_count)), tokens_(detail::fixed_or<Tokens>(token_size)) {
     if (row_count <= 0 || token_size <= 0)
       refuse("ProjectionGate", "the map is ", row_count, " x ", token_size, ", expected at least 1 x 1");
     if (Rows != Dynamic) expect_equal("ProjectionGate", "the number of rows", row_count, Rows);

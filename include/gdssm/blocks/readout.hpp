@@ -22,7 +22,8 @@ class Readout {
 
   Readout() requires(Outputs != Dynamic && Cols != Dynamic) : Readout(Outputs, Cols) {}
   explicit Readout(Index size) : Readout(size, size) {}
-  Readout(Index output_count, Index col_count) : outputs_(output_count), cols_(col_count) {
+  Readout(Index output_count, Index col_count)
+      : outputs_(detail::fixed_or<Outputs>(output_count)), cols_(detail::fixed_or<Cols>(col_count)) {
     if (output_count <= 0) refuse("Readout", "the number of outputs is ", output_count, ", expected at least 1");
     if (Outputs != Dynamic) expect_equal("Readout", "the number of outputs", output_count, Outputs);
     if (Cols != Dynamic) expect_equal("Readout", "the number of columns", col_count, Cols);

@@ -26,8 +26,9 @@ class SlidingWindow {
   static constexpr Index shared = Width > Stride ? Width - Stride : 0;
   static constexpr Index gap = Stride > Width ? Stride - Width : 0;
 
-  explicit SlidingWindow(Index features) : features_(features) {
+  explicit SlidingWindow(Index features) : features_(detail::fixed_or<Features>(features)) {
     if (features <= 0) refuse("SlidingWindow", "the number of features is ", features, ", expected at least 1");
+    if (Features != Dynamic) expect_equal("SlidingWindow", "the number of features", features, Features);
   }
 
   Index features() const { return features_.value(); }
@@ -72,12 +73,12 @@ class SlidingWindow {
   }
 
   /// The number of windows that `length` more tokens complete after `state`, the last token ending the last window.
-  /// Errors  std::invalid_argument when they don't end with a window: the length, and which lengths do
+  /// Errors  std::invalid_argument when they don't end with a window: the length, and which lengths do, led by `where`
   template <class T>
-  Index windows(Index length, const State<T>& state) const {
+  Index windows(Index length, const State<T>& state, const char* where = "tokens") const {
     const Index first = Width + state.skip - state.held;
     if (length < first || (length - first) % Stride != 0)
-      refuse("tokens", "the sequence has ", length, " tokens, expected ", first, " + ", Stride,
+      refuse(where, "the sequence has ", length, " tokens, expected ", first, " + ", Stride,
              " k, so that it ends with a window");
     return (length - first) / Stride + 1;
   }

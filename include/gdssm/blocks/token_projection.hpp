@@ -25,7 +25,8 @@ class TokenProjection {
   static constexpr bool right_trains = false;
 
   TokenProjection() requires(Rows != Dynamic && Tokens != Dynamic) : TokenProjection(Rows, Tokens) {}
-  TokenProjection(Index row_count, Index token_size) : rows_(row_count), window_(token_size) {
+  TokenProjection(Index row_count, Index token_size)
+      : rows_(detail::fixed_or<Rows>(row_count)), window_(detail::fixed_or<Tokens>(token_size)) {
     if (row_count <= 0) refuse("TokenProjection", "the number of rows is ", row_count, ", expected at least 1");
     if (Rows != Dynamic) expect_equal("TokenProjection", "the number of rows", row_count, Rows);
     if (Tokens != Dynamic) expect_equal("TokenProjection", "the size of a token", token_size, Tokens);

@@ -140,6 +140,12 @@ void expect_problem(const char* where, const Eigen::MatrixBase<S_>& S, const Eig
   expect_shape<M_::RowsAtCompileTime, S_::RowsAtCompileTime>(where, "M", M, M.rows(), S.rows());
 }
 
+/// `expect_finite` for expressions, which are evaluated into memory only to be refused.
+template <class Derived>
+void expect_numbers(const char* where, const char* what, const Eigen::MatrixBase<Derived>& matrix) {
+  if (!matrix.allFinite()) expect_finite(where, what, matrix.eval());
+}
+
 /// (10)'s loop: leaves v and u in the scratch.
 template <class S_, class Q, class T, Index Features>
 void descend_on_query(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<Q>& query, const StepSizes<T>& steps,
@@ -166,8 +172,8 @@ Accumulators<typename X_::Scalar> accumulate(const Eigen::MatrixBase<X_>& X, con
                 "accumulate: X and Y must have the same number of columns, one a pair");
   if (X.rows() < 1 || Y.rows() < 1) refuse("accumulate", "X or Y has no rows, expected one column a pair");
   expect_equal("accumulate", "number of Y's columns", Y.cols(), X.cols());
-  expect_finite("accumulate", "X", X.eval());
-  expect_finite("accumulate", "Y", Y.eval());
+  detail::expect_numbers("accumulate", "X", X);
+  detail::expect_numbers("accumulate", "Y", Y);
   return {.S = X * X.transpose(), .M = Y * X.transpose()};
 }
 
@@ -195,17 +201,17 @@ typename M_::PlainObject descent_step(const Eigen::MatrixBase<W_>& W, const Eige
 /// W_K after steps of the given sizes from W_0: W_{k+1} = W_k - a_k (W_k (S + rho I) - M), k = 0..K-1.
 /// Shapes  S (f x f), M and W_0 (m x f) -> (m x f)
 /// Errors  std::invalid_argument: sizes that differ, S, M or W_0 not finite, a negative rho (wrong fixed sizes:
-///         static_assert). Sizes above 2 / the largest eigenvalue of S + rho I may diverge, to infinity in the end:
-///         that is gradient descent's answer and returned as such.
+///         static_assert). Sizes above 2 / the largest eigenvalue of S + rho I may diverge, in the end to numbers
+///         that are not finite: that is gradient descent's answer, and returned.
 template <class S_, class M_, class W_>
 typename M_::PlainObject descend(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M,
                                  StepSizes<typename S_::Scalar> steps, const typename S_::Scalar& rho,
                                  const Eigen::MatrixBase<W_>& W_0) {
   detail::expect_problem("descend", S, M, rho);
   detail::expect_shape<M_::RowsAtCompileTime, S_::RowsAtCompileTime>("descend", "W_0", W_0, M.rows(), S.rows());
-  expect_finite("descend", "S", S.eval());
-  expect_finite("descend", "M", M.eval());
-  expect_finite("descend", "W_0", W_0.eval());
+  detail::expect_numbers("descend", "S", S);
+  detail::expect_numbers("descend", "M", M);
+  detail::expect_numbers("descend", "W_0", W_0);
   typename M_::PlainObject W = W_0;
   for (Index k = 0; k < steps.count(); ++k) W = descent_step(W, S, M, steps[k], rho);
   return W;
@@ -216,7 +222,7 @@ template <class S_, class M_>
 typename M_::PlainObject descend(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M,
                                  StepSizes<typename S_::Scalar> steps,
                                  const typename S_::Scalar& rho = typename S_::Scalar(0)) {
-  return descend(S, M, steps, rho, typename M_::PlainObject::Zero(M.rows(), M.cols()));
+  return descend(S, M, steps, rho, M_::PlainObject::Zero(M.rows(), M.cols()));
 }
 
 /// (10)  prediction <- W_K q = M v from W_0 = 0, for streams: nothing is allocated, K products of S with a vector.
@@ -258,10 +264,10 @@ template <class S_, class M_, class Q, class W_>
 Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> predict_by_descent(
     const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& query,
     StepSizes<typename S_::Scalar> steps, const typename S_::Scalar& rho, const Eigen::MatrixBase<W_>& W_0) {
-  expect_finite("predict_by_descent", "S", S.eval());
-  expect_finite("predict_by_descent", "M", M.eval());
-  expect_finite("predict_by_descent", "query", query.eval());
-  expect_finite("predict_by_descent", "W_0", W_0.eval());
+  detail::expect_numbers("predict_by_descent", "S", S);
+  detail::expect_numbers("predict_by_descent", "M", M);
+  detail::expect_numbers("predict_by_descent", "query", query);
+  detail::expect_numbers("predict_by_descent", "W_0", W_0);
   DescentScratch<typename S_::Scalar, S_::RowsAtCompileTime> scratch(S.rows());
   Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> prediction(M.rows());
   predict_by_descent(S, M, query, steps, rho, W_0, scratch, prediction);
@@ -273,7 +279,7 @@ template <class S_, class M_, class Q>
 Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> predict_by_descent(
     const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& query,
     StepSizes<typename S_::Scalar> steps, const typename S_::Scalar& rho = typename S_::Scalar(0)) {
-  return predict_by_descent(S, M, query, steps, rho, typename M_::PlainObject::Zero(M.rows(), M.cols()));
+  return predict_by_descent(S, M, query, steps, rho, M_::PlainObject::Zero(M.rows(), M.cols()));
 }
 
 /// No eigenvalue of S is larger than its trace (all are >= 0) nor than its largest row sum of absolute values
@@ -284,7 +290,7 @@ template <class S_>
 typename S_::Scalar largest_eigenvalue_bound(const Eigen::MatrixBase<S_>& S) {
   using T = typename S_::Scalar;
   detail::expect_hessian("largest_eigenvalue_bound", S, T(0));
-  expect_finite("largest_eigenvalue_bound", "S", S.eval());
+  detail::expect_numbers("largest_eigenvalue_bound", "S", S);
   const T row_sum = S.cwiseAbs().rowwise().sum().maxCoeff(), trace = S.trace();
   return std::min(trace, row_sum);
 }

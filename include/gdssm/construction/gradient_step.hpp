@@ -43,13 +43,13 @@ auto gradient_step(const AugmentedSsm<LocalAttention<F, Width, Stride>, Diagonal
 
 /// The same with an input-side preconditioner, W_1 = M P: the gate's P is the given one and C = -I.
 /// Shapes  P (f x f), e.g. `best_preconditioner`, (8a)
-template <class T, Index F, Index Width, Index Stride, class Discretization, class Derived>
+template <Index F, Index Width, Index Stride, class Discretization, class Derived>
 auto preconditioned_step(const AugmentedSsm<LocalAttention<F, Width, Stride>, DiagonalRecurrence<F, F, Discretization>,
                                             Readout<F>, PreconditionedGate<F, Width>>& layer,
                          const Eigen::MatrixBase<Derived>& P) {
   expect_equal("preconditioned_step", "the number of rows of P", P.rows(), layer.row_count());
   expect_equal("preconditioned_step", "the number of columns of P", P.cols(), layer.row_count());
-  auto p = gradient_step(layer, T(1));
+  auto p = gradient_step(layer, typename Derived::Scalar(1));
   p.gate.P = P;
   return p;
 }

@@ -152,7 +152,7 @@ struct StepLoss {
     return (constant - T(2) * a * linear + a * a * quadratic) / T(2);
   }
   T best(const char* where) const {
-    if (!(quadratic > T(0))) refuse(where, "every step has the same loss (inputs or labels have no variance)");
+    if (!(quadratic > T(0))) refuse(where, "no step loses less than all others, expected inputs and labels that vary");
     return linear / quadratic;
   }
 };
@@ -216,10 +216,10 @@ StepLoss<T> step_loss(const char* where, const ContextMoments<T>& moments, const
                       const T& weight_variance, const T& noise_variance) {
   const Eigen::MatrixX<T> D = noisy_mean_S2(where, moments, weight_variance, noise_variance);
   expect_square(where, "P", P, D.rows());
-  const Eigen::MatrixX<T> P_Sigma = P * moments.input_covariance;
+  const Eigen::MatrixX<T> P_Sigma = P * moments.input_covariance, D_P = D * P;
   return {.constant = weight_variance * moments.input_covariance.trace(),
           .linear = weight_variance * trace_of_product(P_Sigma, moments.mean_S),
-          .quadratic = (D * P).cwiseProduct(P_Sigma).sum()};
+          .quadratic = D_P.cwiseProduct(P_Sigma).sum()};
 }
 
 template <class T>
@@ -234,12 +234,15 @@ StepLoss<T> step_loss(const char* where, const ContextMoments<T>& moments, const
 /// X with A X = B, for A symmetric positive semidefinite and the columns of B in A's range. A coordinate that earlier
 /// ones determine leaves its pivot no larger than rounding, whatever the coordinates' units; its row of the middle
 /// factor is taken as zero. Over rationals that is exact.
-template <class T, class Right>
-Right solve_semidefinite(const Eigen::MatrixX<T>& A, const Right& B) {
+template <class T>
+Eigen::MatrixX<T> solve_semidefinite(const char* where, const Eigen::MatrixX<T>& A, const Eigen::MatrixX<T>& B) {
   const Eigen::LDLT<Eigen::MatrixX<T>> ldlt(A);
   const Eigen::VectorX<T> pivots = ldlt.vectorD(), diagonal = ldlt.transpositionsP() * A.diagonal();
-  const T rounding = static_cast<T>(A.rows()) * Eigen::NumTraits<T>::epsilon();
-  Right X = ldlt.transpositionsP() * B;
+  const T rounding = T(8) * static_cast<T>(A.rows()) * Eigen::NumTraits<T>::epsilon();
+  if (pivots.minCoeff() < -Eigen::NumTraits<T>::dummy_precision() * diagonal.maxCoeff()) {
+    refuse(where, "mean_S2 has a negative eigenvalue, expected a positive semidefinite matrix");
+  }
+  Eigen::MatrixX<T> X = ldlt.transpositionsP() * B;
   ldlt.matrixL().solveInPlace(X);
   for (Index k = 0; k < A.rows(); ++k) {
     if (pivots[k] > rounding * diagonal[k]) {
@@ -332,8 +335,10 @@ ContextMoments<typename Derived::Scalar> gaussian_context(const Eigen::MatrixBas
   const Eigen::MatrixX<T>& C = moments.input_covariance;
   detail::expect_covariance("gaussian_context", C);
   detail::expect_positive("gaussian_context", "context", context);
-  moments.mean_S = static_cast<T>(context) * C;
-  moments.mean_S2 = static_cast<T>(context) * (static_cast<T>(context + 1) * (C * C) + C.trace() * C);
+  const T N = static_cast<T>(context);
+  moments.mean_S = N * C;
+  moments.mean_S2.noalias() = C * C;
+  moments.mean_S2 = N * (N + T(1)) * moments.mean_S2 + N * C.trace() * C;
   return moments;
 }
 
@@ -389,13 +394,13 @@ T best_step(const ContextMoments<T>& moments, const std::type_identity_t<T>& wei
 /// ((N + 1) Sigma + tr(Sigma) I)^{-1}. It does not depend on the query's Sigma. Where D is singular, which is where
 /// inputs never point (a constant feature, collinear ones), every solution of D P = w2 E S loses the same; this returns
 /// one of them.
-/// Errors  std::invalid_argument: as `best_step`'s but the last
+/// Errors  std::invalid_argument: as `best_step`'s but the last, and an E S^2 that is not positive semidefinite
 template <class T>
 Eigen::MatrixX<T> best_preconditioner(const ContextMoments<T>& moments,
                                       const std::type_identity_t<T>& weight_variance = T(1),
                                       const std::type_identity_t<T>& noise_variance = T(0)) {
   const Eigen::MatrixX<T> D = detail::noisy_mean_S2("best_preconditioner", moments, weight_variance, noise_variance);
-  return detail::solve_semidefinite<T, Eigen::MatrixX<T>>(D, weight_variance * moments.mean_S);
+  return detail::solve_semidefinite<T>("best_preconditioner", D, weight_variance * moments.mean_S);
 }
 
 /// The diagonal p for which yhat = M diag(p) q loses least (f): the solution of
@@ -410,8 +415,8 @@ Eigen::VectorX<T> best_diagonal_preconditioner(const ContextMoments<T>& moments,
   const Eigen::MatrixX<T> D =
       detail::noisy_mean_S2("best_diagonal_preconditioner", moments, weight_variance, noise_variance);
   const Eigen::MatrixX<T> D_Sigma = D.cwiseProduct(moments.input_covariance);
-  const Eigen::VectorX<T> b = weight_variance * moments.input_covariance.cwiseProduct(moments.mean_S).rowwise().sum();
-  return detail::solve_semidefinite(D_Sigma, b);
+  const Eigen::MatrixX<T> b = weight_variance * moments.input_covariance.cwiseProduct(moments.mean_S).rowwise().sum();
+  return detail::solve_semidefinite("best_diagonal_preconditioner", D_Sigma, b);
 }
 
 /// (9) for these moments:  1/2 [ w2 tr Sigma - 2 a w2 tr(E S Sigma) + a^2 tr(D Sigma) ],   D = w2 E S^2 + e2 E S

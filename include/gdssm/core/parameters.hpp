@@ -43,7 +43,8 @@ template <class Aggregate, class T>
 void fill(Aggregate& aggregate, const T& value) {
   visit(
       [&](const Name&, auto& member) {
-        for (Index i = 0; i < member.size(); ++i) member.data()[i] = value;
+        using Entry = std::remove_reference_t<decltype(*member.data())>;
+        for (Index i = 0; i < member.size(); ++i) member.data()[i] = static_cast<Entry>(value);
       },
       aggregate);
 }

@@ -31,6 +31,13 @@ struct Extent<Dynamic> {
   Index size_;
 };
 
+/// The size in the type if there is one, else the one given: with it constructors take any size and then refuse a wrong
+/// one, where `Extent` would assert.
+template <Index Size>
+constexpr Index fixed_or(Index size) {
+  return Size == Dynamic ? size : Size;
+}
+
 /// Sizes that can stand for one another: equal, or at least one of them left to run time.
 template <Index A, Index B>
 inline constexpr bool compatible = A == B || A == Dynamic || B == Dynamic;

@@ -221,8 +221,9 @@ class AtomicFile : public std::ostream {
   }
 
   detail::Descriptor create_beside(mode_t mode, bool exact) {
-    const std::string stem =
-        "." + target_.filename().string().substr(0, 200) + "." + std::to_string(::getpid()) + "-";  // names end at 255
+    std::string stem(".");
+    stem.append(target_.filename().string(), 0, 200);  // names end at 255
+    stem.append(".").append(std::to_string(::getpid())).append("-");
     for (int attempt = 0;; ++attempt) {
       std::filesystem::path candidate = target_.parent_path() / (stem + std::to_string(attempt) + ".tmp");
       detail::Descriptor created(::open(candidate.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));

@@ -118,7 +118,6 @@ class ReferenceWeights {
   Index layer_count() const { return layers_; }
   Index feature_count() const { return features_; }  ///< f
   std::string_view dtype() const { return dtype_; }  ///< "F32" or "F64", of all tensors
-  const std::string& where() const { return where_; }
 
   /// Fills the parameters of a model of as many layers.
   /// Errors  a model of other layers, sizes or precision than the file's, or with another kind of decay
@@ -210,7 +209,7 @@ class ReferenceWeights {
   }
 
   void check_tensors() {
-    const Tensor& first = find("layers_0.seq.Lambda_re", "(f, f)");
+    const Tensor& first = find("layers_0.seq.Lambda_re", "[f, f]");
     features_ = first.shape.empty() ? 0 : first.shape[0];
     if (features_ < 1 || first.shape != std::vector<Index>{features_, features_})
       refuse(detail::tensor_place(where_, "layers_0.seq.Lambda_re"), "shape is ", detail::shape_text(first.shape),

@@ -37,17 +37,15 @@ namespace gdssm {
 /// Steps and penalty of a `GradientDescentLearner`.
 template <class T = double>
 struct DescentSettings {
-  Index steps = 64;  ///< K, at least 0
-  T ridge = T(1);    ///< rho, in observations: as much as so many rows that say "no slope"; 0 or more
+  Index steps = 100;  ///< K, 0 or more
+  T ridge = T(1);     ///< rho, 0 or more; on standardised inputs in units of rows: as strong as so many without slope
 };
 
 namespace detail {
 
 /// Magnitudes up to here may enter a learner: their cubes, times the length of a stream, are still numbers.
 template <class T>
-constexpr T largest_input() {
-  return std::is_same_v<T, float> ? T(1e12) : T(1e100);
-}
+inline constexpr double largest_input = std::is_same_v<T, float> ? 1e12 : 1e100;
 
 template <class Derived>
 void expect_inputs(const char* where, const char* what, const Eigen::MatrixBase<Derived>& vector, Index size) {
@@ -56,9 +54,9 @@ void expect_inputs(const char* where, const char* what, const Eigen::MatrixBase<
   if (vector.size() != size) refuse(where, what, " has ", vector.size(), " entries, expected ", size);
   if constexpr (std::is_floating_point_v<T>)
     for (Index i = 0; i < size; ++i)
-      if (!(std::abs(vector[i]) <= largest_input<T>()))
+      if (!(std::abs(vector[i]) <= T(largest_input<T>)))
         refuse(where, what, " entry ", i, " is ", vector[i], ", expected a number of magnitude at most ",
-               largest_input<T>());
+               largest_input<T>);
 }
 
 }  // namespace detail
@@ -111,8 +109,10 @@ struct Standardised {
     }
     const T before = state.count.value(), n = before + T(1);
     state.count[0] = n;
-    x -= state.first_input + state.mean_input;
-    y -= state.first_target + state.mean_target;
+    x -= state.first_input;  // one at a time: their sum would have the offset's rounding
+    x -= state.mean_input;
+    y -= state.first_target;
+    y -= state.mean_target;
     state.mean_input += x / n;
     state.mean_target += y / n;
     const T weight = std::sqrt(before / n);
@@ -121,16 +121,17 @@ struct Standardised {
   }
 
   /// The descent problem of a query q: S, M and q in units of the inputs' standard deviations, and the answer at W = 0,
-  /// the mean target. The deviations are those of the n inputs and the query together: z-scores then stay below sqrt(n),
-  /// where those by the n alone have no bound, and the first rows would pay for it.
+  /// the mean target. The deviations are those of the n inputs and the query together, which bounds its z-scores by
+  /// sqrt(n) + 1/sqrt(n); by the n alone they have no bound, and the first rows would pay for it.
   template <class T>
   static void pose(const State<T>& state, Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>& q,
                    Eigen::VectorX<T>& inverse_scale, Eigen::VectorX<T>& answer) {
     const T n = state.count.value();
-    q -= state.first_input + state.mean_input;
+    q -= state.first_input;
+    q -= state.mean_input;
     for (Index j = 0; j < q.size(); ++j) {
       const T scale = std::sqrt((state.S(j, j) + n / (n + T(1)) * q[j] * q[j]) / (n + T(1)));
-      inverse_scale[j] = scale * detail::largest_input<T>() >= T(1) ? T(1) / scale : T(0);
+      inverse_scale[j] = scale * T(detail::largest_input<T>) >= T(1) ? T(1) / scale : T(0);
     }
     q.array() *= inverse_scale.array();
     S = inverse_scale.asDiagonal() * state.S * inverse_scale.asDiagonal();
@@ -186,7 +187,7 @@ struct AsGiven {
 /// Shapes  x (f), y (m), prediction (m); cost f (f + m) a pair, f (K f + m) a prediction
 /// Errors  std::invalid_argument: f or m below 1, K or rho negative, vectors of other sizes, entries that are not
 ///         finite or above 1e100 in magnitude (float: 1e12), a state of another shape. What is refused changes nothing.
-/// Source  docs/theory.md (1), (2), (10); arXiv:2410.11687v1, of whose layers this is K
+/// Source  arXiv:2410.11687v1; docs/theory.md, K steps
 template <class T = double, class Pairs = Standardised>
 class GradientDescentLearner {
  public:
@@ -195,11 +196,13 @@ class GradientDescentLearner {
   /// All that predictions depend on. A value: copy it, save it (`visit`), set it elsewhere.
   using State = typename Pairs::template State<T>;
 
+  /// The largest magnitude of an entry of x and y; numbers without rounding may exceed it.
+  static constexpr double largest_input = detail::largest_input<T>;
+
   GradientDescentLearner(Index inputs, Index targets, Settings settings = {}) : settings_(settings) {
     if (inputs < 1 || targets < 1)
       refuse("GradientDescentLearner", "there are ", inputs, " inputs and ", targets, " targets, expected at least 1");
-    if (settings.steps < 0)
-      refuse("GradientDescentLearner", "steps is ", settings.steps, ", expected at least 0");
+    if (settings.steps < 0) refuse("GradientDescentLearner", "steps is ", settings.steps, ", expected at least 0");
     if (!(settings.ridge >= T(0)) || !(settings.ridge - settings.ridge == T(0)))
       refuse("GradientDescentLearner", "ridge is ", settings.ridge, ", expected a finite number of at least 0");
     state_ = Pairs::template initial_state<T>(inputs, targets);
@@ -214,11 +217,11 @@ class GradientDescentLearner {
   Index target_count() const { return y_.size(); }
   const Settings& settings() const { return settings_; }
 
-  /// The prediction of the target that belongs to x, from what has been observed. It leaves the state as it is, and what
-  /// it returns stands until the next call.
+  /// The prediction of the target that belongs to x, from what has been observed. It leaves the state as it is, and
+  /// what it returns stands until the next call.
   template <class Input>
   const Vector& predict(const Eigen::MatrixBase<Input>& x) {
-    detail::expect_inputs("GradientDescentLearner::predict", "the input's", x, input_count());
+    detail::expect_inputs("GradientDescentLearner::predict", "the input", x, input_count());
     x_ = x;
     Pairs::pose(state_, S_, M_, x_, inverse_scale_, prediction_);
     const T bound = largest_eigenvalue_bound(S_);
@@ -232,8 +235,8 @@ class GradientDescentLearner {
   /// Learns that the input x has the target y.
   template <class Input, class Target>
   void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
-    detail::expect_inputs("GradientDescentLearner::observe", "the input's", x, input_count());
-    detail::expect_inputs("GradientDescentLearner::observe", "the target's", y, target_count());
+    detail::expect_inputs("GradientDescentLearner::observe", "the input", x, input_count());
+    detail::expect_inputs("GradientDescentLearner::observe", "the target", y, target_count());
     x_ = x;
     y_ = y;
     Pairs::absorb(state_, x_, y_);
@@ -260,7 +263,7 @@ class GradientDescentLearner {
   // What is left of S when the query is 1e100 deviations away; dividing by less would overflow.
   static T negligible() {
     if constexpr (std::is_floating_point_v<T>)
-      return T(1) / (detail::largest_input<T>() * detail::largest_input<T>());
+      return T(1 / (largest_input * largest_input));
     else
       return T(0);
   }

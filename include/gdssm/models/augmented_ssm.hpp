@@ -267,6 +267,8 @@ class AugmentedSsm {
                View<S, outputs> predictions, Workspace<S>& ws) const {
     const auto windows = read(sequence, state.window, ws);
     const Index first = first_of_last(predictions.cols(), windows.count());
+    if (predictions.cols() > 0)
+      expect_equal("AugmentedSsm", "the number of rows of the predictions", predictions.rows(), output_count());
     for (Index t = 0; t < windows.count(); ++t) {
       absorb(c, windows[t], sequence.mask_of(t), state.recurrence, ws);
       if (t >= first) predict_window(c, windows[t], state.recurrence, predictions.column(t - first), ws);
@@ -292,6 +294,8 @@ class AugmentedSsm {
   void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
            Cotangent&& cotangent, Coefficients<S>& c_bar, State<S>& state_bar, View<S, features> tokens_bar,
            GradientWorkspace<S, Method>& ws) const {
+    expect_equal("AugmentedSsm::vjp", "the number of rows of the tokens' cotangent", tokens_bar.rows(),
+                 feature_count());
     expect_equal("AugmentedSsm::vjp", "the number of columns of the tokens' cotangent", tokens_bar.cols(),
                  sequence.tokens.cols());
     const detail::WindowedCotangent<Window, S> windows_bar(

@@ -112,11 +112,11 @@ class HornerStack {
 
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    expect_equal("HornerStack", "the number of layers", Index(p.layers.size()), layer_count());
     for (std::size_t l = 0; l < p.layers.size(); ++l) layer_.prepare(p.layers[l], c.layers[l]);
   }
   template <class P>
   Coefficients<P> prepare(const Parameters<P>& p) const {
-    expect_equal("HornerStack", "the number of layers", Index(p.layers.size()), layer_count());
     Coefficients<P> c = coefficients<P>();
     prepare(p, c);
     return c;
@@ -124,6 +124,8 @@ class HornerStack {
   template <class P>
   void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
                    Parameters<P>& p_bar) const {
+    expect_equal("HornerStack", "the number of layers", Index(p.layers.size()), layer_count());
+    expect_equal("HornerStack", "the number of layers of the gradient", Index(p_bar.layers.size()), layer_count());
     for (std::size_t l = 0; l < p.layers.size(); ++l)
       layer_.prepare_vjp(p.layers[l], c.layers[l], c_bar.layers[l], p_bar.layers[l]);
   }

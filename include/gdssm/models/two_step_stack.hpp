@@ -118,13 +118,14 @@ class TwoStepStack {
   void vjp(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state, Index k,
            Cotangent&& cotangent, Coefficients<T>& c_bar, GradientWorkspace<T, Method>& ws) const {
     expect_equal("TwoStepStack::vjp", "the number of rows with a loss", k, Index(1));
-    Array<T, outputs, 1> prediction(output_count(), 1);
+    // The stack's scratch, which it doesn't hold anything in while it asks for the cotangent.
+    const View<T, outputs, 1> prediction = ws.answer_bar.view();
     const Index query = sequence.tokens.cols() - 1;
     stack_.vjp(
         c, sequence, state, 1,
         [&](Index j, View<const T, outputs, 1> steps, View<T, outputs, 1> g) {
           for (Index i = 0; i < steps.size(); ++i) prediction[i] = steps[i] - sequence.tokens(i, query);
-          cotangent(j, View<const T, outputs, 1>(prediction.view()), g);
+          cotangent(j, View<const T, outputs, 1>(prediction), g);
         },
         c_bar, ws);
   }

@@ -49,7 +49,7 @@ class Batch {
       expect_equal(where.c_str(), "the number of rows of the targets", targets.rows(), height);
       expect_finite(where.c_str(), "token", tokens);
       expect_finite(where.c_str(), "target", targets);
-      const Index n = window.windows(tokens.cols(), start);
+      const Index n = window.windows(tokens.cols(), start, where.c_str());
       if (targets.cols() > n) refuse(where, "there are ", targets.cols(), " targets, expected at most ", n);
       length = std::max(length, tokens.cols());
       windows_ = std::max(windows_, n);

@@ -13,7 +13,7 @@ namespace gdssm {
 /// Allocates when it is made, not when it is called.
 ///     `Kind`    VectorTargets or ScalarTargets
 ///     `Method`  StoredHistory or ForwardSensitivity
-/// Errors  std::invalid_argument: a batch larger than the sizes it was made for, targets of another height
+/// Errors  std::invalid_argument: a batch larger than the sizes it was made for, tokens or targets of another height
 /// Source  docs/theory.md, exact gradients
 template <class Model, class S, class Kind = VectorTargets, class Method = StoredHistory>
 class BatchGradient {
@@ -34,6 +34,8 @@ class BatchGradient {
 
   /// The loss; its gradient replaces what is in `gradient`.
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient) {
+    expect_equal("BatchGradient", "the number of features of a token", batch.groups().front().tokens.rows(),
+                 model_.feature_count());
     expect_equal("BatchGradient", "the number of rows of the targets", batch.target_height(), model_.output_count());
     const P outputs = std::is_same_v<Kind, ScalarTargets> ? P(1) : P(model_.output_count());
     const P scale = P(1) / (P(batch.loss_count()) * outputs);

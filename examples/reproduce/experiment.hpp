@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "gdssm/core/view.hpp"
+#include "reproduce/figure.hpp"
+#include "reproduce/table.hpp"
+
+namespace gdssm::reproduce {
+
+/// What the command line asks of every experiment.
+struct Options {
+  std::uint64_t seed = 1;
+  Index seeds = 5;
+  bool quick = false;
+  int threads = 1;
+
+  /// The seed of run k = 0..seeds-1.
+  std::uint64_t seed_of(Index k) const { return seed + static_cast<std::uint64_t>(k); }
+};
+
+/// Plain text with the numbers in it.
+struct Paragraph {
+  std::string text;
+};
+
+/// A file of the results, beside the figures: its name and all of its bytes.
+struct OutputFile {
+  std::string name;
+  std::string bytes;
+};
+
+/// What an experiment found. The same options give the same value, but for members of `summary` named "seconds".
+struct Result {
+  nlohmann::ordered_json summary = nlohmann::ordered_json::object();  ///< the experiment's object in summary.json
+  Table overview;                                                     ///< printed, and first in the report
+  std::vector<std::variant<Paragraph, Table, Figure>> section;        ///< the report's section, in order
+  std::vector<OutputFile> files;                                      ///< CSV and weights, named after the experiment
+};
+
+struct Experiment {
+  std::string name;   ///< on the command line, in summary.json and leading its files' names
+  std::string title;  ///< its heading in the report
+  Result (*run)(const Options&);
+};
+
+}  // namespace gdssm::reproduce

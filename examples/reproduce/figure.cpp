@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reproduce/figure.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <string_view>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/io/text.hpp"
+
+namespace gdssm::reproduce {
+namespace {
+
+[[noreturn]] void fail(const std::string& what) {
+  throw std::runtime_error("gnuplot: " + what + ", expected gnuplot 5 or later on the PATH (package gnuplot-nox)");
+}
+
+/// A nameless file that is gone with the program.
+class Scratch {
+ public:
+  Scratch() : file_(std::tmpfile(), &std::fclose) {
+    if (!file_) fail(std::string("no temporary file: ") + std::strerror(errno));
+  }
+  int descriptor() const { return ::fileno(file_.get()); }
+  void write(std::string_view text) {
+    const bool whole = std::fwrite(text.data(), 1, text.size(), file_.get()) == text.size();
+    if (!whole || std::fflush(file_.get()) != 0) fail(std::string("no temporary file: ") + std::strerror(errno));
+    std::rewind(file_.get());
+  }
+  std::string read() {
+    std::rewind(file_.get());
+    std::string text;
+    std::array<char, 4096> piece;
+    while (const std::size_t size = std::fread(piece.data(), 1, piece.size(), file_.get()))
+      text.append(piece.data(), size);
+    return text;
+  }
+
+ private:
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+};
+
+/// Standard output of gnuplot for a script on its standard input. Files at both ends, so that neither waits.
+std::string run_gnuplot(const std::string& script) {
+  Scratch in, out, messages;
+  in.write(script);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, in.descriptor(), STDIN_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, out.descriptor(), STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, messages.descriptor(), STDERR_FILENO);
+  // --default-settings: a user's own settings are not to change the figure.
+  std::array<std::string, 2> words{"gnuplot", "--default-settings"};
+  std::array<char*, 3> arguments{words[0].data(), words[1].data(), nullptr};
+  pid_t process = 0;
+  const int error = ::posix_spawnp(&process, words[0].c_str(), &actions, nullptr, arguments.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) fail(std::string("cannot be started: ") + std::strerror(error));
+  int status = 0;
+  while (::waitpid(process, &status, 0) < 0)
+    if (errno != EINTR) fail(std::string("lost: ") + std::strerror(errno));
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail("failed with " + in_quotes(messages.read(), 300));
+  return out.read();
+}
+
+/// Text between gnuplot's single quotes.
+std::string quoted(const std::string& text) {
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? std::string("''") : std::string(1, c);
+  return result + "'";
+}
+
+std::string rgb(Colour colour) {
+  // Okabe and Ito's, dark enough for thin lines on white.
+  constexpr std::array names{"#0072b2", "#c94f00", "#00805f", "#8b4fa8", "#6e7781"};
+  return names[static_cast<std::size_t>(colour)];
+}
+
+constexpr auto ink = "#1f2328";
+
+std::string axis_commands(const std::string& name, const Axis& axis) {
+  std::string text =
+      "set " + name + "label " + quoted(axis.label) + " noenhanced textcolor rgb '" + ink + "' font ',15'\n";
+  if (axis.logarithmic)
+    text += "set logscale " + name + " 10\nset format " + name + " '10^{%T}'\nunset m" + name + "tics\n";
+  return text;
+}
+
+/// Room at both ends, so that no point lies on the frame.
+std::string range_command(const std::string& name, const Axis& axis, double least, double most) {
+  if (!(least <= most)) return "";
+  const double room = least < most ? 0.04 * (most - least) : 0.5;
+  if (axis.logarithmic) return "";
+  return "set " + name + "range [" + format_number(least >= 0 && name == "y" ? 0.0 : least - room) + ":" +
+         format_number(most + room) + "]\n";
+}
+
+}  // namespace
+
+std::string to_svg(const Figure& figure) {
+  std::string data, plots, labels;
+  double x_least = 1, x_most = 0, y_least = 1, y_most = 0;
+  const auto widen = [](double& least, double& most, double value) {
+    const bool first = least > most;
+    least = first ? value : std::min(least, value);
+    most = first ? value : std::max(most, value);
+  };
+  for (std::size_t i = 0; i < figure.series.size(); ++i) {
+    const Series& series = figure.series[i];
+    const bool bars = !series.error.empty();
+    expect_equal(figure.name.c_str(), "the number of a series' y", series.y.size(), series.x.size());
+    if (bars) expect_equal(figure.name.c_str(), "the number of a series' errors", series.error.size(), series.x.size());
+    const std::string block = "$series" + std::to_string(i), colour = " linecolor rgb '" + rgb(series.colour) + "'";
+    data += block + " << END\n";
+    for (std::size_t k = 0; k < series.x.size(); ++k) {
+      const double error = bars ? series.error[k] : 0;
+      data += format_number(series.x[k]) + " " + format_number(series.y[k]) + " " + format_number(error) + "\n";
+      widen(x_least, x_most, series.x[k]);
+      widen(y_least, y_most, series.y[k] - error);
+      widen(y_least, y_most, series.y[k] + error);
+    }
+    data += "END\n";
+    const std::string with = series.mark == Mark::line     ? "using 1:2 with lines linewidth 2"
+                             : series.mark == Mark::dashed ? "using 1:2 with lines dashtype (8,6) linewidth 2"
+                             : bars ? "using 1:2:3 with yerrorbars pointtype 7 pointsize 0.7 linewidth 1.5"
+                                    : "using 1:2 with points pointtype 7 pointsize 0.7";
+    plots += (i > 0 ? ", " : "plot ") + block + " " + with + colour + " title " + quoted(series.label) + " noenhanced";
+  }
+  std::string id = figure.name;
+  std::replace(id.begin(), id.end(), '-', '_');  // gnuplot takes no others
+  const std::string svg = run_gnuplot(
+      "set encoding utf8\n"
+      "set terminal svg size 760,480 font 'sans-serif,14' enhanced background '#ffffff' name " +
+      quoted(id) + "\nset border 3 linecolor rgb '" + ink + "'\nset tics nomirror textcolor rgb '" + ink +
+      "'\nset grid linecolor rgb '#d8dee4' linewidth 1\nset bars 0.6\n"
+      "set key tmargin center horizontal maxcols 2 spacing 1.3 samplen 2.5 Left reverse noenhanced textcolor "
+      "rgb '" +
+      ink + "'\n" + axis_commands("x", figure.x) + axis_commands("y", figure.y) +
+      range_command("x", figure.x, x_least, x_most) + range_command("y", figure.y, y_least, y_most) + data + plots +
+      "\n");
+  if (!svg.ends_with("</svg>\n\n") && !svg.ends_with("</svg>\n")) fail("drew no figure " + in_quotes(figure.name));
+  return svg;
+}
+
+void expect_gnuplot() { run_gnuplot("exit\n"); }
+
+}  // namespace gdssm::reproduce

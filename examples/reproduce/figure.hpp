@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace gdssm::reproduce {
+
+/// An axis; the label ends with the unit in brackets where there is one.
+struct Axis {
+  std::string label;
+  bool logarithmic = false;
+};
+
+/// How a series is drawn. Lines are for what theory or construction says, points for what was measured.
+enum class Mark { line, dashed, points };
+
+/// The colours of series, told apart also by readers who do not see red and green.
+enum class Colour { blue, orange, green, purple, grey };
+
+struct Series {
+  std::string label;
+  Mark mark;
+  Colour colour;
+  std::vector<double> x, y;
+  std::vector<double> error = {};  ///< of `points`: half the length of each bar, or none
+};
+
+struct Figure {
+  std::string name;     ///< of the file, without its extension
+  std::string caption;  ///< what the reader is to see
+  Axis x, y;
+  std::vector<Series> series;
+};
+
+/// The figure as an SVG document, drawn by gnuplot.
+/// Errors  std::runtime_error naming gnuplot, when it cannot be started or draws nothing; std::invalid_argument: a
+///         series whose numbers of x, y and errors differ
+std::string to_svg(const Figure& figure);
+
+/// Refuses at once where `to_svg` would at the end of a long run.
+/// Errors  std::runtime_error naming gnuplot
+void expect_gnuplot();
+
+}  // namespace gdssm::reproduce

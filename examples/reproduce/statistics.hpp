@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+
+#include "gdssm/core/view.hpp"
+
+namespace gdssm::reproduce {
+
+/// Mean and standard error of numbers seen one by one, or in parts that are merged in a fixed order.
+/// Source  Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample variances (1979)
+class Sample {
+ public:
+  void add(double value) {
+    ++count_;
+    const double before = value - mean_;
+    mean_ += before / static_cast<double>(count_);
+    squares_ += before * (value - mean_);
+  }
+
+  void merge(const Sample& other) {
+    if (other.count_ == 0) return;
+    const double n = static_cast<double>(count_), m = static_cast<double>(other.count_), apart = other.mean_ - mean_;
+    mean_ += apart * m / (n + m);
+    squares_ += other.squares_ + apart * apart * n * m / (n + m);
+    count_ += other.count_;
+  }
+
+  Index count() const { return count_; }
+  double mean() const { return mean_; }
+
+  /// Of the mean.
+  double standard_error() const {
+    const double n = static_cast<double>(count_);
+    return std::sqrt(squares_ / (n - 1) / n);
+  }
+
+ private:
+  Index count_ = 0;
+  double mean_ = 0, squares_ = 0;
+};
+
+}  // namespace gdssm::reproduce

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gdssm/core/view.hpp"
+
+#include <type_traits>
+#include <utility>
+
+#include "support/catch.hpp"
+
+namespace gdssm {
+namespace {
+
+// Sizes in the type take no room.
+static_assert(sizeof(View<float, 3, 2>) == sizeof(float*));
+static_assert(std::is_trivially_copyable_v<View<float>> && std::is_trivially_copyable_v<View<float, 3, 3>>);
+
+// Const may be added and not taken away; sizes may be forgotten or asserted, and not changed.
+static_assert(std::is_convertible_v<View<float, 3, 2>, View<const float, 3, 2>>);
+static_assert(!std::is_convertible_v<View<const float, 3, 2>, View<float, 3, 2>>);
+static_assert(std::is_convertible_v<View<float, 3, 2>, View<float>>);
+static_assert(std::is_convertible_v<View<float>, View<float, 3, 2>>);
+static_assert(!std::is_convertible_v<View<float, 3, 2>, View<float, 2, 3>>);
+static_assert(!std::is_convertible_v<View<float>, View<double>>);
+
+TEST_CASE("a view is column-major, and so are its columns", "[view]") {
+  double data[] = {1, 2, 3, 4, 5, 6};
+  const View<double> A(data, 2, 3);
+  CHECK(A.size() == 6);
+  CHECK(A(1, 2) == 6);
+  CHECK(A[3] == 4);
+  CHECK(A.column(1)[0] == 3);
+  const auto tail = A.columns<2>(1);
+  CHECK(std::is_same_v<decltype(tail), const View<double, Dynamic, 2>>);
+  CHECK(tail.data() == data + 2);
+  CHECK(A.columns(1, 1).size() == 2);
+  A.columns(0, 2).fill(9);
+  CHECK((data[3] == 9 && data[4] == 5));
+}
+
+TEST_CASE("a view of nothing is told apart", "[view]") {
+  double number = 0;
+  CHECK(!View<double>::absent().present());
+  CHECK(View<double>::absent().size() == 0);
+  CHECK(!View<double, 3, 2>::absent().present());
+  CHECK(View<double, 1, 1>(&number, 1, 1).present());
+}
+
+TEST_CASE("an array is a value that begins at zero", "[view]") {
+  Array<double, 2> a(2, 3);
+  CHECK(a.size() == 6);
+  for (Index i = 0; i < a.size(); ++i) CHECK(a[i] == 0);
+  Array<double, 2> b = a;
+  CHECK(a == b);
+  b(1, 2) = 5;
+  CHECK(b[5] == 5);
+  CHECK(!(a == b));
+  CHECK(!(a == Array<double, 2>(2, 2)));
+  CHECK(Array<double>().size() == 0);
+  CHECK(Array<double, 2, 3>().size() == 6);
+  CHECK(b.matrix()(1, 2) == 5);
+  b.matrix().setConstant(7);
+  CHECK(b[0] == 7);
+  CHECK(Array<double, 1>(1, 3).matrix().cols() == 3);
+}
+
+TEST_CASE("an Eigen matrix is viewed in place", "[view]") {
+  Eigen::Matrix<float, 2, Eigen::Dynamic> A(2, 3);
+  const auto view = view_of(A);
+  CHECK(std::is_same_v<decltype(view), const View<float, 2, Dynamic>>);
+  view(1, 2) = 4;
+  CHECK(A(1, 2) == 4);
+  CHECK(view_of(std::as_const(A)).data() == A.data());
+  Eigen::RowVector3f row(1, 2, 3);
+  CHECK(view_of(row)(0, 2) == 3);
+}
+
+TEST_CASE("copy and add go entry by entry", "[view]") {
+  Array<double, 2, 2> a, b;
+  a.fill(3);
+  b.fill(4);
+  const View<const double, 2, 2> from = a.view();
+  detail::add(from, b.view());
+  CHECK(b[3] == 7);
+  detail::copy(from, b.view());
+  CHECK(a == b);
+}
+
+}  // namespace
+}  // namespace gdssm

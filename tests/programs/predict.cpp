@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "gdssm/io/atomic_file.hpp"
+#include "gdssm/io/csv.hpp"
+#include "gdssm/learners/gradient_descent.hpp"
+#include "gdssm/version.hpp"
+#include "io/support.hpp"
+#include "programs/run.hpp"
+#include "support/catch.hpp"
+#include "support/random.hpp"
+
+namespace {
+
+using gdssm::CsvReader;
+using gdssm::Index;
+using gdssm::is_missing;
+using gdssm::test::Run;
+using gdssm::test::TemporaryFolder;
+using Json = nlohmann::json;
+using Strings = std::vector<std::string>;
+
+const std::string sunspots = GDSSM_DATA_DIR "/sunspots_lags.csv";
+
+Run predict(const Strings& arguments) { return gdssm::test::run("predict", arguments); }
+
+struct Table {
+  Strings columns;
+  std::vector<std::vector<double>> rows;
+};
+
+Table read_table(const std::string& text) {
+  std::istringstream in(text);
+  CsvReader reader(in, "table");
+  Table table{reader.columns(), {}};
+  for (std::vector<double> row; reader.next(row);) table.rows.push_back(row);
+  return table;
+}
+
+/// Runs `predict` on a file of this text, "data.csv" in a folder of its own.
+class File {
+ public:
+  explicit File(const std::string& text) : path_((folder_ / "data.csv").string()) { gdssm::write_file(path_, text); }
+
+  const std::string& path() const { return path_; }
+  std::string beside(const std::string& name) const { return (folder_ / name).string(); }
+  auto names() const { return folder_.names(); }
+
+  Run run(Strings options = {}) const {
+    options.insert(options.begin(), path_);
+    return predict(options);
+  }
+  /// The predictions on standard output.
+  Table predictions(const Strings& options = {}) const {
+    const Run result = run(options);
+    REQUIRE(result.status == 0);
+    return read_table(result.out);
+  }
+  /// What is wrong, without "error: ", the folder and the line's end.
+  std::string refusal(const Strings& options = {}, int status = 1) const {
+    const Run result = run(options);
+    CHECK(result.status == status);
+    REQUIRE(result.err.starts_with("error: "));
+    CHECK(result.err.find('\n') == result.err.size() - 1);
+    std::string reason = result.err.substr(7, result.err.size() - 8);
+    if (reason.starts_with(path_)) reason.replace(0, path_.size(), "data.csv");
+    return reason;
+  }
+
+ private:
+  TemporaryFolder folder_;
+  std::string path_;
+};
+
+/// A program with pipes for standard input and output, in the hands of the test.
+class Session {
+ public:
+  explicit Session(const Strings& arguments) {
+    std::array<int, 2> in{}, out{};
+    if (::pipe2(in.data(), O_CLOEXEC) != 0 || ::pipe2(out.data(), O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+    Strings words{GDSSM_PROGRAM_DIR "/predict"};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, in[0], 0);
+    posix_spawn_file_actions_adddup2(&files, out[1], 1);
+    posix_spawn_file_actions_addopen(&files, 2, (folder_ / "err").c_str(), O_WRONLY | O_CREAT, 0600);
+    const int refused = posix_spawn(&child_, argv[0], &files, nullptr, argv.data(), environ);
+    posix_spawn_file_actions_destroy(&files);
+    if (refused != 0) throw std::runtime_error("cannot run " + words[0]);
+    ::close(in[0]);
+    ::close(out[1]);
+    to_ = in[1];
+    from_ = out[0];
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() {
+    close_input();
+    close_output();
+    if (child_ > 0) ::waitpid(child_, nullptr, 0);
+  }
+
+  void write(const std::string& text) {
+    REQUIRE(::write(to_, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  }
+  /// The next line without its end; "" at the end, or when none has come within ten seconds.
+  std::string line() {
+    std::string text;
+    for (char c = 0;;) {
+      pollfd waiting{from_, POLLIN, 0};
+      if (::poll(&waiting, 1, 10000) != 1 || ::read(from_, &c, 1) != 1 || c == '\n') return text;
+      text += c;
+    }
+  }
+  void close_input() { close(to_); }
+  void close_output() { close(from_); }
+  Run end() {
+    int ended = 0;
+    ::waitpid(child_, &ended, 0);
+    child_ = 0;
+    return {WIFEXITED(ended) ? WEXITSTATUS(ended) : 128 + WTERMSIG(ended), "", gdssm::read_file(folder_ / "err")};
+  }
+
+ private:
+  static void close(int& descriptor) {
+    if (descriptor >= 0) ::close(descriptor);
+    descriptor = -1;
+  }
+
+  TemporaryFolder folder_;
+  pid_t child_ = 0;
+  int to_ = -1, from_ = -1;
+};
+
+/// "a,b,target" and rows of numbers.
+std::string linear_table(int rows, const std::string& line_end = "\n") {
+  gdssm::test::Random random(1);
+  std::string text = "a,b,target" + line_end;
+  for (int t = 0; t < rows; ++t) {
+    const double a = random(), b = 100 * random(), target = 3 * a - b + 7 + 0.1 * random();
+    text += gdssm::format_number(a) + "," + gdssm::format_number(b) + "," + gdssm::format_number(target) + line_end;
+  }
+  return text;
+}
+
+double square(double x) { return x * x; }
+
+TEST_CASE("Sunspots are predicted with a skill above 0.8 and far better than by last year's number", "[program]") {
+  const TemporaryFolder folder;
+  const std::string out = (folder / "out.csv").string(), summary_file = (folder / "s.json").string();
+  const Run result = predict({sunspots, "--out", out, "--summary", summary_file});
+  REQUIRE(result.status == 0);
+  CHECK(result.out == "");
+  CHECK(result.err.starts_with("target: 290 of 300 rows scored, "));
+  CHECK(folder.names() == std::set<std::string>{"out.csv", "s.json"});
+
+  const Json summary = Json::parse(gdssm::read_file(summary_file));
+  CHECK(summary.size() == 7);
+  CHECK(summary["rows"] == 300);
+  CHECK(summary["scored_rows"] == 290);
+  CHECK(summary["skill"] > 0.8);
+  CHECK(summary["skill_last_value"] > 0.5);
+  CHECK(summary["rmse"] < 16.5);
+  CHECK(summary["seconds"] > 0);
+
+  // Every figure again, from the predictions and the data.
+  const Table data = read_table(gdssm::read_file(sunspots)), table = read_table(gdssm::read_file(out));
+  CHECK(table.columns == Strings{"row", "prediction", "target"});
+  REQUIRE(table.rows.size() == 300);
+  double sum = 0, absolute = 0, squared = 0, squared_mean = 0, squared_last = 0;
+  for (std::size_t t = 0; t < 300; ++t) {
+    const double prediction = table.rows[t][1], target = data.rows[t].back();
+    REQUIRE(table.rows[t][0] == static_cast<double>(t + 1));
+    REQUIRE(table.rows[t][2] == target);
+    if (t >= 10) {
+      absolute += std::abs(prediction - target);
+      squared += square(prediction - target);
+      squared_mean += square(sum / static_cast<double>(t) - target);
+      squared_last += square(data.rows[t - 1].back() - target);
+    }
+    sum += target;
+  }
+  const auto close = [&](const char* name, double expected) {
+    CAPTURE(name);
+    CHECK(std::abs(summary[name].get<double>() - expected) < 1e-12 * std::abs(expected));
+  };
+  close("mae", absolute / 290);
+  close("rmse", std::sqrt(squared / 290));
+  close("skill", 1 - squared / squared_mean);
+  close("skill_last_value", 1 - squared / squared_last);
+}
+
+TEST_CASE("A prediction is the learner's, to the last digit", "[program]") {
+  const File file(linear_table(40));
+  const Table data = read_table(linear_table(40));
+  for (const Strings& options : {Strings{}, Strings{"--steps", "7", "--ridge", "0.5"}, Strings{"--threads", "2"}}) {
+    const Table table = file.predictions(options);
+    gdssm::DescentSettings<> settings;
+    if (options.size() == 4) settings = {.steps = 7, .ridge = 0.5};
+    gdssm::GradientDescentLearner<> learner(2, 1, settings);
+    for (std::size_t t = 0; t < 40; ++t) {
+      const Eigen::Vector2d x(data.rows[t][0], data.rows[t][1]);
+      const Eigen::VectorXd y = Eigen::VectorXd::Constant(1, data.rows[t][2]);
+      REQUIRE(table.rows[t][1] == learner.predict(x)[0]);
+      learner.observe(x, y);
+    }
+  }
+}
+
+TEST_CASE("Standard output and --out get the same bytes, and lines may end with CRLF", "[program]") {
+  const File file(linear_table(30)), crlf(linear_table(30, "\r\n"));
+  const Run streamed = file.run();
+  CHECK(streamed.out.starts_with("row,prediction,target\n1,0,"));
+  const std::string out = file.beside("out.csv");
+  CHECK(file.run({"--out", out}).status == 0);
+  CHECK(gdssm::read_file(out) == streamed.out);
+  CHECK(crlf.run().out == streamed.out);
+}
+
+TEST_CASE("Changing a row changes no prediction before it", "[program]") {
+  const Table before = File(linear_table(30)).predictions();
+  std::string text = linear_table(30);
+  std::size_t begin = 0;
+  for (int line = 0; line < 20; ++line) begin = text.find('\n', begin) + 1;  // row 20
+  const std::size_t end = text.find('\n', begin), last_comma = text.rfind(',', end);
+  std::string target_changed = text, row_changed = text;
+  target_changed.replace(last_comma, end - last_comma, ",1000");
+  row_changed.replace(begin, end - begin, "5,-1000,1000");
+  const Table other_target = File(target_changed).predictions(), other_row = File(row_changed).predictions();
+  for (std::size_t t = 0; t < 30; ++t) {
+    CAPTURE(t);
+    CHECK((other_target.rows[t][1] == before.rows[t][1]) == (t < 20));
+    CHECK((other_row.rows[t][1] == before.rows[t][1]) == (t < 19));
+  }
+}
+
+TEST_CASE("Rows from a pipe are answered one by one", "[program]") {
+  Session session({"-"});
+  session.write("x,target\n");
+  CHECK(session.line() == "row,prediction,target");
+  session.write("1,10\n");
+  CHECK(session.line() == "1,0,10");
+  session.write("2,20\r\n");
+  CHECK(session.line() == "2,10,20");
+  session.write("3,");
+  session.write("\n");
+  const std::string third = session.line();
+  CHECK(third.starts_with("3,"));
+  CHECK(third.ends_with(","));
+  session.close_input();
+  CHECK(session.line() == "");
+  CHECK(session.end().status == 0);
+}
+
+TEST_CASE("A pipe that nobody reads any more ends the program with an error", "[program][misuse]") {
+  Session session({"-"});
+  session.write("x,target\n");
+  CHECK(session.line() == "row,prediction,target");
+  session.close_output();
+  session.write("1,10\n2,20\n");
+  session.close_input();
+  const Run result = session.end();
+  CHECK(result.status == 1);
+  CHECK(result.err.starts_with("error: standard output: "));
+  CHECK(result.err.find('\n') == result.err.size() - 1);
+}
+
+TEST_CASE("A row without its target is predicted, not learned and not scored", "[program]") {
+  std::string text = linear_table(30), without = text;
+  std::size_t begin = 0;
+  for (int line = 0; line < 20; ++line) begin = text.find('\n', begin) + 1;
+  const std::size_t end = text.find('\n', begin), last_comma = text.rfind(',', end);
+  text.erase(last_comma + 1, end - last_comma - 1);
+  without.erase(begin, end + 1 - begin);
+  const File file(text);
+  const Table table = file.predictions({"--summary", file.beside("s.json")}), rest = File(without).predictions();
+  CHECK(is_missing(table.rows[19][2]));
+  CHECK(std::isfinite(table.rows[19][1]));
+  for (std::size_t t = 0; t < 29; ++t) CHECK(table.rows[t < 19 ? t : t + 1][1] == rest.rows[t][1]);
+  const Json summary = Json::parse(gdssm::read_file(file.beside("s.json")));
+  CHECK(summary["rows"] == 30);
+  CHECK(summary["scored_rows"] == 19);
+}
+
+TEST_CASE("Several targets are predicted each as if it were alone", "[program]") {
+  gdssm::test::Random random(2);
+  std::string both = "u,a,\"v, w\",b\n", one = "a,b,u\n", other = "a,b,v\n";
+  for (int t = 0; t < 25; ++t) {
+    const double a = random(), b = random(), u = a + b, v = a - 2 * b;
+    const std::string A = gdssm::format_number(a), B = gdssm::format_number(b);
+    const std::string U = t == 12 ? "" : gdssm::format_number(u), V = gdssm::format_number(v);
+    both += U + "," + A + "," + V + "," + B + "\n";
+    one += A + "," + B + "," + U + "\n";
+    other += A + "," + B + "," + V + "\n";
+  }
+  const File file(both), first(one), second(other);
+  const Table table = file.predictions({"--target", "v, w", "--target", "u", "--summary", file.beside("s.json")});
+  CHECK(table.columns == Strings{"row", "prediction_v, w", "target_v, w", "prediction_u", "target_u"});
+  const Table u = first.predictions({"--summary", first.beside("s.json")}), v = second.predictions();
+  for (std::size_t t = 0; t < 25; ++t) {
+    CHECK(table.rows[t][1] == v.rows[t][1]);
+    CHECK(table.rows[t][3] == u.rows[t][1]);
+    CHECK(is_missing(table.rows[t][4]) == (t == 12));
+  }
+  const Json summary = Json::parse(gdssm::read_file(file.beside("s.json")))["targets"];
+  const Json alone = Json::parse(gdssm::read_file(first.beside("s.json")));
+  CHECK(summary.size() == 2);
+  CHECK(summary["u"]["rows"] == 25);
+  CHECK(summary["u"]["scored_rows"] == 14);
+  CHECK(summary["v, w"]["scored_rows"] == 15);
+  for (const char* name : {"mae", "rmse", "skill", "skill_last_value"}) CHECK(summary["u"][name] == alone[name]);
+}
+
+TEST_CASE("A target in the middle leaves the other columns as features", "[program]") {
+  const File middle("a,y,b\n1,2,3\n2,4,5\n5,8,1\n2,3,4\n"), last("a,b,y\n1,3,2\n2,5,4\n5,1,8\n2,4,3\n");
+  CHECK(middle.run({"--target", "y"}).out == last.run().out);
+  CHECK(middle.run({"--target", "y"}).out != middle.run().out);
+  const Run before_file = predict({"--target", "y", middle.path()});
+  CHECK(before_file.out == last.run().out);
+}
+
+TEST_CASE("The burn-in is learned but not scored, and what no row defines is null", "[program]") {
+  const auto summary_of = [](const std::string& text, const Strings& options) {
+    const File file(text);
+    Strings all{"--summary", file.beside("s.json")};
+    all.insert(all.end(), options.begin(), options.end());
+    REQUIRE(file.run(all).status == 0);
+    return Json::parse(gdssm::read_file(file.beside("s.json")));
+  };
+  CHECK(summary_of(linear_table(30), {"--burn-in", "0"})["scored_rows"] == 30);
+  CHECK(summary_of(linear_table(30), {"--burn-in", "29"})["scored_rows"] == 1);
+  const Json nothing = summary_of(linear_table(5), {});
+  CHECK(nothing["rows"] == 5);
+  CHECK(nothing["scored_rows"] == 0);
+  for (const char* name : {"mae", "rmse", "skill", "skill_last_value"}) CHECK(nothing[name].is_null());
+  const Json constant = summary_of("x,y\n1,5\n2,5\n3,5\n", {"--burn-in", "1"});
+  CHECK(constant["rmse"] == 0);
+  CHECK(constant["skill"].is_null());
+  CHECK(constant["skill_last_value"].is_null());
+}
+
+TEST_CASE("A file that is not a table of numbers is refused with its line", "[program][misuse]") {
+  const auto refusal = [](const std::string& text) { return File(text).refusal(); };
+  CHECK(refusal("") == "data.csv: no header: the input is empty, expected a line with the columns' names");
+  CHECK(refusal("1,2\n3,4\n").starts_with("data.csv:1: no header: "));
+  CHECK(refusal("a,b\n").starts_with("data.csv: a header without rows"));
+  CHECK(refusal("a,a\n1,2\n").starts_with("data.csv:1: column 2: the name 'a' occurs twice"));
+  CHECK(refusal("a,b\n1,2\n3\n").starts_with("data.csv:3: got 1 cells, expected 2"));
+  CHECK(refusal("a,b\n1,2\n3,4,5\n").starts_with("data.csv:3: got 3 cells, expected 2"));
+  for (const char* cell : {"nan", "inf", "1e999", "abc"}) {
+    const std::string text = cell;
+    CHECK(refusal("a,b\n1,2\n" + text + ",4\n").starts_with("data.csv:3: column 'a': '" + text + "' is not a finite"));
+    CHECK(refusal("a,b\n1,2\n3," + text + "\n").starts_with("data.csv:3: column 'b': '" + text + "' is not a finite"));
+  }
+  CHECK(refusal("a,b\n1,2\n,4\n") ==
+        "data.csv:3: column 'a': an empty feature, expected a number (only targets may be missing)");
+  CHECK(refusal("a,b\n1,2\n1e101,4\n") ==
+        "data.csv:3: column 'a': 1e+101 is too large, expected a magnitude of at most 1e+100");
+  CHECK(refusal("a,b\n1,2\n1,-1e101\n").starts_with("data.csv:3: column 'b': -1e+101 is too large"));
+  CHECK(refusal("a\n1\n") == "data.csv:1: every column is a target, expected at least one feature column beside them");
+  CHECK(File("a,b\n1,2\n").refusal({"--target", "c"}) == "data.csv: no column 'c', expected one of 'a', 'b'");
+  const Run missing = predict({"/nowhere/data.csv"});
+  CHECK(missing.status == 1);
+  CHECK(missing.err == "error: /nowhere/data.csv: cannot open: No such file or directory\n");
+  CHECK(predict({"-"}).err.starts_with("error: standard input: no header"));
+}
+
+TEST_CASE("After an error there is no output file, and an older one is untouched", "[program][misuse]") {
+  const File file("a,b\n1,2\n3,x\n");
+  const Strings options{"--out", file.beside("out.csv"), "--summary", file.beside("s.json")};
+  CHECK(file.run(options).status == 1);
+  CHECK(file.names() == std::set<std::string>{"data.csv"});
+  gdssm::write_file(file.beside("out.csv"), "old");
+  CHECK(file.run(options).status == 1);
+  CHECK(gdssm::read_file(file.beside("out.csv")) == "old");
+  const File good("a,b\n1,2\n3,4\n");
+  CHECK(good.refusal({"--out", "/nowhere/out.csv"}).starts_with("/nowhere/out.csv: cannot "));
+  CHECK(good.refusal({"--out", good.beside("out.csv"), "--summary", "/nowhere/s"}).starts_with("/nowhere/s: cannot "));
+  CHECK(good.names() == std::set<std::string>{"data.csv"});
+}
+
+TEST_CASE("A wrong command line ends with status 2 and one line", "[program][misuse]") {
+  const File file("a,b\n1,2\n3,4\n");
+  CHECK(file.refusal({"--target", "a", "--target", "a"}, 2).starts_with("--target: 'a' is given twice"));
+  CHECK(file.refusal({"--out", "x", "--summary", "x"}, 2).starts_with("--summary: "));
+  for (const Strings& options :
+       {Strings{"--burn-in", "-1"}, Strings{"--burn-in", "1.5"}, Strings{"--steps", "-1"}, Strings{"--steps", "many"},
+        Strings{"--ridge", "-1"}, Strings{"--ridge", "nan"}, Strings{"--ridge", "inf"}, Strings{"--threads", "0"},
+        Strings{"--out"}, Strings{"--nonsense"}, Strings{"more.csv"}}) {
+    CAPTURE(options.front());
+    CHECK(file.refusal(options, 2) != "");
+  }
+  CHECK(predict({}).status == 2);
+  CHECK(predict({"--target", "b"}).status == 2);
+}
+
+TEST_CASE("Help and version are answered on standard output", "[program]") {
+  const Run help = predict({"--help"}), version = predict({"--version"});
+  CHECK(help.status == 0);
+  CHECK(help.err == "");
+  for (const char* option : {"FILE", "--target", "--out", "--summary", "--burn-in", "--threads", "--version"})
+    CHECK(help.out.find(option) != std::string::npos);
+  CHECK(version.status == 0);
+  CHECK(version.out == "predict (gdssm) " + std::string(gdssm::version) + "\n");
+}
+
+}  // namespace

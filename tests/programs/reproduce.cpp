@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <Eigen/Core>
+#include <nlohmann/json.hpp>
+
+#include "gdssm/construction/descent.hpp"
+#include "gdssm/construction/step_size.hpp"
+#include "gdssm/io/atomic_file.hpp"
+#include "gdssm/io/csv.hpp"
+#include "gdssm/io/safetensors.hpp"
+#include "gdssm/tasks/linear_regression.hpp"
+#include "gdssm/tasks/tokens.hpp"
+#include "gdssm/version.hpp"
+#include "io/support.hpp"
+#include "programs/run.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+using gdssm::Index;
+using gdssm::test::Run;
+using gdssm::test::run;
+using gdssm::test::TemporaryFolder;
+using nlohmann::json;
+using std::filesystem::path;
+
+const std::set<std::string> names_of_theory = {"report.html",           "summary.json",
+                                               "theory-context.csv",    "theory-context.svg",
+                                               "theory-layer.csv",      "theory-layer.safetensors",
+                                               "theory-layer.svg",      "theory-stack.safetensors",
+                                               "theory-step-sizes.csv", "theory-steps.csv",
+                                               "theory-steps.svg"};
+
+/// Bytes by name of everything in a folder.
+std::map<std::string, std::string> files(const path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    files[entry.path().filename().string()] = gdssm::read_file(entry.path());
+  return files;
+}
+
+/// A quick run with the default seed.
+struct QuickRun {
+  TemporaryFolder folder;
+  path out = folder / "deep" / "results";
+  Run ended = run("reproduce", {"--quick", "--out", out.string()});
+};
+
+const QuickRun& quick_run() {
+  static const QuickRun once;
+  return once;
+}
+
+void expect_success(const Run& ended) {
+  CHECK(ended.err == "");
+  REQUIRE(ended.status == 0);
+}
+
+void expect_error(const Run& ended, int status, const std::string& part) {
+  INFO(ended.err);
+  CHECK(ended.status == status);
+  CHECK(ended.err.starts_with("error: "));
+  CHECK(std::count(ended.err.begin(), ended.err.end(), '\n') == 1);
+  CHECK(ended.err.find(part) != std::string::npos);
+}
+
+void remove_seconds(json& value) {
+  if (value.is_object()) value.erase("seconds");
+  if (value.is_structured())
+    for (json& member : value) remove_seconds(member);
+}
+
+}  // namespace
+
+TEST_CASE("reproduce --quick finds that theory and measurement agree", "[theorem]") {
+  const QuickRun& quick = quick_run();
+  expect_success(quick.ended);
+  CHECK(quick.ended.out.find("its loss (9)") != std::string::npos);
+  const auto written = files(quick.out);
+  std::set<std::string> names;
+  for (const auto& [name, bytes] : written) names.insert(name);
+  CHECK(names == names_of_theory);
+
+  const json summary = json::parse(written.at("summary.json"));
+  REQUIRE(summary.size() == 1);
+  const json& theory = summary.at("theory");
+  for (const char* const name : {"layer_difference_double", "stack_difference", "query_difference"}) {
+    INFO(name);
+    CHECK(theory.at(name) > 0);
+    CHECK(theory.at(name) < 1e-12);
+  }
+  CHECK(theory.at("layer_difference_float") < 1e-3);
+  CHECK(theory.at("layer_bound_share_double") < 1);
+  CHECK(theory.at("layer_bound_share_float") < 1);
+  CHECK(theory.at("context_largest_deviation") < 4);
+  CHECK(theory.at("steps_largest_deviation") < 4);
+  CHECK(std::abs(theory.at("best_step").get<double>() - 0.60606) < 1e-5);
+  CHECK(std::abs(theory.at("analytic_loss").get<double>() - 0.20623) < 1e-5);
+  CHECK(std::abs(theory.at("construction_loss").get<double>() - 0.20623) <
+        4 * theory.at("construction_loss_standard_error").get<double>());
+  REQUIRE(theory.at("seeds").size() == 1);
+  CHECK(theory.at("seeds").at(0).at("seed") == 1);
+  CHECK(theory.at("seeds").at(0).at("seconds") > 0);
+
+  // Equal steps first, K = 1..10, then steps of individual sizes, which from two on are better.
+  const json& steps = theory.at("steps");
+  REQUIRE(steps.size() == 20);
+  for (std::size_t k = 0; k < 10; ++k) {
+    const double equal = steps.at(k).at("expected_loss"), individual = steps.at(k + 10).at("expected_loss");
+    CHECK(steps.at(k).at("sizes").size() == k + 1);
+    CHECK((k == 0 ? std::abs(individual - equal) < 1e-6 : individual < 0.95 * equal));
+  }
+  CHECK(std::abs(steps.at(1).at("expected_loss").get<double>() - 0.1561) < 0.002);
+  CHECK(std::abs(steps.at(11).at("expected_loss").get<double>() - 0.1408) < 0.002);
+}
+
+TEST_CASE("the files of reproduce --quick are what they are said to be") {
+  const QuickRun& quick = quick_run();
+  expect_success(quick.ended);
+  const auto written = files(quick.out);
+
+  SECTION("the report stands alone and holds every figure, without paths") {
+    const std::string& report = written.at("report.html");
+    CHECK(report.starts_with("<!DOCTYPE html>"));
+    for (std::size_t at = 0, count = 0; count < 3; ++count) {
+      at = report.find("<svg ", at + 1);
+      REQUIRE(at != std::string::npos);
+    }
+    for (const char* const outside : {"<img", "<script", "<link", "src=", "@import"})
+      CHECK(report.find(outside) == std::string::npos);
+    for (const auto& [name, bytes] : written) {
+      INFO(name);
+      CHECK(bytes.find(quick.out.string()) == std::string::npos);
+    }
+  }
+
+  SECTION("the curve's table has (9) for both steps at every context length") {
+    std::ifstream file(quick.out / "theory-context.csv");
+    gdssm::CsvReader table(file, "theory-context.csv");
+    Index rows = 0;
+    std::string line;
+    CHECK(table.columns() == std::vector<std::string>{"pairs", "step_for", "step", "tasks", "expected_loss", "loss",
+                                                      "standard_error", "deviation"});
+    while (std::getline(file, line)) ++rows;
+    CHECK(rows == 40);
+  }
+
+  SECTION("evaluate runs the stack, which takes the steps that the summary lists") {
+    const gdssm::LinearRegressionTask task = gdssm::LinearRegression{}.draw(7, 0);
+    const Eigen::MatrixXd X = task.inputs.leftCols(10), Y = task.targets.leftCols(10);
+    const Eigen::MatrixXd tokens = gdssm::interleave(task.inputs, Y);
+    gdssm::Safetensors file;
+    file.tensors["tokens"] = {{1, 21, 10}, std::vector<double>(tokens.data(), tokens.data() + tokens.size())};
+    const std::string contexts = (quick.folder / "tokens.safetensors").string();
+    const std::string predictions = (quick.folder / "predictions.safetensors").string();
+    gdssm::write_safetensors(contexts, file);
+    const json steps = json::parse(written.at("summary.json")).at("theory").at("steps");
+    const std::map<std::string, std::vector<double>> sizes_of = {
+        {"theory-layer.safetensors", {gdssm::best_step(gdssm::LinearTask<>{10, 10, gdssm::uniform_inputs(1.0)})}},
+        {"theory-stack.safetensors", steps.at(12).at("sizes").get<std::vector<double>>()}};
+    for (const auto& [name, sizes] : sizes_of) {
+      INFO(name);
+      expect_success(run("evaluate", {(quick.out / name).string(), contexts, "--out", predictions}));
+      const auto results = gdssm::read_safetensors(predictions);
+      const auto numbers = results.tensors.at("predictions").as<double>();
+      REQUIRE(numbers.size() == 100);
+      const Eigen::VectorXd last = Eigen::Map<const Eigen::VectorXd>(numbers.data() + 90, 10);
+      const auto [S, M] = gdssm::accumulate(X, Y);
+      const Eigen::MatrixXd W_0 = Eigen::MatrixXd::Zero(10, 10);
+      const Eigen::VectorXd expected = gdssm::descend(S, M, sizes, 0.0, W_0) * task.inputs.col(10);
+      CHECK((last - expected).norm() < 1e-12 * expected.norm());
+    }
+  }
+}
+
+TEST_CASE("reproduce writes the same bytes for the same seed, whatever the threads") {
+  const TemporaryFolder folder;
+  const auto files_of = [&](const std::string& name, std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--quick", "--experiment", "theory", "--out", (folder / name).string()});
+    expect_success(run("reproduce", arguments));
+    auto written = files(folder / name);
+    json summary = json::parse(written.at("summary.json"));
+    remove_seconds(summary);
+    written["summary.json"] = summary.dump();
+    return written;
+  };
+  const auto first = files_of("first", {});
+  CHECK(first == files_of("second", {"--threads", "3", "--experiment", "theory"}));
+  const auto others = files_of("third", {"--seed", "5", "--seeds", "2"});
+  CHECK(first.at("theory-context.csv") != others.at("theory-context.csv"));
+  const json seeds = json::parse(others.at("summary.json")).at("theory").at("seeds");
+  REQUIRE(seeds.size() == 2);
+  CHECK(seeds.at(0).at("seed") == 5);
+  CHECK(seeds.at(1).at("seed") == 6);
+  CHECK(seeds.at(0).at("construction_loss") != seeds.at(1).at("construction_loss"));
+}
+
+TEST_CASE("reproduce refuses a wrong command line with status 2", "[misuse]") {
+  const TemporaryFolder folder;
+  const auto refuses = [&](std::vector<std::string> arguments, const std::string& part) {
+    arguments.insert(arguments.end(), {"--quick", "--out", (folder / "results").string()});
+    expect_error(run("reproduce", arguments), 2, part);
+    CHECK(folder.names().empty());
+  };
+  refuses({"--experiment", "thoery"}, "thoery not in {theory}");
+  refuses({"--experiment", "theory", "--experiment", "all"}, "all not in {theory}");
+  refuses({"--seeds", "0"}, "--seeds");
+  refuses({"--seed", "-1"}, "--seed");
+  refuses({"--threads", "0"}, "--threads");
+  refuses({"theory"}, "theory");
+}
+
+TEST_CASE("reproduce ends with status 1, naming what it cannot write, and leaves nothing half-written", "[misuse]") {
+  const TemporaryFolder folder;
+  SECTION("the folder cannot be made") {
+    gdssm::write_file(folder / "file", "in the way");
+    const std::string out = (folder / "file" / "results").string();
+    expect_error(run("reproduce", {"--quick", "--out", out}), 1, out + ": cannot create the folder");
+    expect_error(run("reproduce", {"--quick", "--out", (folder / "file").string()}), 1, "cannot create the folder");
+    CHECK(gdssm::read_file(folder / "file") == "in the way");
+  }
+  SECTION("one of the files cannot be written") {
+    std::filesystem::create_directory(folder / "summary.json");
+    expect_error(run("reproduce", {"--quick", "--out", folder.path().string()}), 1, "summary.json");
+    CHECK(folder.names() == std::set<std::string>{"summary.json"});
+  }
+  SECTION("there is no gnuplot") {
+    const char* const found = std::getenv("PATH");
+    const std::string before = found ? found : "";
+    ::setenv("PATH", (folder / "nothing").c_str(), 1);
+    const Run ended = run("reproduce", {"--quick", "--out", (folder / "results").string()});
+    ::setenv("PATH", before.c_str(), 1);
+    expect_error(ended, 1, "gnuplot");
+    CHECK(std::filesystem::is_empty(folder / "results"));
+  }
+}
+
+TEST_CASE("reproduce answers --help and --version") {
+  const Run help = run("reproduce", {"--help"});
+  expect_success(help);
+  for (const char* const option : {"--experiment", "--out", "--seed", "--seeds", "--quick", "--threads", "--version"})
+    CHECK(help.out.find(option) != std::string::npos);
+  const Run version = run("reproduce", {"--version"});
+  expect_success(version);
+  CHECK(version.out.find(std::string(gdssm::version)) != std::string::npos);
+}
