@@ -38,4 +38,6 @@
 #include "gdssm/training/gradient.hpp"
 #include "gdssm/training/loss.hpp"
 
+#include "gdssm/learners/gradient_descent.hpp"
+
 #include "gdssm/version.hpp"

@@ -45,6 +45,9 @@ struct WindowwiseGate {
 /// Source  arXiv:2410.11687v1; d is the reference's `D`        VJP  `step_vjp`, `vjp`
 template <Index Features = Dynamic, Index Width = 3>
 class OutputGate : public detail::WindowwiseGate<OutputGate<Features, Width>> {
+  static_assert(Features == Dynamic || Features > 0, "OutputGate: the features must be a positive number or Dynamic");
+  static_assert(Width > 0, "OutputGate: the width must be positive");
+
  public:
   static constexpr Index rows = Features;      ///< length of o_t
   static constexpr Index features = Features;  ///< length of a token

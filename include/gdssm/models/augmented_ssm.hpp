@@ -23,7 +23,8 @@ struct ForwardSensitivity {};
 
 /// A sequence as models read it.
 /// Shapes  tokens (Features x T), one token a column; mask (windows), absent or a row of zeros and ones: a zero leaves
-///         the state as it was, so lanes may hold contexts of different lengths, and pairs may be missing
+///         the state as it was, so lanes may hold contexts of different lengths, and pairs may be missing. Tokens of
+///         masked windows must be finite all the same: gradients multiply them by zero.
 template <class S, Index Features = Dynamic>
 struct Sequence {
   View<const S, Features> tokens;

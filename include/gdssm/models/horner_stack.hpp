@@ -195,6 +195,15 @@ class HornerStack {
     return W;
   }
 
+  /// The state after `first`'s windows and then `second`'s, as `AugmentedSsm::merge`, layer by layer.
+  template <class P, class T>
+  State<T> merge(const Coefficients<P>& c, const State<T>& first, const State<T>& second) const {
+    State<T> whole = second;
+    for (std::size_t l = 0; l < whole.layers.size(); ++l)
+      whole.layers[l] = layer_.recurrence().merge(c.layers[l].recurrence, first.layers[l], second.layers[l]);
+    return whole;
+  }
+
   /// Predictions at every window of one sequence, as `AugmentedSsm::predict`.
   template <class P, class Derived>
   Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict(const Parameters<P>& p,

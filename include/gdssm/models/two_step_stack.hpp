@@ -78,7 +78,8 @@ class TwoStepStack {
     stack_.prepare_vjp(p, c, c_bar, p_bar);
   }
 
-  /// All 2N+1 rows, as columns. Runs the sequence twice from `first`: once for E_0(N), once for the rows.
+  /// All 2N+1 rows, as columns. Runs the sequence twice from `first`, once for E_0(N), once for the rows; allocates
+  /// the states of both passes.
   template <class P, class T>
   void forward(const Coefficients<P>& c, const Sequence<T, features>& sequence, const State<T>& first,
                View<T, outputs> predictions, Workspace<T>& ws) const {
