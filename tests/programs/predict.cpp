@@ -207,7 +207,8 @@ TEST_CASE("Sunspots are predicted with a skill above 0.8 and far better than by 
   close("skill_last_value", 1 - squared / squared_last);
 }
 
-TEST_CASE("A prediction is the learner's, to the last digit", "[program]") {
+// Not to the last digit: this file and the program are optimised apart, and may fuse products differently.
+TEST_CASE("A prediction is the learner's, to rounding", "[program]") {
   const File file(linear_table(40));
   const Table data = read_table(linear_table(40));
   for (const Strings& options : {Strings{}, Strings{"--steps", "7", "--ridge", "0.5"}, Strings{"--threads", "2"}}) {
@@ -218,7 +219,7 @@ TEST_CASE("A prediction is the learner's, to the last digit", "[program]") {
     for (std::size_t t = 0; t < 40; ++t) {
       const Eigen::Vector2d x(data.rows[t][0], data.rows[t][1]);
       const Eigen::VectorXd y = Eigen::VectorXd::Constant(1, data.rows[t][2]);
-      REQUIRE(table.rows[t][1] == learner.predict(x)[0]);
+      REQUIRE(table.rows[t][1] == Approx(learner.predict(x)[0]).epsilon(1e-10).margin(1e-12));
       learner.observe(x, y);
     }
   }
