@@ -8,6 +8,7 @@
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/random.hpp"
+#include "gdssm/core/thread_pool.hpp"
 #include "gdssm/core/view.hpp"
 
 #include "gdssm/blocks/concepts.hpp"
@@ -36,7 +37,12 @@
 
 #include "gdssm/training/batch.hpp"
 #include "gdssm/training/gradient.hpp"
+#include "gdssm/training/initialization.hpp"
 #include "gdssm/training/loss.hpp"
+#include "gdssm/training/online_gradient.hpp"
+#include "gdssm/training/optimizer.hpp"
+#include "gdssm/training/schedule.hpp"
+#include "gdssm/training/train.hpp"
 
 #include "gdssm/learners/gradient_descent.hpp"
 

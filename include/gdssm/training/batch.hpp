@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "gdssm/core/error.hpp"
@@ -10,21 +11,24 @@
 namespace gdssm {
 
 /// One context and what is to be predicted from it.
-/// Shapes  tokens (Features x T), one token a column; targets (m x k), for the last k windows
+/// Shapes  tokens (Features x T), one token a column; targets (m x k), for the
+/// last k windows
 template <class P>
 struct Context {
   Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> tokens;
   Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> targets;
 };
 
-/// As many contexts as S has lanes, flush right: shorter ones fill the last tokens, windows and losses, so that all
-/// queries meet at the end, and masks are zero before.
+/// As many contexts as S has lanes, flush right: shorter ones fill the last
+/// tokens, windows and losses, so that all queries meet at the end, and masks
+/// are zero before.
 template <class S>
 struct LaneGroup {
   Array<S> tokens;   ///< (Features x T)
   Array<S> mask;     ///< (windows): the windows that a lane's context has
   Array<S> targets;  ///< (m x k)
-  Array<S> present;  ///< (k): the losses that a lane's context bears; zero throughout in a lane left empty
+  Array<S> present;  ///< (k): the losses that a lane's context bears; zero
+                     ///< throughout in a lane left empty
 };
 
 /// Contexts of one length or of many, packed into lanes.
@@ -33,11 +37,33 @@ class Batch {
   using P = LaneScalar<S>;
 
  public:
-  /// Packs contexts for a model whose windows are `window`.
-  /// Errors  std::invalid_argument: no context, tokens or targets of different heights or that don't end with a window,
-  ///         more targets than windows, entries that aren't finite; the message says which context
+  /// Room for `count` contexts of one length, each to be put in by `set`.
+  /// Shapes  tokens (Features x length), targets (height x losses)
+  /// Errors  std::invalid_argument: no context, a length that doesn't end with
+  /// a window, more losses than windows
   template <class Window>
-  Batch(const Window& window, const std::vector<Context<P>>& contexts) {
+  Batch(const Window& window, Index count, Index length, Index height, Index losses)
+      : windows_(window.windows(length, window.template initial_state<P>())),
+        losses_(losses),
+        loss_count_(count * losses),
+        count_(count) {
+    if (count < 1) refuse("Batch", "there are ", count, " contexts, expected at least one");
+    if (losses < 0 || losses > windows_)
+      refuse("Batch", "there are ", losses, " targets a context, expected 0 to ", windows_);
+    allocate(window.features(), length, height);
+    for (Index b = 0; b < count; ++b) {
+      mark(windows_, b % lane_count<S>, group(b).mask);
+      mark(losses_, b % lane_count<S>, group(b).present);
+    }
+  }
+
+  /// Packs contexts for a model whose windows are `window`.
+  /// Errors  std::invalid_argument: no context, tokens or targets of different
+  /// heights or that don't end with a window,
+  ///         more targets than windows, entries that aren't finite; the message
+  ///         says which context
+  template <class Window>
+  Batch(const Window& window, const std::vector<Context<P>>& contexts) : count_(static_cast<Index>(contexts.size())) {
     if (contexts.empty()) refuse("Batch", "there is no context, expected at least one");
     const Index height = contexts.front().targets.rows();
     const auto start = window.template initial_state<P>();
@@ -51,28 +77,31 @@ class Batch {
       expect_finite(where.c_str(), "target", targets);
       const Index n = window.windows(tokens.cols(), start, where.c_str());
       if (targets.cols() > n) refuse(where, "there are ", targets.cols(), " targets, expected at most ", n);
+      ragged_ = ragged_ || (b > 0 && tokens.cols() != length);
       length = std::max(length, tokens.cols());
       windows_ = std::max(windows_, n);
       losses_ = std::max(losses_, targets.cols());
       loss_count_ += targets.cols();
     }
-    const Index lanes = lane_count<S>, count = static_cast<Index>(contexts.size());
-    for (Index g = 0; g < count; g += lanes) {
-      LaneGroup<S> group{Array<S>(window.features(), length), Array<S>(1, windows_), Array<S>(height, losses_),
-                         Array<S>(1, losses_)};
-      for (Index l = 0; l < std::min(lanes, count - g); ++l) {
-        const auto& [tokens, targets] = contexts[static_cast<std::size_t>(g + l)];
-        place(tokens, l, group.tokens);
-        place(targets, l, group.targets);
-        mark(window.windows(tokens.cols(), start), l, group.mask);
-        mark(targets.cols(), l, group.present);
-        ragged_ = ragged_ || tokens.cols() != length;
-      }
-      groups_.push_back(std::move(group));
+    allocate(window.features(), length, height);
+    for (Index b = 0; b < count_; ++b) {
+      const auto& [tokens, targets] = contexts[static_cast<std::size_t>(b)];
+      set(b, tokens, targets);
+      mark(window.windows(tokens.cols(), start), b % lane_count<S>, group(b).mask);
+      mark(targets.cols(), b % lane_count<S>, group(b).present);
     }
   }
 
+  /// Puts context b's numbers in, flush right; sizes as when it was made.
+  /// Converts them to the lanes' scalar.
+  template <class Tokens, class Targets>
+  void set(Index b, const Eigen::MatrixBase<Tokens>& tokens, const Eigen::MatrixBase<Targets>& targets) {
+    place(tokens, b % lane_count<S>, group(b).tokens);
+    place(targets, b % lane_count<S>, group(b).targets);
+  }
+
   const std::vector<LaneGroup<S>>& groups() const { return groups_; }
+  Index count() const { return count_; }            ///< contexts
   Index windows() const { return windows_; }        ///< of the longest context
   Index losses() const { return losses_; }          ///< of the context with the most
   Index loss_count() const { return loss_count_; }  ///< of all contexts together
@@ -80,17 +109,25 @@ class Batch {
   bool ragged() const { return ragged_; }  ///< contexts differ in length, so that masks are needed
 
  private:
+  LaneGroup<S>& group(Index b) { return groups_[static_cast<std::size_t>(b / lane_count<S>)]; }
+
+  void allocate(Index features, Index length, Index height) {
+    for (Index b = 0; b < count_; b += lane_count<S>)
+      groups_.push_back(
+          {Array<S>(features, length), Array<S>(1, windows_), Array<S>(height, losses_), Array<S>(1, losses_)});
+  }
   template <class Matrix>
   static void place(const Matrix& from, Index lane, Array<S>& to) {
     for (Index j = 0; j < from.cols(); ++j)
-      for (Index i = 0; i < from.rows(); ++i) set_lane(to(i, to.cols() - from.cols() + j), lane, from(i, j));
+      for (Index i = 0; i < from.rows(); ++i)
+        set_lane(to(i, to.cols() - from.cols() + j), lane, static_cast<P>(from(i, j)));
   }
   static void mark(Index last, Index lane, Array<S>& row) {
     for (Index j = row.cols() - last; j < row.cols(); ++j) set_lane(row[j], lane, P(1));
   }
 
   std::vector<LaneGroup<S>> groups_;
-  Index windows_ = 0, losses_ = 0, loss_count_ = 0;
+  Index windows_ = 0, losses_ = 0, loss_count_ = 0, count_ = 0;
   bool ragged_ = false;
 };
 

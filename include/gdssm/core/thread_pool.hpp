@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/view.hpp"
+
+namespace gdssm {
+
+/// Threads that are kept alive between pieces of work shorter than starting one
+/// would take: they spin briefly, then sleep. The caller works too, so a pool
+/// of one has no thread of its own and runs everything in place. Which thread
+/// does which piece is left to chance: a piece must depend on its number alone,
+/// and then results are the same for any number of threads.
+class ThreadPool {
+ public:
+  /// Errors  std::invalid_argument: fewer than one thread
+  explicit ThreadPool(int threads = 1) {
+    if (threads < 1) refuse("ThreadPool", "the number of threads is ", threads, ", expected at least 1");
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  }
+
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  ~ThreadPool() {
+    stop_.store(true);
+    announce();
+    for (std::thread& worker : workers_) worker.join();
+  }
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Calls piece(0), ..., piece(count - 1), each once, and returns when all
+  /// have. Of several pieces that throw, the exception of the one with the
+  /// lowest number is rethrown, after all others have run.
+  template <class Piece>
+  void run(Index count, Piece&& piece) {
+    if (workers_.empty() || count <= 1) {
+      for (Index i = 0; i < count; ++i) piece(i);
+      return;
+    }
+    call_ = [](void* context, Index i) { (*static_cast<std::remove_reference_t<Piece>*>(context))(i); };
+    context_ = const_cast<void*>(static_cast<const void*>(&piece));
+    count_ = count;
+    failed_ = count;
+    error_ = nullptr;
+    next_.store(0, std::memory_order_relaxed);
+    busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+    announce();
+    take_pieces();
+    for (int left; (left = busy_.load(std::memory_order_acquire)) != 0;) wait(busy_, left);
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  static constexpr int spins = 4000;
+
+  void announce() {
+    round_.fetch_add(1, std::memory_order_release);
+    round_.notify_all();
+  }
+
+  void work() {
+    for (std::uint32_t seen = 0;;) {
+      wait(round_, seen);
+      seen = round_.load(std::memory_order_acquire);
+      if (stop_.load()) return;
+      take_pieces();
+      if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_all();
+    }
+  }
+
+  void take_pieces() {
+    for (Index i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) {
+      try {
+        call_(context_, i);
+      } catch (...) {
+        while (failing_.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
+        if (i < failed_) {
+          failed_ = i;
+          error_ = std::current_exception();
+        }
+        failing_.clear(std::memory_order_release);
+      }
+    }
+  }
+
+  // Until the value is another.
+  template <class T>
+  static void wait(const std::atomic<T>& value, T old) {
+    for (int i = 0; i < spins; ++i) {
+      if (value.load(std::memory_order_acquire) != old) return;
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#endif
+    }
+    value.wait(old, std::memory_order_acquire);
+  }
+
+  std::vector<std::thread> workers_;
+  std::atomic<std::uint32_t> round_{0};
+  std::atomic<bool> stop_{false};
+  std::atomic<int> busy_{0};
+  std::atomic<Index> next_{0};
+  Index count_ = 0;
+  void (*call_)(void*, Index) = nullptr;
+  void* context_ = nullptr;
+  std::atomic_flag failing_;
+  Index failed_ = 0;
+  std::exception_ptr error_;
+};
+
+}  // namespace gdssm

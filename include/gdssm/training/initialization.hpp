@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "gdssm/core/random.hpp"
+#include "gdssm/models/augmented_ssm.hpp"
+#include "gdssm/models/horner_stack.hpp"
+#include "gdssm/models/two_step_stack.hpp"
+
+namespace gdssm {
+
+namespace detail {
+
+template <class Matrix, class Law>
+void draw_entries(Matrix& matrix, Law&& law) {
+  for (auto& entry : matrix.reshaped()) entry = static_cast<typename Matrix::Scalar>(law());
+}
+
+// The laws of `reference_initialization`, a block each, in the order in which a
+// layer's stream draws them.
+
+template <Index F, Index Width, Index Stride, class Parameters>
+void initialize(const LocalAttention<F, Width, Stride>&, Parameters& p, RandomStream& stream) {
+  draw_entries(p.A, [&] { return 0.1 * stream.normal(); });
+}
+
+template <Index Rows, Index Cols, class Discretization, class Parameters>
+void initialize(const DiagonalRecurrence<Rows, Cols, Discretization>&, Parameters& p, RandomStream& stream) {
+  const auto log_step = [&] { return std::log(0.001) + stream.uniform() * std::log(0.1 / 0.001); };
+  if constexpr (Discretization::has_step) {
+    draw_entries(p.Lambda, [] { return -0.5; });
+    draw_entries(p.log_step, log_step);
+  } else {
+    using T = typename decltype(p.Lambda)::Scalar;
+    for (Index j = 0; j < p.Lambda.cols(); ++j) p.Lambda.col(j).setConstant(T(std::exp(-0.5 * std::exp(log_step()))));
+  }
+}
+
+template <Index Outputs, Index Cols, class Parameters>
+void initialize(const Readout<Outputs, Cols>& readout, Parameters& p, RandomStream& stream) {
+  const double deviation = 1 / std::sqrt(static_cast<double>(readout.col_count()));
+  draw_entries(p.C, [&] { return deviation * stream.normal(); });
+}
+
+template <Index F, Index Width, class Parameters>
+void initialize(const OutputGate<F, Width>&, Parameters& p, RandomStream& stream) {
+  draw_entries(p.d, [&] { return stream.normal(); });
+}
+
+template <Index F, Index Width, class Parameters>
+void initialize(const PreconditionedGate<F, Width>&, Parameters& p, RandomStream& stream) {
+  draw_entries(p.d, [&] { return stream.normal(); });
+  p.P.setIdentity();
+}
+
+}  // namespace detail
+
+/// Random weights as the reference begins with:
+///     A ~ N(0, 0.1^2), Lambda = -1/2, log_step ~ U(log 0.001, log 0.1) one a
+///     column, C ~ N(0, 1/f), d ~ N(0, 1)
+/// so that L starts in [0.951, 0.9995]. A `GivenDecay` starts at exp(-Delta /
+/// 2) with Delta drawn so; a preconditioner at I. Each layer of a stack has a
+/// random stream of its own. Source  arXiv:2410.11687v1 (code); docs/theory.md,
+/// discretisation
+template <class T, class Attention, class Recurrence, class Readout, class Gate>
+auto reference_initialization(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer, std::uint64_t seed,
+                              std::uint64_t number = 0) {
+  auto p = layer.template parameters<T>();
+  RandomStream stream(seed, number);
+  detail::initialize(layer.attention(), p.attention, stream);
+  detail::initialize(layer.recurrence(), p.recurrence, stream);
+  detail::initialize(layer.readout(), p.readout, stream);
+  detail::initialize(layer.gate(), p.gate, stream);
+  return p;
+}
+template <class T, class Layer>
+auto reference_initialization(const HornerStack<Layer>& stack, std::uint64_t seed) {
+  auto p = stack.template parameters<T>();
+  for (std::size_t l = 0; l < p.layers.size(); ++l) p.layers[l] = reference_initialization<T>(stack.layer(), seed, l);
+  return p;
+}
+template <class T, class Layer>
+auto reference_initialization(const TwoStepStack<Layer>& stack, std::uint64_t seed) {
+  return reference_initialization<T>(stack.without_residual(), seed);
+}
+
+}  // namespace gdssm

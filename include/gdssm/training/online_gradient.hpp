@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <utility>
+
+#include "gdssm/core/kernels.hpp"
+#include "gdssm/models/augmented_ssm.hpp"
+
+namespace gdssm {
+
+/// The layer with the sensitivities of its state carried along, so that the
+/// exact gradient of a loss at window t is there at window t, with no pass back
+/// over the tokens:
+///     Y_t = L * Y_{t-1} + Z_{t-1}                                 L_bar    =
+///     sum_t R_t^loc * Y_t             (12) V^ab_t = L * V^ab_{t-1} + x_a
+///     x_b^T, Z_t = sum_ab A_ab V^ab_t   A_bar_ab = sum_t <R_t^loc, V^ab_t>
+///     (13)
+/// with R_t^loc = o_t v_t^T, v_t = -C^T g_t. Memory is independent of the
+/// length of the stream. Exact from Z_0 = 0 while the parameters are held; when
+/// they move, the sensitivities still hold the past's share at the old ones.
+/// Shapes  Y and each of the Width^2 matrices V^ab (f x f), held transposed as
+/// the state is Source  Zucchet et al., Online learning of long-range
+/// dependencies, 2305.15947; docs/theory.md, exact gradients
+template <class Layer>
+class OnlineGradient;
+
+template <Index F, Index Width, Index Stride, class Discretization, class Gate>
+class OnlineGradient<
+    AugmentedSsm<LocalAttention<F, Width, Stride>, DiagonalRecurrence<F, F, Discretization>, Readout<F>, Gate>> {
+ public:
+  using Layer =
+      AugmentedSsm<LocalAttention<F, Width, Stride>, DiagonalRecurrence<F, F, Discretization>, Readout<F>, Gate>;
+
+  explicit OnlineGradient(Layer layer) : layer_(std::move(layer)) {}
+
+  const Layer& layer() const { return layer_; }
+
+  /// The layer's state, its sensitivities, and the last complete window, at
+  /// which a loss may be put. A value.
+  template <class T>
+  struct State {
+    typename Layer::template State<T> layer;
+    Array<T, F, F> by_decay;         ///< Y_t^T
+    Array<T, F> by_attention;        ///< V^ab_t^T side by side, number a Width + b
+    Array<T, F, Width> last_window;  ///< X_t^T
+
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  template <class T>
+  struct Workspace {
+    typename Layer::template Workspace<T> layer;
+    Array<T, F, 1> o_bar, u;
+  };
+
+  template <class T>
+  State<T> initial_state() const {
+    const Index f = layer_.row_count();
+    return {layer_.template initial_state<T>(), Array<T, F, F>(f, f), Array<T, F>(f, f * Width * Width),
+            Array<T, F, Width>(f, Width)};
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    const Index f = layer_.row_count();
+    return {layer_.template workspace<T>(), Array<T, F, 1>(f, 1), Array<T, F, 1>(f, 1)};
+  }
+
+  /// `Layer::step`, sensitivities included. True when the token completed a
+  /// window.
+  template <class P, class S>
+  bool step(const typename Layer::template Coefficients<P>& c, View<const S, F, 1> token, State<S>& state,
+            View<S, F, 1> prediction, Workspace<S>& ws) const {
+    auto& window = state.layer.window;
+    const bool complete = layer_.window().push(token, window);
+    if (!complete) return false;
+    const View<const S, F, Width> X = window.tokens.view();
+    layer_.recurrence().sensitivity_step(c.recurrence, state.layer.recurrence, static_cast<const S*>(nullptr),
+                                         state.by_decay.view(), ws.layer.recurrence);
+    for (Index a = 0; a < Width; ++a)
+      for (Index b = 0; b < Width; ++b)
+        kernels::decayed_outer_sum(c.recurrence.decay.view(), X.column(a), X.column(b), by_attention(state, a, b));
+    layer_.absorb(c, X, static_cast<const S*>(nullptr), state.layer.recurrence, ws.layer);
+    layer_.gate().step(c.gate, X, ws.layer.o.view(), ws.layer.gate);
+    layer_.apply(c, state.layer.recurrence, View<const S, F, 1>(ws.layer.o.view()), prediction, ws.layer);
+    detail::copy(X, state.last_window.view());
+    layer_.window().slide(window);
+    return true;
+  }
+
+  /// Adds to `c_bar` the gradient of a loss at the last complete window, g = d
+  /// loss / d yhat_t. To be called before the next window is complete: in a
+  /// stream of pairs, when y_{t+1} has come but x_{t+2} has not.
+  template <class P, class S>
+  void pull(const typename Layer::template Coefficients<P>& c, const State<S>& state, View<const S, F, 1> g,
+            typename Layer::template Coefficients<S>& c_bar, Workspace<S>& ws) const {
+    const View<const S, F, Width> X = state.last_window.view();
+    const View<const S, F, F> memory = state.layer.recurrence.memory.view();
+    layer_.gate().step(c.gate, X, ws.layer.o.view(), ws.layer.gate);
+    const View<const S, F, 1> o = ws.layer.o.view();
+    kernels::multiply(memory, o, ws.layer.readout.u.view());
+    layer_.readout().step_vjp(c.readout, memory, g, c_bar.readout, ws.o_bar.view(), ws.layer.readout);
+    layer_.gate().step_vjp(c.gate, X, View<const S, F, 1>(ws.o_bar.view()), c_bar.gate, View<S, F, Width>::absent(),
+                           ws.layer.gate);
+    const View<const S, F, 1> v = ws.layer.readout.v.view();
+    for (Index i = 0; i < o.size(); ++i)
+      for (Index j = 0; j < v.size(); ++j)
+        c_bar.recurrence.decay(j, i) = multiply_add(v[j] * o[i], state.by_decay(j, i), c_bar.recurrence.decay(j, i));
+    // <o v^T, V> = v . (V^T o)
+    for (Index a = 0; a < Width; ++a)
+      for (Index b = 0; b < Width; ++b) {
+        kernels::multiply(by_attention(state, a, b), o, ws.u.view());
+        for (Index j = 0; j < v.size(); ++j)
+          c_bar.attention.A(a, b) = multiply_add(v[j], ws.u[j], c_bar.attention.A(a, b));
+      }
+  }
+
+ private:
+  template <class S>
+  View<S, F, F> by_attention(State<S>& state, Index a, Index b) const {
+    const Index f = layer_.row_count();
+    return state.by_attention.view().template columns<F>((a * Width + b) * f, f);
+  }
+  template <class S>
+  View<const S, F, F> by_attention(const State<S>& state, Index a, Index b) const {
+    const Index f = layer_.row_count();
+    return state.by_attention.view().template columns<F>((a * Width + b) * f, f);
+  }
+
+  Layer layer_;
+};
+
+template <class Layer>
+OnlineGradient(Layer) -> OnlineGradient<Layer>;
+
+}  // namespace gdssm

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gdssm/tasks/linear_regression.hpp"
+
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include "support/catch.hpp"
+
+using gdssm::Index;
+using gdssm::InputLaw;
+using gdssm::LinearRegression;
+
+namespace {
+
+LinearRegression busy() {
+  LinearRegression tasks{.features = 4, .outputs = 3, .context = 6};
+  tasks.inputs = InputLaw::laplace;
+  tasks.label_noise = 0.5;
+  tasks.distractors = 2;
+  tasks.scales = Eigen::VectorXd::LinSpaced(4, 0.5, 2);
+  return tasks;
+}
+
+}  // namespace
+
+TEST_CASE("A task, and any of its pairs by itself, is the same whenever it is drawn", "[definition]") {
+  const LinearRegression tasks = busy();
+  for (const std::uint64_t index : {0u, 5u, 1000u}) {
+    const auto task = tasks.draw(3, index);
+    const auto again = tasks.draw(3, index);
+    CHECK(task.inputs == again.inputs);
+    CHECK(task.targets == again.targets);
+    CHECK(task.weights == tasks.weights(3, index));
+    CHECK(task.inputs != tasks.draw(4, index).inputs);
+    for (Index t = tasks.context; t >= 0; --t) {
+      Eigen::VectorXd x(4), y(3);
+      tasks.pair(3, index, t, task.weights, x, y);
+      CHECK(x == task.inputs.col(t));
+      CHECK(y == task.targets.col(t));
+    }
+  }
+}
+
+TEST_CASE(
+    "Targets are W* x, and noise and distractors spare the query, and "
+    "distractors are as many as asked for",
+    "[definition]") {
+  const auto plain = LinearRegression{.features = 4, .outputs = 3, .context = 6}.draw(1, 2);
+  CHECK((plain.targets - plain.weights * plain.inputs).norm() < 1e-12);
+
+  LinearRegression distracted{.features = 4, .outputs = 3, .context = 6};
+  distracted.distractors = 2;
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    const auto task = distracted.draw(1, i);
+    const Eigen::MatrixXd error = task.targets - task.weights * task.inputs;
+    CHECK((error.colwise().norm().array() > 1e-12).count() == 2);
+    CHECK(error.col(6).norm() < 1e-12);
+  }
+  const auto noisy = busy().draw(1, 2);
+  CHECK((noisy.targets - noisy.weights * noisy.inputs).col(6).norm() < 1e-12);
+}
+
+TEST_CASE(
+    "Every input law has mean zero, variance range^2/12 and its own "
+    "fourth moment, within four standard errors",
+    "[definition]") {
+  const auto [law, fourth, eighth] = GENERATE(table<InputLaw, double, double>({{InputLaw::uniform, 9. / 5, 9.},
+                                                                               {InputLaw::normal, 3., 105.},
+                                                                               {InputLaw::laplace, 6., 2520.},
+                                                                               {InputLaw::exponential, 9., 14833.}}));
+  LinearRegression tasks{.features = 10, .outputs = 1, .context = 19};
+  tasks.inputs = law;
+  tasks.range = 2;
+  tasks.scales = Eigen::VectorXd::Constant(10, 3);
+  const double variance = 4. / 12 * 9;
+  double n = 0, m1 = 0, m2 = 0, m4 = 0;
+  for (std::uint64_t i = 0; i < 2000; ++i) {
+    const auto task = tasks.draw(9, i);
+    for (const double x : task.inputs.reshaped()) {
+      const double z = x / std::sqrt(variance);
+      n += 1;
+      m1 += z;
+      m2 += z * z;
+      m4 += z * z * z * z;
+    }
+  }
+  CHECK(std::abs(m1 / n) < 4 / std::sqrt(n));
+  CHECK(std::abs(m2 / n - 1) < 4 * std::sqrt((fourth - 1) / n));
+  CHECK(std::abs(m4 / n - fourth) < 4 * std::sqrt((eighth - fourth * fourth) / n));
+}
+
+TEST_CASE(
+    "A sequence holds the pairs in turn and asks for the last windows' "
+    "clean targets",
+    "[definition]") {
+  LinearRegression tasks{.features = 4, .outputs = 1, .context = 5};
+  tasks.label_noise = 1;
+  const auto task = tasks.draw(1, 2);
+  const auto sequence = tasks.sequence(1, 2, 3);
+  REQUIRE(sequence.tokens.cols() == tasks.length());
+  for (Index t = 0; t < 5; ++t) {
+    CHECK(sequence.tokens.col(2 * t) == task.inputs.col(t));
+    CHECK(sequence.tokens.col(2 * t + 1).head(3).norm() == 0);
+    CHECK(sequence.tokens(3, 2 * t + 1) == task.targets(0, t));
+  }
+  CHECK(sequence.tokens.col(10) == task.inputs.col(5));
+  REQUIRE(sequence.targets.cols() == 3);
+  CHECK(sequence.targets.topRows(3).norm() == 0);
+  CHECK((sequence.targets.bottomRows(1) - task.weights * task.inputs.rightCols(3)).norm() == 0);
+}
+
+TEST_CASE("Task options outside their range are refused by name", "[misuse]") {
+  const auto message = [](auto&& change) -> std::string {
+    LinearRegression tasks;
+    change(tasks);
+    try {
+      tasks.draw(0, 0);
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(message([](auto& t) { t.features = 0; }) ==
+        "LinearRegression: features, outputs and context are 0, 10 and 10, "
+        "expected at least 1");
+  CHECK(message([](auto& t) { t.range = 0; }) == "LinearRegression: the range is 0, expected a finite number above 0");
+  CHECK(message([](auto& t) { t.weight_scale = -1; }) ==
+        "LinearRegression: the weight scale is -1, expected a finite number "
+        "above 0");
+  CHECK(message([](auto& t) { t.label_noise = -1; }) ==
+        "LinearRegression: the label noise is -1, expected a finite number >= 0");
+  CHECK(message([](auto& t) { t.distractors = 11; }) == "LinearRegression: there are 11 distractors, expected 0 to 10");
+  CHECK(message([](auto& t) { t.scales = Eigen::VectorXd::Ones(3); }) ==
+        "LinearRegression: the number of scales is 3, expected 10");
+  CHECK_THROWS_WITH(LinearRegression().sequence(0, 0, 11), "LinearRegression: there are 11 losses, expected 1 to 10");
+}

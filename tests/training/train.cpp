@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gdssm/training/train.hpp"
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "models/golden.hpp"
+#include "support/catch.hpp"
+
+#include "gdssm/tasks/linear_regression.hpp"
+#include "gdssm/training/initialization.hpp"
+
+namespace gdssm::test {
+namespace {
+
+using Layer = PaperLayer<>;
+using Lanes8 = Lanes<double>;
+
+const LinearRegression tasks{.features = 3, .outputs = 3, .context = 4};
+
+TrainingRun<Layer::Parameters<double>> trained(const Layer& layer, Index updates, int threads) {
+  const AdamW optimizer = AdamW::reference();
+  auto run = begin_run(optimizer, reference_initialization<double>(layer, 5));
+  ThreadPool pool(threads);
+  const auto result = train<Lanes8, VectorTargets>(layer, tasks, optimizer, ConstantRate{},
+                                                   {.updates = updates, .updates_per_draw = 3, .seed = 2}, run, pool);
+  CHECK(result.status == TrainingStatus::finished);
+  CHECK(result.updates == updates);
+  return run;
+}
+
+}  // namespace
+
+TEST_CASE("Updates follow the reference's optimiser over 20 of them", "[golden]") {
+  for (const std::string name : {"trained_vector_f3", "trained_vector_f10"}) {
+    const Golden golden(std::string(GDSSM_GOLDEN_DIR) + "/" + name + ".json");
+    const Layer layer(golden.value<Index>("/features"));
+    const AdamW optimizer = AdamW::reference();
+    auto run = begin_run(optimizer, golden_parameters<double>(golden, layer));
+    auto gradient = run.parameters;
+    const Batch<double> batch(layer.window(), golden_contexts<double>(golden));
+    BatchGradient<Layer, double> loss_gradient(layer, batch.windows(), 1);
+    int compared = 0;
+    for (int update = 1; update <= 20; ++update) {
+      const double loss = loss_gradient(run.parameters, batch, gradient);
+      optimizer.update(gradient, 1, run.parameters, run.optimizer);
+      const std::string step = "/training/steps/" + std::to_string(update);
+      if (!golden.has(step)) continue;
+      CHECK(std::abs(loss - golden.value<double>(step + "/loss_before_step")) < 1e-10);
+      visit(
+          [&](const Name& parameter, const auto& ours) {
+            CAPTURE(update, parameter.str());
+            const Eigen::MatrixXd theirs = golden.matrix(step + "/params/" + reference_name(parameter));
+            CHECK((ours - theirs).cwiseAbs().maxCoeff() < 1e-10);
+            ++compared;
+          },
+          run.parameters);
+    }
+    CHECK(compared == 4 * 5);
+  }
+}
+
+TEST_CASE(
+    "Training gives the same bits on any number of threads, in one go or "
+    "in two",
+    "[definition]") {
+  const Layer layer(3);
+  const auto alone = trained(layer, 50, 1);
+  CHECK(identical(alone.parameters, trained(layer, 50, 3).parameters));
+  CHECK_FALSE(identical(alone.parameters, trained(layer, 49, 1).parameters));
+
+  auto run = trained(layer, 20, 2);
+  ThreadPool pool(2);
+  const AdamW optimizer = AdamW::reference();
+  train<Lanes8, VectorTargets>(layer, tasks, optimizer, ConstantRate{},
+                               {.updates = 50, .updates_per_draw = 3, .seed = 2}, run, pool);
+  CHECK(identical(alone, run));
+}
+
+TEST_CASE("A run that diverges says at which update, and keeps the last good weights", "[definition]") {
+  const Layer layer(3);
+  AdamW optimizer{{{{}, 1e150}}};
+  auto run = begin_run(optimizer, reference_initialization<double>(layer, 5));
+  ThreadPool pool;
+  const auto result =
+      train<double, VectorTargets>(layer, tasks, optimizer, ConstantRate{}, {.updates = 100}, run, pool);
+  CHECK(result.status == TrainingStatus::diverged);
+  CHECK(result.updates < 100);
+  CHECK(result.message == "the loss or its gradient was not finite at update " + std::to_string(result.updates + 2));
+  bool finite = true;
+  visit([&](const Name&, const auto& matrix) { finite = finite && matrix.allFinite(); }, run);
+  CHECK(finite);
+}
+
+TEST_CASE("Callbacks see every update, and one that returns true stops the run", "[definition]") {
+  const Layer layer(3);
+  const AdamW optimizer = AdamW::reference();
+  auto run = begin_run(optimizer, reference_initialization<double>(layer, 5));
+  ThreadPool pool;
+  Index seen = 0;
+  const auto result = train<Lanes8, VectorTargets>(
+      layer, tasks, optimizer, WarmUpCosine{2, 50}, {.updates = 50}, run, pool,
+      [&](const auto& progress) { seen += progress.update; },
+      [](const auto& progress) { return progress.update == 7; });
+  CHECK(result.status == TrainingStatus::stopped);
+  CHECK(result.updates == 7);
+  CHECK(seen == 28);
+}
+
+TEST_CASE("The schedule rises, falls along a cosine and stays at its floor", "[definition]") {
+  const WarmUpCosine schedule{10, 110, 0.2};
+  CHECK(schedule(5) == 0.5);
+  CHECK(schedule(10) == 1);
+  CHECK(schedule(60) == Approx(0.6));
+  CHECK(schedule(110) == 0.2);
+  CHECK(schedule(1000) == 0.2);
+  CHECK_THROWS_AS((WarmUpCosine{10, 10}(1)), std::invalid_argument);
+  CHECK(ConstantRate{}(7) == 1);
+}
+
+TEST_CASE("A parameter that no group takes is refused by name", "[misuse]") {
+  const Layer layer(2);
+  const AdamW optimizer{{{{"A"}, 1e-3}}};
+  auto run = begin_run(optimizer, layer.parameters<double>());
+  const auto gradient = run.parameters;
+  CHECK_THROWS_WITH(optimizer.update(gradient, 1, run.parameters, run.optimizer),
+                    "AdamW: no group takes the parameter recurrence.Lambda, expected one "
+                    "without names at the end");
+}
+
+TEST_CASE("Random weights have the reference's laws", "[definition]") {
+  const PaperLayer<> layer(40);
+  const auto p = reference_initialization<double>(layer, 1);
+  const auto c = layer.prepare(p);
+  CHECK((p.recurrence.Lambda.array() == -0.5).all());
+  CHECK(c.recurrence.decay.matrix().minCoeff() >= std::exp(-0.05));
+  CHECK(c.recurrence.decay.matrix().maxCoeff() <= std::exp(-0.0005));
+  CHECK(p.readout.C.squaredNorm() / 40 == Approx(1).epsilon(4 * std::sqrt(2. / 1600)));
+  CHECK_FALSE(identical(p, reference_initialization<double>(layer, 2)));
+  CHECK(identical(p, reference_initialization<double>(layer, 1)));
+}
+
+}  // namespace gdssm::test
