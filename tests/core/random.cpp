@@ -1,27 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/core/random.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
 
-using gdssm::philox;
+using gdssm::Dynamic;
+using gdssm::Index;
+using gdssm::Lanes;
 using gdssm::RandomStream;
+using gdssm::threefry;
 
-// Known answers of Philox4x32-10, published with Random123 1.14 (its file kat_vectors).
-TEST_CASE("Philox4x32-10 gives its authors' known answers", "[golden]") {
+// Known answers of Threefry4x32-20, published with Random123 1.14 (its file kat_vectors).
+TEST_CASE("Threefry4x32-20 gives its authors' known answers", "[golden]") {
   using Block = std::array<std::uint32_t, 4>;
-  CHECK(philox({0, 0, 0, 0}, {0, 0}) == Block{0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u});
-  CHECK(philox({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}) == Block{0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu});
-  CHECK(philox({0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}, {0xa4093822u, 0x299f31d0u}) ==
-        Block{0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u});
+  CHECK(threefry({0, 0, 0, 0}, {0, 0, 0, 0}) == Block{0x9c6ca96au, 0xe17eae66u, 0xfc10ecd4u, 0x5256a7d8u});
+  CHECK(threefry({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u, ~0u, ~0u}) ==
+        Block{0x2a881696u, 0x57012287u, 0xf6c7446eu, 0xa16a6732u});
+  CHECK(threefry({0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u},
+                 {0xa4093822u, 0x299f31d0u, 0x082efa98u, 0xec4e6c89u}) ==
+        Block{0x59cd1dbbu, 0xb8879579u, 0x86b5d00cu, 0xac8b6d84u});
+}
+
+TEMPLATE_TEST_CASE("A lane of a stream is the stream of its task drawn alone, across a carry of the task's number",
+                   "[definition]", float, double, Lanes<float>, Lanes<double>, (Lanes<float, 32>)) {
+  using S = TestType;
+  constexpr std::uint64_t task = 0xFFFFFFFCu;
+  RandomStream<S> lanes(5, task, 3);
+  std::vector<RandomStream<>> alone;
+  for (std::uint64_t i = 0; i < std::uint64_t{gdssm::lane_count<S>}; ++i) alone.emplace_back(5, task + i, 3);
+  const auto same = [&](const S& value, auto&& draw) {
+    for (Index i = 0; i < gdssm::lane_count<S>; ++i)
+      REQUIRE(double(gdssm::lane(value, i)) == draw(alone[static_cast<std::size_t>(i)]));
+  };
+  for (int i = 0; i < 50; ++i) {
+    same(lanes.uniform(), [](auto& stream) { return stream.uniform(); });
+    same(lanes.normal(), [](auto& stream) { return stream.normal(); });
+    same(lanes.exponential(), [](auto& stream) { return stream.exponential(); });
+    same(lanes.laplace(), [](auto& stream) { return stream.laplace(); });
+  }
+}
+
+TEMPLATE_TEST_CASE("Filling a vector draws what single calls draw, then goes on with a new block", "[definition]",
+                   double, Lanes<float>) {
+  using S = TestType;
+  for (const Index n : {1, 4, 7, 32}) {
+    RandomStream<S> bulk(1, 2, 3), single(1, 2, 3), normal_bulk(1, 2, 3), normal_single(1, 2, 3);
+    gdssm::Array<S, Dynamic, 1> uniforms(n, 1), normals(n, 1);
+    bulk.fill_uniform(uniforms.view());
+    normal_bulk.fill_normal(normals.view());
+    for (Index i = 0; i < n; ++i) {
+      CHECK(uniforms[i] == single.uniform());
+      CHECK(normals[i] == normal_single.normal());
+    }
+    for (Index i = n; i % 4 != 0; ++i) single.uniform();
+    CHECK(bulk.uniform() == single.uniform());
+  }
+}
+
+TEST_CASE("The exponential is -log(1 - u) to 2e-7, for every u that there is", "[definition]") {
+  using Variates = gdssm::detail::Variates<std::uint32_t, float>;
+  double worst = 0;
+  for (std::uint32_t k = 1; k < 1u << 24; k += 1) {
+    const double exact = -std::log1p(-double(k) * 0x1p-24);
+    worst = std::max(worst, std::abs(double(Variates::exponential(k << 8)) - exact) / exact);
+  }
+  CHECK(worst < 2e-7);
+  CHECK(Variates::exponential(0) == 0);
+}
+
+TEST_CASE("A pair of normals has the radius of its first word and the angle of its second, to 1e-6", "[definition]") {
+  using Variates = gdssm::detail::Variates<std::uint32_t, float>;
+  for (std::uint32_t i = 1; i < 100000; ++i) {
+    const auto words = threefry({i, 0, 0, 0}, {1, 0, 0, 0});
+    float x, y;
+    Variates::normals(words[0], words[1], x, y);
+    const double u = double(words[0] >> 8) * 0x1p-24, radius = std::sqrt(-2 * std::log1p(-u));
+    const double angle = double(static_cast<std::int32_t>(words[1] << 2)) * 0x1p-32 * std::acos(0.);
+    double c = radius * std::cos(angle) * ((words[1] >> 31) ? -1 : 1), s = radius * std::sin(angle);
+    if ((words[1] >> 30) & 1) std::swap(c, s);
+    REQUIRE(std::abs(double(x) - c) <= 1e-6 * radius);
+    REQUIRE(std::abs(double(y) - s) <= 1e-6 * radius);
+  }
 }
 
 TEST_CASE("A stream is the same whoever draws it, and differs from every other", "[definition]") {
   const auto first = [](std::uint64_t seed, std::uint64_t task, std::uint32_t part) {
-    RandomStream stream(seed, task, part);
-    return std::vector<std::uint32_t>{stream.bits(), stream.bits(), stream.bits(), stream.bits(), stream.bits()};
+    RandomStream<> stream(seed, task, part);
+    return std::vector<double>{stream.uniform(), stream.uniform(), stream.uniform(), stream.uniform(),
+                               stream.uniform()};
   };
   CHECK(first(1, 2, 3) == first(1, 2, 3));
   CHECK(first(1, 2, 3) != first(2, 2, 3));
@@ -33,7 +105,7 @@ TEST_CASE("A stream is the same whoever draws it, and differs from every other",
 
 TEST_CASE("Uniform and normal draws have their moments within four standard errors", "[definition]") {
   const int n = 200000;
-  RandomStream stream(7);
+  RandomStream<> stream(7);
   double u1 = 0, u2 = 0, n1 = 0, n2 = 0, n4 = 0;
   for (int i = 0; i < n; ++i) {
     const double u = stream.uniform(), z = stream.normal();

@@ -9,6 +9,7 @@
 
 using gdssm::Index;
 using gdssm::InputLaw;
+using gdssm::Lanes;
 using gdssm::LinearRegression;
 
 namespace {
@@ -34,7 +35,7 @@ TEST_CASE("A task, and any of its pairs by itself, is the same whenever it is dr
     CHECK(task.weights == tasks.weights(3, index));
     CHECK(task.inputs != tasks.draw(4, index).inputs);
     for (Index t = tasks.context; t >= 0; --t) {
-      Eigen::VectorXd x(4), y(3);
+      Eigen::VectorXd x, y;
       tasks.pair(3, index, t, task.weights, x, y);
       CHECK(x == task.inputs.col(t));
       CHECK(y == task.targets.col(t));
@@ -107,7 +108,32 @@ TEST_CASE(
   CHECK(sequence.tokens.col(10) == task.inputs.col(5));
   REQUIRE(sequence.targets.cols() == 3);
   CHECK(sequence.targets.topRows(3).norm() == 0);
-  CHECK((sequence.targets.bottomRows(1) - task.weights * task.inputs.rightCols(3)).norm() == 0);
+  tasks.label_noise = 0;
+  CHECK(sequence.targets.bottomRows(1) == tasks.draw(1, 2).targets.rightCols(3));
+}
+
+TEMPLATE_TEST_CASE("A lane holds its task as it is drawn alone, in every option", "[definition]", Lanes<float>,
+                   Lanes<double>) {
+  using S = TestType;
+  using T = gdssm::LaneScalar<S>;
+  for (LinearRegression tasks : {LinearRegression{.features = 5, .outputs = 5, .context = 3}, busy()}) {
+    const Index f = tasks.features, losses = 2;
+    gdssm::Array<S> tokens(f, tasks.length()), targets(f, losses);
+    gdssm::Array<T> tokens_alone(f, tasks.length()), targets_alone(f, losses);
+    auto ws = tasks.workspace<S>();
+    auto ws_alone = tasks.workspace<T>();
+    tasks.sequence(7, 100, tokens.view(), targets.view(), ws);
+    for (Index lane = 0; lane < gdssm::lane_count<S>; ++lane) {
+      const std::uint64_t index = 100 + static_cast<std::uint64_t>(lane);
+      tasks.sequence(7, index, tokens_alone.view(), targets_alone.view(), ws_alone);
+      const auto in_double = tasks.sequence(7, index, losses);
+      for (Index i = 0; i < tokens.size(); ++i) {
+        REQUIRE(gdssm::lane(tokens[i], lane) == tokens_alone[i]);
+        REQUIRE(std::abs(double(tokens_alone[i]) - in_double.tokens.reshaped()[i]) <= 1e-5);
+      }
+      for (Index i = 0; i < targets.size(); ++i) REQUIRE(gdssm::lane(targets[i], lane) == targets_alone[i]);
+    }
+  }
 }
 
 TEST_CASE("Task options outside their range are refused by name", "[misuse]") {
@@ -133,5 +159,7 @@ TEST_CASE("Task options outside their range are refused by name", "[misuse]") {
   CHECK(message([](auto& t) { t.distractors = 11; }) == "LinearRegression: there are 11 distractors, expected 0 to 10");
   CHECK(message([](auto& t) { t.scales = Eigen::VectorXd::Ones(3); }) ==
         "LinearRegression: the number of scales is 3, expected 10");
+  CHECK_THROWS_WITH((LinearRegression{.features = 2, .outputs = 3}.sequence(0, 0)),
+                    "LinearRegression: there are 3 outputs, expected at most 2, the features");
   CHECK_THROWS_WITH(LinearRegression().sequence(0, 0, 11), "LinearRegression: there are 11 losses, expected 1 to 10");
 }

@@ -26,6 +26,7 @@ constexpr T select(const T& mask, const T& a, const T& b) {
 }
 
 namespace detail {
+
 #if defined(__AVX512F__)
 inline constexpr std::size_t native_bytes = 64;
 #elif defined(__AVX__)
@@ -33,6 +34,27 @@ inline constexpr std::size_t native_bytes = 32;
 #else
 inline constexpr std::size_t native_bytes = 16;
 #endif
+
+/// `multiply_add` of every element of a vector of numbers, or of one number.
+template <class Vector>
+Vector fused(Vector a, Vector b, Vector c) {
+  if constexpr (std::is_floating_point_v<Vector>) {
+    return multiply_add(a, b, c);
+  } else {
+#if defined(__clang__)
+    // Without the pragma the last bit would hang on the including program's -ffp-contract.
+#pragma clang fp contract(on)
+    return a * b + c;
+#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    Vector out;
+    for (std::size_t i = 0; i < sizeof(Vector) / sizeof(a[0]); ++i) out[i] = multiply_add(a[i], b[i], c[i]);
+    return out;
+#else
+    return a * b + c;
+#endif
+  }
+}
+
 }  // namespace detail
 
 /// `Count` numbers that take the place of one: a scalar type whose every operation acts lane by lane, so that a layer
@@ -46,12 +68,14 @@ class Lanes {
                 "Lanes: the count must be a multiple of what one vector register holds");
 
   static constexpr Index native = static_cast<Index>(detail::native_bytes / sizeof(T));
-  static constexpr Index vectors = Count / native;
-  typedef T Vector __attribute__((vector_size(detail::native_bytes)));
 
  public:
   using Scalar = T;
   static constexpr Index count = Count;
+
+  /// One of the processor's vectors, and how many of them hold the lanes.
+  typedef T Vector __attribute__((vector_size(detail::native_bytes)));
+  static constexpr Index vectors = Count / native;
 
   Lanes() = default;
   Lanes(T value) {
@@ -60,6 +84,10 @@ class Lanes {
 
   T operator[](Index lane) const { return v_[lane / native][lane % native]; }
   void set(Index lane, T value) { v_[lane / native][lane % native] = value; }
+
+  /// Vector k, which holds lanes k Count / vectors and those after it.
+  Vector& vector(Index k) { return v_[k]; }
+  const Vector& vector(Index k) const { return v_[k]; }
 
   Lanes& operator+=(const Lanes& b) { return *this = *this + b; }
   Lanes& operator-=(const Lanes& b) { return *this = *this - b; }
@@ -90,7 +118,7 @@ class Lanes {
 
   friend Lanes multiply_add(const Lanes& a, const Lanes& b, const Lanes& c) {
     Lanes out;
-    for (Index k = 0; k < vectors; ++k) out.v_[k] = fused(a.v_[k], b.v_[k], c.v_[k]);
+    for (Index k = 0; k < vectors; ++k) out.v_[k] = detail::fused(a.v_[k], b.v_[k], c.v_[k]);
     return out;
   }
 
@@ -104,20 +132,6 @@ class Lanes {
     Lanes out;
     for (Index k = 0; k < vectors; ++k) out.v_[k] = operation(operand.v_[k]...);
     return out;
-  }
-
-  static Vector fused(Vector a, Vector b, Vector c) {
-#if defined(__clang__)
-    // Without the pragma the last bit would hang on the including program's -ffp-contract.
-#pragma clang fp contract(on)
-    return a * b + c;
-#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-    Vector out;
-    for (Index i = 0; i < native; ++i) out[i] = gdssm::multiply_add<T>(a[i], b[i], c[i]);
-    return out;
-#else
-    return a * b + c;
-#endif
   }
 
   Vector v_[vectors];

@@ -1,28 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <numbers>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/kernels.hpp"
+#include "gdssm/core/lanes.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/view.hpp"
-#include "gdssm/tasks/tokens.hpp"
 
 namespace gdssm {
 
-/// Laws of one input coordinate, all with mean zero and variance range^2 / 12,
-/// that of the uniform law on
+/// Laws of one input coordinate, all with mean zero and variance range^2 / 12, that of the uniform law on
 /// [-range/2, range/2].
 enum class InputLaw { uniform, normal, laplace, exponential };
 
 /// One task: a linear map and a context drawn from it.
-/// Shapes  inputs (f x (N+1)), the query last; weights W* (m x f); targets (m x
-/// (N+1)), the query's last and noiseless
+/// Shapes  inputs (f x (N+1)), the query last; weights W* (m x f); targets (m x (N+1)), the query's last and noiseless
 struct LinearRegressionTask {
   Eigen::MatrixXd inputs;
   Eigen::MatrixXd weights;
@@ -36,12 +34,13 @@ struct TokenSequence {
   Eigen::MatrixXd targets;
 };
 
-/// Linear regression tasks: y = W* x (+ noise), x of independent coordinates,
-/// entries of W* normal with mean zero. Task i of seed s is the same whoever
-/// draws it, in whatever order: its weights, each of its pairs and the choice
-/// of its distractors have random streams of their own, so any pair can be
-/// drawn again by itself. Source  arXiv:2410.11687v1; docs/theory.md, training
-/// and alignment
+/// Linear regression tasks: y = W* x (+ noise), x of independent coordinates, entries of W* normal with mean zero.
+///
+/// Task i of seed s is the same whoever draws it, in whatever order: its weights, each of its pairs and the choice of
+/// its distractors have random streams of their own, so any pair can be drawn again by itself. What takes a scalar type
+/// S draws one task, or as many as S has lanes, those of index, index + 1, ...: each bit for bit as it is drawn alone.
+/// The random numbers are the same for every S; products and sums are rounded as S rounds.
+/// Source  arXiv:2410.11687v1; docs/theory.md, training and alignment
 struct LinearRegression {
   Index features = 10;                  ///< f
   Index outputs = 10;                   ///< m; 1 for scalar targets
@@ -53,9 +52,8 @@ struct LinearRegression {
   Index distractors = 0;                ///< k of the N targets, replaced whole by standard normal noise
   Eigen::VectorXd scales = {};          ///< factor of each input coordinate (f), or empty: all 1
 
-  /// Throws std::invalid_argument on sizes below 1, on ranges and scales that
-  /// are not finite and positive (noise: not negative), on more distractors
-  /// than pairs, on a wrong number of scales.
+  /// Throws std::invalid_argument on sizes below 1, on ranges and scales that are not finite and positive (noise: not
+  /// negative), on more distractors than pairs, on a wrong number of scales.
   void check() const {
     const auto positive = [](const char* what, double value) {
       if (!(value > 0) || !std::isfinite(value))
@@ -81,90 +79,155 @@ struct LinearRegression {
     check();
     LinearRegressionTask task{Eigen::MatrixXd(features, context + 1), weights(seed, index),
                               Eigen::MatrixXd(outputs, context + 1)};
-    const std::vector<bool> noise = distracting(seed, index);
+    const Array<double> noise = distracting<double>(seed, index);
     for (Index t = 0; t <= context; ++t)
-      draw_pair(seed, index, t, noise[static_cast<std::size_t>(t)], task.weights, task.inputs.col(t),
-                task.targets.col(t));
+      draw_pair(seed, index, t, noise.view(), view_of(std::as_const(task.weights)), view_of(task.inputs).column(t),
+                view_of(task.targets).column(t));
     return task;
   }
 
   /// Tokens in a sequence of this distribution, 2N + 1.
   Index length() const { return 2 * context + 1; }
 
-  /// Task i of a seed as a model reads it, in normal tokens, with what it is to
-  /// predict at the last `losses` windows: W* x_{t+1}, free of noise. Scalar
-  /// targets are a token's and a prediction's last coordinate, zeros above.
-  /// Shapes  tokens (f x (2N+1)), targets (f x losses)        Errors  as
-  /// `check`; losses not in 1..N
+  /// Task i of a seed as a model reads it, in normal tokens, with what it is to predict at the last `losses` windows:
+  /// W* x_{t+1}, free of noise. Scalar targets are a token's and a prediction's last coordinate, zeros above.
+  /// Shapes  tokens (f x (2N+1)), targets (f x losses)
+  /// Errors  as `check`; losses not in 1..N; more outputs than features
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
-    if (losses < 1 || losses > context)
-      refuse("LinearRegression", "there are ", losses, " losses, expected 1 to ", context);
-    const LinearRegressionTask task = draw(seed, index);
-    TokenSequence sequence{interleave(task.inputs, task.targets.leftCols(context)),
-                           Eigen::MatrixXd::Zero(features, losses)};
-    sequence.targets.bottomRows(outputs) = task.weights * task.inputs.rightCols(losses);
-    return sequence;
+    check_losses(losses);
+    TokenSequence drawn{Eigen::MatrixXd(features, length()), Eigen::MatrixXd(features, losses)};
+    auto scratch = workspace<double>();
+    sequence(seed, index, view_of(drawn.tokens), view_of(drawn.targets), scratch);
+    return drawn;
+  }
+
+  /// Scratch of `sequence`, sized once.
+  template <class S>
+  struct Workspace {
+    Array<S> weights;
+  };
+  template <class S>
+  Workspace<S> workspace() const {
+    return {Array<S>(outputs, features)};
+  }
+
+  /// The same into memory of the caller, without allocating where there are no distractors.
+  template <class S>
+  void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
+    check();
+    const Index losses = targets.cols(), above = features - outputs;
+    check_losses(losses);
+    if (above < 0)
+      refuse("LinearRegression", "there are ", outputs, " outputs, expected at most ", features, ", the features");
+    for (const View<S> drawn : {tokens, targets})
+      expect_equal("LinearRegression", "the number of rows of tokens and targets", drawn.rows(), features);
+    expect_equal("LinearRegression", "the number of tokens", tokens.cols(), length());
+    const auto lower = [&](View<S> of, Index column) {
+      for (Index i = 0; i < above; ++i) of(i, column) = S(0);
+      return View<S, Dynamic, 1>(&of(above, column), outputs, 1);
+    };
+    draw_weights(seed, index, ws.weights.view());
+    const View<const S> W = ws.weights.view();
+    const Array<S> noise = distracting<S>(seed, index);
+    for (Index t = 0; t < context; ++t)
+      draw_pair(seed, index, t, noise.view(), W, tokens.column(2 * t), lower(tokens, 2 * t + 1));
+    const View<S, Dynamic, 1> query = tokens.column(2 * context);
+    draw_input(seed, index, context, query);
+    for (Index j = 0; j < losses; ++j) {
+      const View<const S, Dynamic, 1> x = tokens.column(2 * (context - losses + j + 1));
+      kernels::multiply(W, x, lower(targets, j));
+    }
   }
 
   /// W* of task i of a seed.        Shapes  (m x f)
   Eigen::MatrixXd weights(std::uint64_t seed, std::uint64_t index) const {
     Eigen::MatrixXd W(outputs, features);
-    RandomStream stream(seed, index, weights_part);
-    for (double& w : W.reshaped()) w = weight_scale * stream.normal();
+    draw_weights(seed, index, view_of(W));
     return W;
   }
 
-  /// Pair t (from 0; t = N is the query) of task i of a seed, by itself: the
-  /// same numbers as in `draw`. Shapes  W = weights(seed, index); x (f), y (m)
-  template <class X, class Y>
-  void pair(std::uint64_t seed, std::uint64_t index, Index t, const Eigen::MatrixXd& W, X&& x, Y&& y) const {
-    draw_pair(seed, index, t, distracting(seed, index)[static_cast<std::size_t>(t)], W, x, y);
+  /// Pair t (from 0; t = N is the query) of task i of a seed, by itself: the same numbers as in `draw`.
+  /// Shapes  W = weights(seed, index); x (f), y (m)
+  void pair(std::uint64_t seed, std::uint64_t index, Index t, const Eigen::MatrixXd& W, Eigen::VectorXd& x,
+            Eigen::VectorXd& y) const {
+    x.resize(features);
+    y.resize(outputs);
+    const Array<double> noise = distracting<double>(seed, index);
+    draw_pair(seed, index, t, noise.view(), view_of(W), view_of(x), view_of(y));
   }
 
  private:
   static constexpr std::uint32_t weights_part = 0, distractors_part = 1, pairs_part = 2;
+  static std::uint32_t part_of(Index t) { return pairs_part + static_cast<std::uint32_t>(t); }
 
-  template <class X, class Y>
-  void draw_pair(std::uint64_t seed, std::uint64_t index, Index t, bool noise, const Eigen::MatrixXd& W, X&& x,
-                 Y&& y) const {
-    RandomStream stream(seed, index, pairs_part + static_cast<std::uint32_t>(t));
-    for (Index i = 0; i < features; ++i) x[i] = (scales.size() ? scales[i] : 1.0) * range * coordinate(stream);
-    y = W * x;
-    if (noise)
-      for (double& entry : y) entry = stream.normal();
-    else if (label_noise > 0 && t < context)
-      for (double& entry : y) entry += label_noise * stream.normal();
+  void check_losses(Index losses) const {
+    if (losses < 1 || losses > context)
+      refuse("LinearRegression", "there are ", losses, " losses, expected 1 to ", context);
   }
 
-  // Variance 1/12 throughout.
-  double coordinate(RandomStream& stream) const {
-    constexpr double deviation = 0.28867513459481287;  // sqrt(1/12)
+  template <class S>
+  void draw_weights(std::uint64_t seed, std::uint64_t index, View<S> W) const {
+    RandomStream<S>(seed, index, weights_part).fill_normal({W.data(), W.size(), 1});
+    if (weight_scale != 1)
+      for (Index i = 0; i < W.size(); ++i) W[i] *= S(LaneScalar<S>(weight_scale));
+  }
+
+  // Variance range^2 / 12, whatever the law. Hands on the stream as the input leaves it.
+  template <class S>
+  RandomStream<S> draw_input(std::uint64_t seed, std::uint64_t index, Index t, View<S, Dynamic, 1> x) const {
+    constexpr double deviation = 0.28867513459481287, root_half = 0.70710678118654752;  // sqrt(1/12), sqrt(1/2)
+    RandomStream<S> stream(seed, index, part_of(t));
+    const auto fill_with = [&](auto&& coordinate) {
+      for (Index i = 0; i < x.size(); ++i) x[i] = coordinate();
+    };
+    double unit = deviation;
     switch (inputs) {
-      case InputLaw::normal:
-        return deviation * stream.normal();
-      case InputLaw::laplace: {
-        const double magnitude = -std::log1p(-stream.uniform()) * deviation / std::numbers::sqrt2;
-        return stream.bits() & 1u ? magnitude : -magnitude;
-      }
-      case InputLaw::exponential:
-        return deviation * (-std::log1p(-stream.uniform()) - 1);
       case InputLaw::uniform:
+        stream.fill_uniform(x);
+        for (Index i = 0; i < x.size(); ++i) x[i] -= S(LaneScalar<S>(0.5));
+        unit = 1;
+        break;
+      case InputLaw::normal:
+        stream.fill_normal(x);
+        break;
+      case InputLaw::laplace:
+        fill_with([&] { return stream.laplace(); });
+        unit = deviation * root_half;
+        break;
+      case InputLaw::exponential:
+        fill_with([&] { return stream.exponential() - S(LaneScalar<S>(1)); });
         break;
     }
-    return stream.uniform() - 0.5;
+    for (Index i = 0; i < x.size(); ++i) x[i] *= S(LaneScalar<S>((scales.size() ? scales[i] : 1.0) * range * unit));
+    return stream;
   }
 
-  // Which of the N+1 targets are noise: the first k of a random order of the N.
-  std::vector<bool> distracting(std::uint64_t seed, std::uint64_t index) const {
-    std::vector<bool> noise(static_cast<std::size_t>(context + 1));
-    if (distractors == 0) return noise;
-    std::vector<std::size_t> order(static_cast<std::size_t>(context));
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    RandomStream stream(seed, index, distractors_part);
-    for (std::size_t k = 0; k < static_cast<std::size_t>(distractors); ++k) {
-      const double left = static_cast<double>(order.size() - k);
-      std::swap(order[k], order[k + static_cast<std::size_t>(stream.uniform() * left)]);
-      noise[order[k]] = true;
+  template <class S>
+  void draw_pair(std::uint64_t seed, std::uint64_t index, Index t, View<const S> noise, View<const S> W,
+                 View<S, Dynamic, 1> x, View<S, Dynamic, 1> y) const {
+    RandomStream<S> stream = draw_input(seed, index, t, x);
+    kernels::multiply(W, View<const S, Dynamic, 1>(x), y);
+    if (t == context) return;
+    if (label_noise > 0)
+      for (Index i = 0; i < y.size(); ++i) y[i] = multiply_add(S(LaneScalar<S>(label_noise)), stream.normal(), y[i]);
+    if (noise.size() > 0)
+      for (Index i = 0; i < y.size(); ++i) y[i] = select(noise[t], stream.normal(), y[i]);
+  }
+
+  // 1 for each of the N targets that is noise, the first k of a random order of the N; nothing where none is.
+  template <class S>
+  Array<S> distracting(std::uint64_t seed, std::uint64_t index) const {
+    if (distractors == 0) return {};
+    Array<S> noise(context, 1);
+    std::vector<Index> order(static_cast<std::size_t>(context));
+    for (Index lane = 0; lane < lane_count<S>; ++lane) {
+      std::iota(order.begin(), order.end(), Index(0));
+      RandomStream<> stream(seed, index + static_cast<std::uint64_t>(lane), distractors_part);
+      for (Index k = 0; k < distractors; ++k) {
+        const auto at = k + static_cast<Index>(stream.uniform() * static_cast<double>(context - k));
+        std::swap(order[static_cast<std::size_t>(k)], order[static_cast<std::size_t>(at)]);
+        set_lane(noise[order[static_cast<std::size_t>(k)]], lane, LaneScalar<S>(1));
+      }
     }
     return noise;
   }

@@ -101,6 +101,8 @@ class Batch {
   }
 
   const std::vector<LaneGroup<S>>& groups() const { return groups_; }
+  /// Group g, which holds contexts g lanes and those after it; what is written there must keep its sizes.
+  LaneGroup<S>& lane_group(Index g) { return groups_[static_cast<std::size_t>(g)]; }
   Index count() const { return count_; }            ///< contexts
   Index windows() const { return windows_; }        ///< of the longest context
   Index losses() const { return losses_; }          ///< of the context with the most
@@ -109,7 +111,7 @@ class Batch {
   bool ragged() const { return ragged_; }  ///< contexts differ in length, so that masks are needed
 
  private:
-  LaneGroup<S>& group(Index b) { return groups_[static_cast<std::size_t>(b / lane_count<S>)]; }
+  LaneGroup<S>& group(Index b) { return lane_group(b / lane_count<S>); }
 
   void allocate(Index features, Index length, Index height) {
     for (Index b = 0; b < count_; b += lane_count<S>)

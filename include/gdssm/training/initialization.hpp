@@ -22,12 +22,12 @@ void draw_entries(Matrix& matrix, Law&& law) {
 // layer's stream draws them.
 
 template <Index F, Index Width, Index Stride, class Parameters>
-void initialize(const LocalAttention<F, Width, Stride>&, Parameters& p, RandomStream& stream) {
+void initialize(const LocalAttention<F, Width, Stride>&, Parameters& p, RandomStream<>& stream) {
   draw_entries(p.A, [&] { return 0.1 * stream.normal(); });
 }
 
 template <Index Rows, Index Cols, class Discretization, class Parameters>
-void initialize(const DiagonalRecurrence<Rows, Cols, Discretization>&, Parameters& p, RandomStream& stream) {
+void initialize(const DiagonalRecurrence<Rows, Cols, Discretization>&, Parameters& p, RandomStream<>& stream) {
   const auto log_step = [&] { return std::log(0.001) + stream.uniform() * std::log(0.1 / 0.001); };
   if constexpr (Discretization::has_step) {
     draw_entries(p.Lambda, [] { return -0.5; });
@@ -39,18 +39,18 @@ void initialize(const DiagonalRecurrence<Rows, Cols, Discretization>&, Parameter
 }
 
 template <Index Outputs, Index Cols, class Parameters>
-void initialize(const Readout<Outputs, Cols>& readout, Parameters& p, RandomStream& stream) {
+void initialize(const Readout<Outputs, Cols>& readout, Parameters& p, RandomStream<>& stream) {
   const double deviation = 1 / std::sqrt(static_cast<double>(readout.col_count()));
   draw_entries(p.C, [&] { return deviation * stream.normal(); });
 }
 
 template <Index F, Index Width, class Parameters>
-void initialize(const OutputGate<F, Width>&, Parameters& p, RandomStream& stream) {
+void initialize(const OutputGate<F, Width>&, Parameters& p, RandomStream<>& stream) {
   draw_entries(p.d, [&] { return stream.normal(); });
 }
 
 template <Index F, Index Width, class Parameters>
-void initialize(const PreconditionedGate<F, Width>&, Parameters& p, RandomStream& stream) {
+void initialize(const PreconditionedGate<F, Width>&, Parameters& p, RandomStream<>& stream) {
   draw_entries(p.d, [&] { return stream.normal(); });
   p.P.setIdentity();
 }
@@ -68,7 +68,7 @@ template <class T, class Attention, class Recurrence, class Readout, class Gate>
 auto reference_initialization(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer, std::uint64_t seed,
                               std::uint64_t number = 0) {
   auto p = layer.template parameters<T>();
-  RandomStream stream(seed, number);
+  RandomStream<> stream(seed, number);
   detail::initialize(layer.attention(), p.attention, stream);
   detail::initialize(layer.recurrence(), p.recurrence, stream);
   detail::initialize(layer.readout(), p.readout, stream);

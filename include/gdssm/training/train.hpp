@@ -10,12 +10,12 @@
 #include "gdssm/training/gradient.hpp"
 #include "gdssm/training/optimizer.hpp"
 #include "gdssm/training/schedule.hpp"
+#include "gdssm/training/task_source.hpp"
 
 namespace gdssm {
 
-/// Everything that a training run carries from one update to the next: with it
-/// and the options the rest of the run follows bit for bit. A value, to be
-/// copied, or saved member by member through `visit`.
+/// Everything that a training run carries from one update to the next: with it and the options the rest of the run
+/// follows bit for bit. A value, to be copied, or saved member by member through `visit`.
 template <class Parameters, class Optimizer = AdamW>
 struct TrainingRun {
   Parameters parameters;
@@ -36,14 +36,12 @@ TrainingRun<Parameters, Optimizer> begin_run(const Optimizer& optimizer, const P
   return {parameters, optimizer.initial_state(parameters)};
 }
 
-/// How long and on what. Draw n of a run (from 0) holds the tasks n batch, ...,
-/// (n + 1) batch - 1 of the seed.
+/// How long and on what. Draw n of a run (from 0) holds the tasks n batch, ..., (n + 1) batch - 1 of the seed.
 struct TrainingOptions {
   Index updates = 10000;       ///< total, those that the run has behind it included
   Index batch = 64;            ///< tasks in a draw
   Index updates_per_draw = 1;  ///< updates made on each draw; the reference makes 3
-  Index losses = 1;            ///< windows with a loss, the last ones of each context; N
-                               ///< for a loss at every position
+  Index losses = 1;            ///< windows with a loss, the last of each context; N: a loss at every position
   std::uint64_t seed = 0;      ///< of the tasks
 };
 
@@ -51,8 +49,7 @@ struct TrainingOptions {
 enum class TrainingStatus {
   finished,  ///< updates == options.updates
   stopped,   ///< a callback returned true
-  diverged,  ///< a loss or a gradient was not finite; the run holds the weights
-             ///< of the last update before it
+  diverged,  ///< a loss or a gradient was not finite; the run holds the weights of the last update before it
 };
 
 /// How a run ended.
@@ -71,15 +68,12 @@ struct TrainingProgress {
   const Parameters& parameters;  ///< after it
 };
 
-/// The training loop: draws tasks, takes the gradient of the mean loss over
-/// them, updates, and tells the callbacks, any objects that can be called with
-/// a `TrainingProgress`; one that returns true stops the run.
-///     `Tasks`      sequence(seed, index, losses) -> tokens and targets;
-///     `length()` and `window()` sizes `Schedule`   factor of the learning
-///     rates for update n = 1, 2, ...
-/// Same bits for any number of threads. `run` continues where it stands; S is
-/// the lanes that tasks run in. Errors  std::invalid_argument: options below 1,
-/// tasks that don't fit the model. Divergence is a status.
+/// The training loop: draws tasks, takes the gradient of the mean loss over them, updates, and tells the callbacks, any
+/// objects that can be called with a `TrainingProgress`; one that returns true stops the run.
+///     `Tasks`     as `TaskSource` wants it
+///     `Schedule`  factor of the learning rates for update n = 1, 2, ...
+/// Same bits for any number of threads. `run` continues where it stands; S is the lanes that tasks run in.
+/// Errors  std::invalid_argument: options below 1, tasks that don't fit the model. Divergence is a status.
 template <class S, class Kind, class Method = ForwardSensitivity, class Model, class Tasks, class Optimizer,
           class Schedule, class... Callback>
 TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& optimizer, const Schedule& schedule,
@@ -90,6 +84,7 @@ TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& op
     refuse("train", "batch, updates a draw, losses and updates are ", options.batch, ", ", options.updates_per_draw,
            ", ", options.losses, " and ", options.updates, ", expected at least 1, 1, 1 and 0");
   Batch<S> batch(model.window(), options.batch, tasks.length(), model.output_count(), options.losses);
+  TaskSource<S, Tasks> source(tasks, static_cast<Index>(batch.groups().size()));
   BatchGradient<Model, S, Kind, Method> loss_gradient(model, batch.windows(), options.losses);
   auto gradient = run.parameters;
   auto good = run;
@@ -100,12 +95,7 @@ TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& op
     const Index draw = run.updates() / options.updates_per_draw;
     const bool fresh = draw != drawn;
     loss = static_cast<double>(loss_gradient(run.parameters, batch, gradient, pool, [&](Index group) {
-      if (!fresh) return;
-      for (Index b = group * lane_count<S>; b < std::min((group + 1) * lane_count<S>, options.batch); ++b) {
-        const auto [tokens, targets] =
-            tasks.sequence(options.seed, static_cast<std::uint64_t>(draw * options.batch + b), options.losses);
-        batch.set(b, tokens, targets);
-      }
+      if (fresh) source.draw(options.seed, static_cast<std::uint64_t>(draw * options.batch), group, batch);
     }));
     drawn = draw;
 
@@ -131,8 +121,7 @@ TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& op
       }
     };
     [[maybe_unused]] bool stop = false;
-    ((stop = wants_stop(callback) || stop),
-     ...);  // every callback sees every update
+    ((stop = wants_stop(callback) || stop), ...);  // every callback sees every update
     if (stop)
       return {TrainingStatus::stopped, run.updates(), loss,
               "a callback stopped the run after update " + std::to_string(run.updates())};
