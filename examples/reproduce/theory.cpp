@@ -16,6 +16,7 @@
 
 #include <Eigen/Dense>
 
+#include "gdssm/analysis/sample.hpp"
 #include "gdssm/construction/descent.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
@@ -27,7 +28,6 @@
 #include "gdssm/tasks/tokens.hpp"
 #include "reproduce/experiments.hpp"
 #include "reproduce/parallel.hpp"
-#include "reproduce/statistics.hpp"
 #include "reproduce/weights.hpp"
 
 namespace gdssm::reproduce {

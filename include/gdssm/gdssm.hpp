@@ -42,8 +42,15 @@
 #include "gdssm/training/online_gradient.hpp"
 #include "gdssm/training/optimizer.hpp"
 #include "gdssm/training/schedule.hpp"
+#include "gdssm/training/task_source.hpp"
 #include "gdssm/training/train.hpp"
 
 #include "gdssm/learners/gradient_descent.hpp"
+
+#include "gdssm/analysis/alignment.hpp"
+#include "gdssm/analysis/implicit_weights.hpp"
+#include "gdssm/analysis/loss_by_context.hpp"
+#include "gdssm/analysis/sample.hpp"
+#include "gdssm/analysis/task_range.hpp"
 
 #include "gdssm/version.hpp"

@@ -36,18 +36,30 @@ struct StepDistance {
   T decay;  ///< max |L - 1|
 };
 
-/// The canonical form of a layer's weights.
+/// Weights of the same function in canonical scale: A / (|A|_F sgn A_01), d / (|d| sgn d_2), C times both factors.
 /// Errors  std::invalid_argument: A or d is zero
-template <class Layer, class Parameters>
-auto canonical_form(const Layer& layer, const Parameters& p) {
+template <class Parameters>
+Parameters canonicalised(Parameters p) {
   using T = typename std::remove_cvref_t<decltype(p.readout.C)>::Scalar;
   const T norm_A = p.attention.A.norm(), norm_d = p.gate.d.norm();
   if (!(norm_A > T(0)) || !(norm_d > T(0)))
     refuse("canonical_form", "|A| is ", norm_A, " and |d| is ", norm_d, ", expected both positive");
   const T factor_A = p.attention.A(0, 1) < T(0) ? -norm_A : norm_A;
   const T factor_d = p.gate.d[2] < T(0) ? -norm_d : norm_d;
+  p.attention.A /= factor_A;
+  p.gate.d /= factor_d;
+  p.readout.C *= factor_A * factor_d;
+  return p;
+}
+
+/// The canonical form of a layer's weights.
+/// Errors  std::invalid_argument: A or d is zero
+template <class Layer, class Parameters>
+auto canonical_form(const Layer& layer, const Parameters& p) {
+  using T = typename std::remove_cvref_t<decltype(p.readout.C)>::Scalar;
+  const Parameters canonical = canonicalised(p);
   const auto c = layer.prepare(p);
-  return CanonicalForm<T>{p.attention.A / factor_A, p.gate.d / factor_d, p.readout.C * (factor_A * factor_d),
+  return CanonicalForm<T>{canonical.attention.A, canonical.gate.d, canonical.readout.C,
                           c.recurrence.decay.matrix().transpose()};
 }
 

@@ -33,8 +33,7 @@ class TaskSource {
                       scratch_[static_cast<std::size_t>(g)]);
     } else {
       for (Index b = begin; b < end; ++b) {
-        const auto [tokens, targets] =
-            tasks_.sequence(seed, first + static_cast<std::uint64_t>(b), batch.losses());
+        const auto [tokens, targets] = tasks_.sequence(seed, first + static_cast<std::uint64_t>(b), batch.losses());
         batch.set(b, tokens, targets);
       }
     }

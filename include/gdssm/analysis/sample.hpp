@@ -5,9 +5,9 @@
 
 #include "gdssm/core/view.hpp"
 
-namespace gdssm::reproduce {
+namespace gdssm {
 
-/// Mean and standard error of numbers seen one by one, or in parts that are merged in a fixed order.
+/// Mean and standard error of numbers seen one by one, or in parts: merged in a fixed order they give the same bits.
 /// Source  Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample variances (1979)
 class Sample {
  public:
@@ -29,7 +29,7 @@ class Sample {
   Index count() const { return count_; }
   double mean() const { return mean_; }
 
-  /// Of the mean.
+  /// Of the mean; NaN of fewer than two numbers.
   double standard_error() const {
     const double n = static_cast<double>(count_);
     return std::sqrt(squares_ / (n - 1) / n);
@@ -40,4 +40,4 @@ class Sample {
   double mean_ = 0, squares_ = 0;
 };
 
-}  // namespace gdssm::reproduce
+}  // namespace gdssm
