@@ -38,10 +38,10 @@ struct OutputFile {
 
 /// What an experiment found. The same options give the same value, but for members of `summary` named "seconds".
 struct Result {
-  nlohmann::ordered_json summary = nlohmann::ordered_json::object();  ///< the experiment's object in summary.json
-  Table overview;                                                     ///< printed, and first in the report
-  std::vector<std::variant<Paragraph, Table, Figure>> section;        ///< the report's section, in order
-  std::vector<OutputFile> files;                                      ///< CSV and weights, named after the experiment
+  nlohmann::ordered_json summary = nlohmann::ordered_json::object();     ///< the experiment's object in summary.json
+  Table overview;                                                        ///< printed, and first in the report
+  std::vector<std::variant<Paragraph, Table, Figure, HeatMap>> section;  ///< the report's section, in order
+  std::vector<OutputFile> files;  ///< CSV and weights, named after the experiment
 };
 
 struct Experiment {

@@ -97,6 +97,20 @@ std::string axis_commands(const std::string& name, const Axis& axis) {
   return text;
 }
 
+/// An SVG canvas of so many pixels; `name` leads its ids.
+std::string terminal(std::string name, Index width, Index height) {
+  std::replace(name.begin(), name.end(), '-', '_');  // gnuplot takes no others
+  return "set encoding utf8\nset terminal svg size " + std::to_string(width) + "," + std::to_string(height) +
+         " font 'sans-serif,14' enhanced background '#ffffff' name " + quoted(name) + "\n";
+}
+
+/// What gnuplot draws.
+std::string draw(const std::string& name, const std::string& script) {
+  std::string svg = run_gnuplot(script);
+  if (!svg.ends_with("</svg>\n\n") && !svg.ends_with("</svg>\n")) fail("drew no figure " + in_quotes(name));
+  return svg;
+}
+
 /// Room at both ends, so that no point lies on the frame.
 std::string range_command(const std::string& name, const Axis& axis, double least, double most) {
   if (!(least <= most)) return "";
@@ -109,7 +123,7 @@ std::string range_command(const std::string& name, const Axis& axis, double leas
 }  // namespace
 
 std::string to_svg(const Figure& figure) {
-  std::string data, plots, labels;
+  std::string data, plots;
   double x_least = 1, x_most = 0, y_least = 1, y_most = 0;
   const auto widen = [](double& least, double& most, double value) {
     const bool first = least > most;
@@ -133,24 +147,53 @@ std::string to_svg(const Figure& figure) {
     data += "END\n";
     const std::string with = series.mark == Mark::line     ? "using 1:2 with lines linewidth 2"
                              : series.mark == Mark::dashed ? "using 1:2 with lines dashtype (8,6) linewidth 2"
+                             : series.mark == Mark::band
+                                 ? "using 1:($2-$3):($2+$3) with filledcurves fillstyle transparent solid 0.25 noborder"
                              : bars ? "using 1:2:3 with yerrorbars pointtype 7 pointsize 0.7 linewidth 1.5"
                                     : "using 1:2 with points pointtype 7 pointsize 0.7";
     plots += (i > 0 ? ", " : "plot ") + block + " " + with + colour + " title " + quoted(series.label) + " noenhanced";
   }
-  std::string id = figure.name;
-  std::replace(id.begin(), id.end(), '-', '_');  // gnuplot takes no others
-  const std::string svg = run_gnuplot(
-      "set encoding utf8\n"
-      "set terminal svg size 760,480 font 'sans-serif,14' enhanced background '#ffffff' name " +
-      quoted(id) + "\nset border 3 linecolor rgb '" + ink + "'\nset tics nomirror textcolor rgb '" + ink +
-      "'\nset grid linecolor rgb '#d8dee4' linewidth 1\nset bars 0.6\n"
-      "set key tmargin center horizontal maxcols 2 spacing 1.3 samplen 2.5 Left reverse noenhanced textcolor "
-      "rgb '" +
-      ink + "'\n" + axis_commands("x", figure.x) + axis_commands("y", figure.y) +
-      range_command("x", figure.x, x_least, x_most) + range_command("y", figure.y, y_least, y_most) + data + plots +
-      "\n");
-  if (!svg.ends_with("</svg>\n\n") && !svg.ends_with("</svg>\n")) fail("drew no figure " + in_quotes(figure.name));
-  return svg;
+  return draw(
+      figure.name,
+      terminal(figure.name, 760, 480) + "set border 3 linecolor rgb '" + ink + "'\nset tics nomirror textcolor rgb '" +
+          ink +
+          "'\nset grid linecolor rgb '#d8dee4' linewidth 1\nset bars 0.6\n"
+          "set key tmargin center horizontal maxcols 2 spacing 1.3 samplen 2.5 Left reverse noenhanced textcolor "
+          "rgb '" +
+          ink + "'\n" + axis_commands("x", figure.x) + axis_commands("y", figure.y) +
+          range_command("x", figure.x, x_least, x_most) + range_command("y", figure.y, y_least, y_most) + data + plots +
+          "\n");
+}
+
+std::string to_svg(const HeatMap& map) {
+  const Index columns = map.columns, rows = (static_cast<Index>(map.panels.size()) + columns - 1) / columns;
+  std::string data, script = terminal(map.name, 240 * columns, 240 * rows) + "set multiplot layout " +
+                             std::to_string(rows) + "," + std::to_string(columns) +
+                             " margins char 4,char 9,char 2,char 2 spacing char 12,char 5\nset tics nomirror out scale "
+                             "0.4\nunset key\nset border 15 linecolor rgb '" +
+                             ink + "'\n";
+  const auto tics = [](Index count) {
+    return "0," + std::to_string(count > 5 ? 3 : 1) + "," + std::to_string(count - 1);
+  };
+  for (std::size_t i = 0; i < map.panels.size(); ++i) {
+    const auto& [title, values, least, most] = map.panels[i];
+    const std::string block = "$panel" + std::to_string(i);
+    data += block + " << END\n";
+    for (Index row = 0; row < values.rows(); ++row)
+      for (Index column = 0; column < values.cols(); ++column)
+        data += std::to_string(column) + " " + std::to_string(row) + " " + format_number(values(row, column)) + "\n";
+    data += "END\n";
+    const auto height = static_cast<double>(values.rows()), width = static_cast<double>(values.cols());
+    script += "set title " + quoted(title) +
+              " noenhanced offset 0,-0.5\nset xrange [-0.5:" + format_number(width - 0.5) + "]\nset yrange [" +
+              format_number(height - 0.5) + ":-0.5]\nset xtics " + tics(values.cols()) + "\nset ytics " +
+              tics(values.rows()) + "\nset size ratio " + format_number(height / width) + "\nset cbrange [" +
+              format_number(least) + ":" + format_number(most) + "]\nset cbtics " + format_number((most - least) / 2) +
+              "\nset palette defined " +
+              (least < 0 ? "(-1 '#0072b2', 0 '#ffffff', 1 '#c94f00')" : "(0 '#ffffff', 1 '#c94f00')") + "\nplot " +
+              block + " using 1:2:(0.5):(0.5):3 with boxxyerror fillstyle solid 1 noborder linecolor palette\n";
+  }
+  return draw(map.name, data + script + "unset multiplot\n");
 }
 
 void expect_gnuplot() { run_gnuplot("exit\n"); }

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <system_error>
+#include <variant>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -53,10 +54,14 @@ void run(const std::vector<const Experiment*>& chosen, const Options& options, c
     const Result result = experiment->run(options);
     std::vector<std::string> drawn;
     for (const auto& item : result.section)
-      if (const auto* const figure = std::get_if<Figure>(&item)) {
-        drawn.push_back(to_svg(*figure));
-        files.push_back({figure->name + ".svg", drawn.back()});
-      }
+      std::visit(
+          [&](const auto& part) {
+            if constexpr (requires { to_svg(part); }) {
+              drawn.push_back(to_svg(part));
+              files.push_back({part.name + ".svg", drawn.back()});
+            }
+          },
+          item);
     files.insert(files.end(), result.files.begin(), result.files.end());
     summary[experiment->name] = result.summary;
     report.add(*experiment, result, drawn);

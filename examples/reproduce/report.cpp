@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <variant>
 
 #include "gdssm/version.hpp"
 
@@ -63,12 +64,11 @@ std::string to_html(const Table& table) {
 }
 
 /// An SVG document inside another document: without prolog, and its ids its own.
-std::string to_html(const Figure& figure, std::string svg) {
+std::string to_html(const std::string& name, const std::string& caption, std::string svg) {
   svg.erase(0, svg.find("<svg"));
-  for (const char* const before : {"id='", "id=\"", "href='#", "url(#"})
-    replace_all(svg, before, before + figure.name + "-");
-  svg.insert(svg.find("<svg") + 4, " role=\"img\" aria-label=\"" + escaped(figure.caption) + "\"");
-  return "<figure>\n" + svg + "<figcaption>" + escaped(figure.caption) + "</figcaption>\n</figure>\n";
+  for (const char* const before : {"id='", "id=\"", "href='#", "url(#"}) replace_all(svg, before, before + name + "-");
+  svg.insert(svg.find("<svg") + 4, " role=\"img\" aria-label=\"" + escaped(caption) + "\"");
+  return "<figure>\n" + svg + "<figcaption>" + escaped(caption) + "</figcaption>\n</figure>\n";
 }
 
 }  // namespace
@@ -78,11 +78,15 @@ void Report::add(const Experiment& experiment, const Result& result, const std::
   contents_ += "<li><a href=\"#" + name + "\">" + title + "</a></li>\n";
   body_ += "<section id=\"" + name + "\">\n<h2>" + title + "</h2>\n" + to_html(result.overview);
   auto svg = drawn.begin();
-  for (const auto& item : result.section) {
-    if (const auto* const paragraph = std::get_if<Paragraph>(&item)) body_ += to_html(*paragraph);
-    if (const auto* const table = std::get_if<Table>(&item)) body_ += to_html(*table);
-    if (const auto* const figure = std::get_if<Figure>(&item)) body_ += to_html(*figure, *svg++);
-  }
+  for (const auto& item : result.section)
+    std::visit(
+        [&](const auto& part) {
+          if constexpr (requires { to_html(part); })
+            body_ += to_html(part);
+          else
+            body_ += to_html(part.name, part.caption, *svg++);
+        },
+        item);
   body_ += "</section>\n";
 }
 

@@ -31,6 +31,7 @@
 
 #include "gdssm/construction/canonical.hpp"
 #include "gdssm/construction/descent.hpp"
+#include "gdssm/construction/drift.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
 #include "gdssm/construction/step_size.hpp"

@@ -77,9 +77,8 @@ TEMPLATE_TEST_CASE("The loss by context is the plain sum over predictions and ta
       const auto sequence = tasks.sequence(3, 100 + static_cast<std::uint64_t>(i), 6);
       const Eigen::MatrixXd errors = layer.predict(p, sequence.tokens) - sequence.targets;
       for (Index t = 0; t < 6; ++t)
-        sums[static_cast<std::size_t>(t)] += std::is_same_v<TestType, ScalarTargets>
-                                                 ? errors(3, t) * errors(3, t) / 2
-                                                 : errors.col(t).squaredNorm() / 8;
+        sums[static_cast<std::size_t>(t)] +=
+            std::is_same_v<TestType, ScalarTargets> ? errors(3, t) * errors(3, t) / 2 : errors.col(t).squaredNorm() / 8;
     }
     for (std::size_t t = 0; t < 6; ++t) CHECK(losses[t].mean() == Approx(sums[t] / double(count)).epsilon(1e-12));
   }

@@ -48,11 +48,11 @@ std::map<std::string, std::string> files(const path& folder) {
   return files;
 }
 
-/// A quick run with the default seed.
+/// A quick run of the closed form with the default seed.
 struct QuickRun {
   TemporaryFolder folder;
   path out = folder / "deep" / "results";
-  Run ended = run("reproduce", {"--quick", "--out", out.string()});
+  Run ended = run("reproduce", {"--quick", "--experiment", "theory", "--out", out.string()});
 };
 
 const QuickRun& quick_run() {
@@ -182,6 +182,101 @@ TEST_CASE("the files of reproduce --quick are what they are said to be") {
   }
 }
 
+TEST_CASE("Trained from random weights the layer becomes one step of gradient descent", "[theorem]") {
+  const auto [name, outputs] = GENERATE(table<std::string, Index>({{"linear-vector", 10}, {"linear-scalar", 1}}));
+  const TemporaryFolder folder;
+  const path out = folder / "results";
+  expect_success(run("reproduce", {"--quick", "--experiment", name, "--out", out.string(), "--threads", "2"}));
+  const auto written = files(out);
+  for (const char* const suffix :
+       {".csv", "-curves.csv", "-context.csv", "-loss.svg", "-cosine.svg", "-difference.svg", "-weights.svg",
+        "-context.svg", "-implicit.svg", "-closed-form.safetensors", "-seed-1.safetensors"}) {
+    INFO(suffix);
+    CHECK(written.contains(name + suffix));
+  }
+  const json summary = json::parse(written.at("summary.json")).at(name);
+  CHECK(summary.at("updates") == 30000);
+  CHECK(summary.at("evaluation_tasks") >= 100000);
+  CHECK(summary.at("initial_loss") > 0.4);
+  const double constructed = summary.at("construction_loss"), error = summary.at("construction_loss_standard_error");
+  CHECK(std::abs(constructed - 0.20623) < 4 * error);
+  CHECK(std::abs(summary.at("analytic_loss").get<double>() - 0.20623) < 1e-5);
+  CHECK(std::abs(summary.at("effective_step_analytic").get<double>() - 0.60606) < 1e-5);
+  CHECK(summary.at("worst_gap") < 0.003);
+  CHECK(summary.at("trained_loss") < 1.003 * constructed);
+  CHECK(summary.at("cosine") > 0.999);
+  CHECK(std::abs(summary.at("effective_step_trained").get<double>() - 0.61) < 0.03);
+  if (outputs > 1) {
+    const json& distance = summary.at("canonical_distance");
+    CHECK(distance.at("A") < 0.02);
+    CHECK(distance.at("C") < 0.05);
+    CHECK(distance.at("d") < 0.003);
+  }
+  const json& seed = summary.at("seeds").at(0);
+  for (const char* const key :
+       {"construction_loss", "construction_loss_standard_error", "analytic_loss", "initial_loss", "trained_loss",
+        "worst_gap", "effective_step_trained", "effective_step_analytic", "cosine", "model_difference",
+        "prediction_difference", "updates", "evaluation_tasks", "seconds"}) {
+    INFO(key);
+    CHECK(summary.at(key) == seed.at(key));
+  }
+
+  // The weights are a file that evaluate runs, and lose there what the summary says.
+  const gdssm::LinearRegression tasks{.outputs = outputs};
+  const Index count = 2000;
+  std::vector<float> tokens, targets;
+  for (Index i = 0; i < count; ++i) {
+    const auto sequence = tasks.sequence(1, (std::uint64_t{1} << 56) + static_cast<std::uint64_t>(i));
+    for (const double x : sequence.tokens.reshaped()) tokens.push_back(static_cast<float>(x));
+    for (const double y : sequence.targets.reshaped()) targets.push_back(static_cast<float>(y));
+  }
+  gdssm::Safetensors file;
+  file.tensors["tokens"] = {{count, 21, 10}, tokens};
+  file.tensors["target"] = {{count, 10}, targets};
+  gdssm::write_safetensors(folder / "tokens.safetensors", file);
+  const auto loss = [&](const std::string& weights) {
+    const std::string results = (folder / "results.safetensors").string();
+    expect_success(run(
+        "evaluate", {(out / (name + weights)).string(), (folder / "tokens.safetensors").string(), "--out", results}));
+    return double(gdssm::read_safetensors(results).tensors.at("loss").as<float>()[0]);
+  };
+  const double spread = error * std::sqrt(100000. / double(count));
+  CHECK(std::abs(loss("-closed-form.safetensors") - constructed) < 4 * spread);
+  CHECK(std::abs(loss("-seed-1.safetensors") - summary.at("trained_loss").get<double>()) < 4 * spread);
+}
+
+TEST_CASE("A loss at every position and an endless stream find what theory says is best, or better", "[theorem]") {
+  const TemporaryFolder folder;
+  expect_success(run("reproduce", {"--quick", "--experiment", "linear-all-positions", "--experiment", "linear-online",
+                                   "--out", folder.path().string(), "--threads", "2"}));
+  const json summary = json::parse(gdssm::read_file(folder / "summary.json"));
+  const json& positions = summary.at("linear-all-positions");
+  CHECK(std::abs(positions.at("effective_step_analytic").get<double>() - 0.71429) < 1e-5);
+  CHECK(std::abs(positions.at("construction_loss").get<double>() - positions.at("analytic_loss").get<double>()) <
+        4 * positions.at("construction_loss_standard_error").get<double>());
+  CHECK(positions.at("worst_gap") < 0);
+  const json& online = summary.at("linear-online");
+  CHECK(std::abs(online.at("construction_loss").get<double>() - online.at("analytic_loss").get<double>()) <
+        4 * online.at("construction_loss_standard_error").get<double>());
+  CHECK(std::abs(online.at("decay_trained").get<double>() - online.at("decay_analytic").get<double>()) < 0.003);
+  CHECK(online.at("worst_gap") < 0.02);
+}
+
+TEST_CASE("reproduce trains to the same bytes on one thread and on two") {
+  const TemporaryFolder folder;
+  std::map<std::string, std::string> written[2];
+  for (std::size_t i = 0; i < 2; ++i) {
+    const path out = folder / std::to_string(i);
+    expect_success(run("reproduce", {"--quick", "--experiment", "linear-vector", "--out", out.string(), "--threads",
+                                     std::to_string(i + 1)}));
+    written[i] = files(out);
+    json summary = json::parse(written[i].at("summary.json"));
+    remove_seconds(summary);
+    written[i]["summary.json"] = summary.dump();
+  }
+  CHECK(written[0] == written[1]);
+}
+
 TEST_CASE("reproduce writes the same bytes for the same seed, whatever the threads") {
   const TemporaryFolder folder;
   const auto files_of = [&](const std::string& name, std::vector<std::string> arguments) {
@@ -211,8 +306,8 @@ TEST_CASE("reproduce refuses a wrong command line with status 2", "[misuse]") {
     expect_error(run("reproduce", arguments), 2, part);
     CHECK(folder.names().empty());
   };
-  refuses({"--experiment", "thoery"}, "thoery not in {theory}");
-  refuses({"--experiment", "theory", "--experiment", "all"}, "all not in {theory}");
+  refuses({"--experiment", "thoery"}, "thoery not in {linear-all-positions,");
+  refuses({"--experiment", "theory", "--experiment", "all"}, "all not in {linear-all-positions,");
   refuses({"--seeds", "0"}, "--seeds");
   refuses({"--seed", "-1"}, "--seed");
   refuses({"--threads", "0"}, "--threads");
@@ -230,7 +325,8 @@ TEST_CASE("reproduce ends with status 1, naming what it cannot write, and leaves
   }
   SECTION("one of the files cannot be written") {
     std::filesystem::create_directory(folder / "summary.json");
-    expect_error(run("reproduce", {"--quick", "--out", folder.path().string()}), 1, "summary.json");
+    expect_error(run("reproduce", {"--quick", "--experiment", "theory", "--out", folder.path().string()}), 1,
+                 "summary.json");
     CHECK(folder.names() == std::set<std::string>{"summary.json"});
   }
   SECTION("there is no gnuplot") {

@@ -95,38 +95,38 @@ Alignment align(const One& one, const typename One::template Parameters<LaneScal
   constexpr bool scalar = std::is_same_v<Kind, ScalarTargets>;
   const Index first = scalar ? m - 1 : 0;
   const auto make = [&] {
-    return [&, a = QueryDerivative<One, S>(one, one_parameters),
-            b = QueryDerivative<Other, S>(other, other_parameters)](const LaneGroup<S>& group, Index used,
-                                                                    Alignment& found) mutable {
-      a(group.tokens.view(), first);
-      b(group.tokens.view(), first);
-      for (Index l = 0; l < used; ++l) {
-        const auto J_a = [&](Index i, Index j) { return static_cast<double>(lane(a.jacobian()(i, j), l)); };
-        const auto J_b = [&](Index i, Index j) { return static_cast<double>(lane(b.jacobian()(i, j), l)); };
-        double cosine = 0, columns = 0, whole = 0, predictions = 0;
-        for (Index i = first; i < m; ++i) {
-          double ab = 0, aa = 0, bb = 0;
-          for (Index j = 0; j < f; ++j) {
-            ab += J_a(i, j) * J_b(i, j);
-            aa += J_a(i, j) * J_a(i, j);
-            bb += J_b(i, j) * J_b(i, j);
+    return
+        [&, a = QueryDerivative<One, S>(one, one_parameters), b = QueryDerivative<Other, S>(other, other_parameters)](
+            const LaneGroup<S>& group, Index used, Alignment& found) mutable {
+          a(group.tokens.view(), first);
+          b(group.tokens.view(), first);
+          for (Index l = 0; l < used; ++l) {
+            const auto J_a = [&](Index i, Index j) { return static_cast<double>(lane(a.jacobian()(i, j), l)); };
+            const auto J_b = [&](Index i, Index j) { return static_cast<double>(lane(b.jacobian()(i, j), l)); };
+            double cosine = 0, columns = 0, whole = 0, predictions = 0;
+            for (Index i = first; i < m; ++i) {
+              double ab = 0, aa = 0, bb = 0;
+              for (Index j = 0; j < f; ++j) {
+                ab += J_a(i, j) * J_b(i, j);
+                aa += J_a(i, j) * J_a(i, j);
+                bb += J_b(i, j) * J_b(i, j);
+              }
+              cosine += ab / std::sqrt(aa * bb);
+              const double apart =
+                  static_cast<double>(lane(a.prediction()[i], l)) - static_cast<double>(lane(b.prediction()[i], l));
+              predictions += apart * apart;
+            }
+            for (Index j = 0; j < f; ++j) {
+              double column = 0;
+              for (Index i = first; i < m; ++i) column += (J_a(i, j) - J_b(i, j)) * (J_a(i, j) - J_b(i, j));
+              columns += std::sqrt(column);
+              whole += column;
+            }
+            found.cosine.add(cosine / static_cast<double>(m - first));
+            found.model_difference.add(scalar ? std::sqrt(whole) : columns / static_cast<double>(f));
+            found.prediction_difference.add(std::sqrt(predictions));
           }
-          cosine += ab / std::sqrt(aa * bb);
-          const double apart = static_cast<double>(lane(a.prediction()[i], l)) -
-                               static_cast<double>(lane(b.prediction()[i], l));
-          predictions += apart * apart;
-        }
-        for (Index j = 0; j < f; ++j) {
-          double column = 0;
-          for (Index i = first; i < m; ++i) column += (J_a(i, j) - J_b(i, j)) * (J_a(i, j) - J_b(i, j));
-          columns += std::sqrt(column);
-          whole += column;
-        }
-        found.cosine.add(cosine / static_cast<double>(m - first));
-        found.model_difference.add(scalar ? std::sqrt(whole) : columns / static_cast<double>(f));
-        found.prediction_difference.add(std::sqrt(predictions));
-      }
-    };
+        };
   };
   const auto merge = [](Alignment& whole, const Alignment& part) {
     whole.cosine.merge(part.cosine);

@@ -12,11 +12,10 @@
 
 namespace gdssm {
 
-/// How far the implicit model W_t = -E_t of one layer is from another's, after t = 1..N pairs: |W_t - W'_t|_F / |W'_t|_F
-/// over tasks; of the last row alone for scalar targets. Scale symmetries are not undone: hand in `canonicalised`
-/// parameters. Same bits for any number of threads.
-/// Source  docs/theory.md, closed form
-/// Errors  std::invalid_argument: an empty range, tasks that don't fit the layer
+/// How far the implicit model W_t = -E_t of one layer is from another's, after t = 1..N pairs: |W_t - W'_t|_F /
+/// |W'_t|_F over tasks; of the last row alone for scalar targets. Scale symmetries are not undone: hand in
+/// `canonicalised` parameters. Same bits for any number of threads. Source  docs/theory.md, closed form Errors
+/// std::invalid_argument: an empty range, tasks that don't fit the layer
 ///     `S`     what tasks run in: a plain scalar, the parameters'
 ///     `Kind`  VectorTargets or ScalarTargets
 template <class S, class Kind, class Layer, class Tasks>
@@ -30,21 +29,21 @@ std::vector<Sample> implicit_weight_error(const Layer& layer, const typename Lay
   const Index windows = layer.window().windows(tasks.length(), start.window), outputs = layer.output_count();
   const Index rows = std::is_same_v<Kind, ScalarTargets> ? 1 : outputs;
   const auto make = [&] {
-    return [&, ws = layer.template workspace<S>()](const LaneGroup<S>& group, Index,
-                                                   std::vector<Sample>& errors) mutable {
-      State a = start, b = start;
-      Index end = 0;
-      for (Index t = 0; t < windows; ++t) {
-        const Index begin = end;
-        end = group.tokens.cols() - (windows - 1 - t) * Layer::Window::stride;
-        const Sequence<S, Layer::features> part{group.tokens.view().columns(begin, end - begin)};
-        layer.forward(c, part, a, View(nullptr, outputs, 0), ws);
-        layer.forward(d, part, b, View(nullptr, outputs, 0), ws);
-        const auto W = layer.implicit_weights(c, a).bottomRows(rows).eval();
-        const auto W_other = layer.implicit_weights(d, b).bottomRows(rows).eval();
-        errors[static_cast<std::size_t>(t)].add(static_cast<double>((W - W_other).norm() / W_other.norm()));
-      }
-    };
+    return
+        [&, ws = layer.template workspace<S>()](const LaneGroup<S>& group, Index, std::vector<Sample>& errors) mutable {
+          State a = start, b = start;
+          Index end = 0;
+          for (Index t = 0; t < windows; ++t) {
+            const Index begin = end;
+            end = group.tokens.cols() - (windows - 1 - t) * Layer::Window::stride;
+            const Sequence<S, Layer::features> part{group.tokens.view().columns(begin, end - begin)};
+            layer.forward(c, part, a, View(nullptr, outputs, 0), ws);
+            layer.forward(d, part, b, View(nullptr, outputs, 0), ws);
+            const auto W = layer.implicit_weights(c, a).bottomRows(rows).eval();
+            const auto W_other = layer.implicit_weights(d, b).bottomRows(rows).eval();
+            errors[static_cast<std::size_t>(t)].add(static_cast<double>((W - W_other).norm() / W_other.norm()));
+          }
+        };
   };
   const auto merge = [](std::vector<Sample>& whole, const std::vector<Sample>& part) {
     for (std::size_t t = 0; t < whole.size(); ++t) whole[t].merge(part[t]);

@@ -23,8 +23,7 @@ std::vector<Sample> loss_by_context(const Model& model,
                                     const typename Model::template Parameters<LaneScalar<S>>& parameters,
                                     const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {
   const auto c = model.prepare(parameters);
-  const Index windows =
-      model.window().windows(tasks.length(), model.window().template initial_state<LaneScalar<S>>());
+  const Index windows = model.window().windows(tasks.length(), model.window().template initial_state<LaneScalar<S>>());
   const Index outputs = model.output_count(), first = std::is_same_v<Kind, ScalarTargets> ? outputs - 1 : 0;
   const auto make = [&] {
     return [&, state = model.template initial_state<S>(), ws = model.template workspace<S>(),
@@ -47,8 +46,8 @@ std::vector<Sample> loss_by_context(const Model& model,
   const auto merge = [](std::vector<Sample>& whole, const std::vector<Sample>& part) {
     for (std::size_t t = 0; t < whole.size(); ++t) whole[t].merge(part[t]);
   };
-  return detail::measure_tasks<S>(model, tasks, range, windows,
-                                  std::vector<Sample>(static_cast<std::size_t>(windows)), make, merge, pool);
+  return detail::measure_tasks<S>(model, tasks, range, windows, std::vector<Sample>(static_cast<std::size_t>(windows)),
+                                  make, merge, pool);
 }
 
 }  // namespace gdssm

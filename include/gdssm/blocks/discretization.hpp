@@ -16,6 +16,12 @@ struct ZeroOrderHold {
     using std::exp;
     return exp(Lambda * Delta);
   }
+  /// The Lambda whose decay is L > 0 at Delta = 1.
+  template <class T>
+  static T Lambda(const T& L) {
+    using std::log;
+    return log(L);
+  }
   template <class T>
   static T decay_by_Lambda(const T& L, const T&, const T& Delta) {
     return L * Delta;
@@ -37,6 +43,11 @@ struct Bilinear {
     const T half = Lambda * Delta / T(2);
     return (T(1) + half) / (T(1) - half);
   }
+  /// The Lambda whose decay is L > -1 at Delta = 1.
+  template <class T>
+  static T Lambda(const T& L) {
+    return T(2) * (L - T(1)) / (L + T(1));
+  }
   template <class T>
   static T decay_by_Lambda(const T&, const T& Lambda, const T& Delta) {
     const T below = T(1) - Lambda * Delta / T(2);
@@ -52,6 +63,11 @@ struct Bilinear {
 /// The decay itself is the parameter: L = Lambda, with no step. Exact in any arithmetic.
 struct GivenDecay {
   static constexpr bool has_step = false;
+
+  template <class T>
+  static T Lambda(const T& L) {
+    return L;
+  }
 };
 
 }  // namespace gdssm

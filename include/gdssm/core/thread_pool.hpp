@@ -14,11 +14,10 @@
 
 namespace gdssm {
 
-/// Threads that are kept alive between pieces of work shorter than starting one
-/// would take: they spin briefly, then sleep. The caller works too, so a pool
-/// of one has no thread of its own and runs everything in place. Which thread
-/// does which piece is left to chance: a piece must depend on its number alone,
-/// and then results are the same for any number of threads.
+/// Threads that are kept alive between pieces of work shorter than starting one would take: they spin briefly, then
+/// sleep. The caller works too, so a pool of one has no thread of its own and runs everything in place. Which thread
+/// does which piece is left to chance: a piece must depend on its number alone, and then results are the same for any
+/// number of threads.
 class ThreadPool {
  public:
   /// Errors  std::invalid_argument: fewer than one thread
@@ -38,9 +37,8 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls piece(0), ..., piece(count - 1), each once, and returns when all
-  /// have. Of several pieces that throw, the exception of the one with the
-  /// lowest number is rethrown, after all others have run.
+  /// Calls piece(0), ..., piece(count - 1), each once, and returns when all have. Of several pieces that throw, the
+  /// exception of the one with the lowest number is rethrown, after all others have run.
   template <class Piece>
   void run(Index count, Piece&& piece) {
     if (workers_.empty() || count <= 1) {

@@ -11,24 +11,21 @@
 namespace gdssm {
 
 /// One context and what is to be predicted from it.
-/// Shapes  tokens (Features x T), one token a column; targets (m x k), for the
-/// last k windows
+/// Shapes  tokens (Features x T), one token a column; targets (m x k), for the last k windows
 template <class P>
 struct Context {
   Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> tokens;
   Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> targets;
 };
 
-/// As many contexts as S has lanes, flush right: shorter ones fill the last
-/// tokens, windows and losses, so that all queries meet at the end, and masks
-/// are zero before.
+/// As many contexts as S has lanes, flush right: shorter ones fill the last tokens, windows and losses, so that all
+/// queries meet at the end, and masks are zero before.
 template <class S>
 struct LaneGroup {
   Array<S> tokens;   ///< (Features x T)
   Array<S> mask;     ///< (windows): the windows that a lane's context has
   Array<S> targets;  ///< (m x k)
-  Array<S> present;  ///< (k): the losses that a lane's context bears; zero
-                     ///< throughout in a lane left empty
+  Array<S> present;  ///< (k): the losses that a lane's context bears; zero throughout in a lane left empty
 };
 
 /// Contexts of one length or of many, packed into lanes.
@@ -39,8 +36,7 @@ class Batch {
  public:
   /// Room for `count` contexts of one length, each to be put in by `set`.
   /// Shapes  tokens (Features x length), targets (height x losses)
-  /// Errors  std::invalid_argument: no context, a length that doesn't end with
-  /// a window, more losses than windows
+  /// Errors  std::invalid_argument: no context, a length that doesn't end with a window, more losses than windows
   template <class Window>
   Batch(const Window& window, Index count, Index length, Index height, Index losses)
       : windows_(window.windows(length, window.template initial_state<P>())),
@@ -58,10 +54,8 @@ class Batch {
   }
 
   /// Packs contexts for a model whose windows are `window`.
-  /// Errors  std::invalid_argument: no context, tokens or targets of different
-  /// heights or that don't end with a window,
-  ///         more targets than windows, entries that aren't finite; the message
-  ///         says which context
+  /// Errors  std::invalid_argument: no context, tokens or targets of different heights or that don't end with a window,
+  ///         more targets than windows, entries that aren't finite; the message says which context
   template <class Window>
   Batch(const Window& window, const std::vector<Context<P>>& contexts) : count_(static_cast<Index>(contexts.size())) {
     if (contexts.empty()) refuse("Batch", "there is no context, expected at least one");
@@ -92,8 +86,7 @@ class Batch {
     }
   }
 
-  /// Puts context b's numbers in, flush right; sizes as when it was made.
-  /// Converts them to the lanes' scalar.
+  /// Puts context b's numbers in, flush right; sizes as when it was made. Converts them to the lanes' scalar.
   template <class Tokens, class Targets>
   void set(Index b, const Eigen::MatrixBase<Tokens>& tokens, const Eigen::MatrixBase<Targets>& targets) {
     place(tokens, b % lane_count<S>, group(b).tokens);

@@ -12,16 +12,14 @@
 
 namespace gdssm {
 
-/// The mean squared error of a model over a batch and its gradient: 1/2 |yhat -
-/// y|^2 over the number of losses and, for vector targets, of outputs. Lane
-/// groups are dealt out to a fixed number of shares, which threads work off and
-/// whose sums are added in order: the same input gives the same bits on any
-/// number of threads. Allocates when it is made, not when it is called.
+/// The mean squared error of a model over a batch and its gradient: 1/2 |yhat - y|^2 over the number of losses and, for
+/// vector targets, of outputs. Lane groups are dealt out to a fixed number of shares, which threads work off and whose
+/// sums are added in order: the same input gives the same bits on any number of threads. Allocates when it is made, not
+/// when it is called.
 ///     `Kind`    VectorTargets or ScalarTargets
 ///     `Method`  StoredHistory or ForwardSensitivity
-/// Errors  std::invalid_argument: a batch larger than the sizes it was made
-/// for, tokens or targets of another height Source  docs/theory.md, exact
-/// gradients
+/// Errors  std::invalid_argument: a batch larger than the sizes it was made for, tokens or targets of another height
+/// Source  docs/theory.md, exact gradients
 template <class Model, class S, class Kind = VectorTargets, class Method = StoredHistory>
 class BatchGradient {
   using P = LaneScalar<S>;
@@ -45,9 +43,8 @@ class BatchGradient {
     return (*this)(parameters, batch, gradient, alone_, [](Index) {});
   }
 
-  /// The same on a pool's threads. `draw(g)` is called before group g is read,
-  /// on the thread that reads it: it may fill the batch's group g (`Batch::set`
-  /// of the contexts that lie there).
+  /// The same on a pool's threads. `draw(g)` is called before group g is read, on the thread that reads it: it may fill
+  /// the batch's group g.
   template <class Draw>
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient, ThreadPool& pool,
                Draw&& draw) {

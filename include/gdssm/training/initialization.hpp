@@ -18,8 +18,7 @@ void draw_entries(Matrix& matrix, Law&& law) {
   for (auto& entry : matrix.reshaped()) entry = static_cast<typename Matrix::Scalar>(law());
 }
 
-// The laws of `reference_initialization`, a block each, in the order in which a
-// layer's stream draws them.
+// The laws of `reference_initialization`, a block each, in the order in which a layer's stream draws them.
 
 template <Index F, Index Width, Index Stride, class Parameters>
 void initialize(const LocalAttention<F, Width, Stride>&, Parameters& p, RandomStream<>& stream) {
@@ -58,12 +57,11 @@ void initialize(const PreconditionedGate<F, Width>&, Parameters& p, RandomStream
 }  // namespace detail
 
 /// Random weights as the reference begins with:
-///     A ~ N(0, 0.1^2), Lambda = -1/2, log_step ~ U(log 0.001, log 0.1) one a
-///     column, C ~ N(0, 1/f), d ~ N(0, 1)
-/// so that L starts in [0.951, 0.9995]. A `GivenDecay` starts at exp(-Delta /
-/// 2) with Delta drawn so; a preconditioner at I. Each layer of a stack has a
-/// random stream of its own. Source  arXiv:2410.11687v1 (code); docs/theory.md,
-/// discretisation
+///     A ~ N(0, 0.1^2),   Lambda = -1/2,   log_step ~ U(log 0.001, log 0.1) one a column,   C ~ N(0, 1/f),   d ~ N(0,
+///     1)
+/// so that L starts in [0.951, 0.9995]. A `GivenDecay` starts at exp(-Delta / 2) with Delta drawn so; a preconditioner
+/// at I. Each layer of a stack has a random stream of its own.
+/// Source  arXiv:2410.11687v1 (code); docs/theory.md, discretisation
 template <class T, class Attention, class Recurrence, class Readout, class Gate>
 auto reference_initialization(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer, std::uint64_t seed,
                               std::uint64_t number = 0) {

@@ -10,9 +10,8 @@
 
 namespace gdssm {
 
-/// Rate and decay for the parameters whose own name (the last part, "log_step")
-/// is among `names`; a group without names takes all that no group before it
-/// took.
+/// Rate and decay for the parameters whose own name (the last part, "log_step") is among `names`; a group without names
+/// takes all that no group before it took.
 struct ParameterGroup {
   std::vector<std::string> names;
   double learning_rate;
@@ -21,19 +20,16 @@ struct ParameterGroup {
 
 /// AdamW: with g the gradient and n the number of updates, this one included,
 ///     m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,
-///     p <- p - rate (m^ / (sqrt(v^) + eps) + decay p),   m^ = m / (1 - b1^n),
-///     v^ = v / (1 - b2^n)
-/// Adam is the same with decay 0. Rates and decays are the groups'; a schedule
-/// multiplies the rates. Source  Kingma, Ba, 1412.6980; Loshchilov, Hutter,
-/// 1711.05101; docs/theory.md, exact gradients
+///     p <- p - rate (m^ / (sqrt(v^) + eps) + decay p),   m^ = m / (1 - b1^n),   v^ = v / (1 - b2^n)
+/// Adam is the same with decay 0. Rates and decays are the groups'; a schedule multiplies the rates.
+/// Source  Kingma, Ba, 1412.6980; Loshchilov, Hutter, 1711.05101; docs/theory.md, training and alignment
 struct AdamW {
   std::vector<ParameterGroup> groups;
   double b1 = 0.9;
   double b2 = 0.999;
   double epsilon = 1e-8;
 
-  /// What the reference trains with: Adam at 1e-4 on the decays, AdamW at 2e-4
-  /// with decay 0.05 on all else.
+  /// What the reference trains with: Adam at 1e-4 on the decays, AdamW at 2e-4 with decay 0.05 on all else.
   static AdamW reference() { return {{{{"Lambda", "log_step"}, 1e-4}, {{}, 2e-4, 0.05}}}; }
 
   /// Everything that an optimiser carries from one update to the next. A value.
@@ -59,8 +55,8 @@ struct AdamW {
     return state;
   }
 
-  /// One update of `parameters` by `gradient`, the rates multiplied by
-  /// `schedule`. Errors  std::invalid_argument: a parameter that no group takes
+  /// One update of `parameters` by `gradient`, the rates multiplied by `schedule`.
+  /// Errors  std::invalid_argument: a parameter that no group takes
   template <class Parameters>
   void update(const Parameters& gradient, double schedule, Parameters& parameters, State<Parameters>& state) const {
     ++state.updates;

@@ -14,18 +14,15 @@ struct ConstantRate {
   double operator()(Index) const { return 1; }
 };
 
-/// A linear rise from 0 over `warm_up` updates, then half a cosine down to
-/// `floor` at update `updates`:
-///     n / warm_up,   then   floor + (1 - floor) (1 + cos(pi (n - warm_up) /
-///     (updates - warm_up))) / 2
+/// A linear rise from 0 over `warm_up` updates, then half a cosine down to `floor` at update `updates`:
+///     n / warm_up,   then   floor + (1 - floor) (1 + cos(pi (n - warm_up) / (updates - warm_up))) / 2
 /// for update n = 1, 2, ...; `floor` from there on.
 struct WarmUpCosine {
   Index warm_up;
   Index updates;
   double floor = 0;
 
-  /// Errors  std::invalid_argument: a warm-up that is negative or not shorter
-  /// than the run, a floor outside [0, 1]
+  /// Errors  std::invalid_argument: a warm-up that is negative or not shorter than the run, a floor outside [0, 1]
   double operator()(Index n) const {
     if (warm_up < 0 || updates <= warm_up || !(floor >= 0 && floor <= 1))
       refuse("WarmUpCosine", "warm-up, updates and floor are ", warm_up, ", ", updates, " and ", floor,

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// `linear-online`: the layer trained on one endless stream of pairs whose map changes now and then, by the exact online
+// gradient (12), (13), beside the discounted step that theory calls best for such a stream, (9a), (9b).
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gdssm/analysis/sample.hpp"
+#include "gdssm/construction/canonical.hpp"
+#include "gdssm/construction/drift.hpp"
+#include "gdssm/core/random.hpp"
+#include "gdssm/io/csv.hpp"
+#include "gdssm/training/initialization.hpp"
+#include "gdssm/training/online_gradient.hpp"
+#include "gdssm/training/train.hpp"
+#include "reproduce/experiments.hpp"
+#include "reproduce/parallel.hpp"
+#include "reproduce/weights.hpp"
+#include "support/progress.hpp"
+
+namespace gdssm::reproduce {
+namespace {
+
+constexpr Index features = 10, life = 50, pairs_an_update = 64, points = 80;
+constexpr double rate = 1e-3;
+
+using Layer = PaperLayer<features>;
+using Parameters = Layer::Parameters<float>;
+using Vector = Eigen::Matrix<float, static_cast<int>(features), 1>;
+using Token = View<const float, features, 1>;
+
+struct Effort {
+  Index training_pairs, evaluation_pairs;
+};
+Effort effort_of(const Options& options) {
+  return options.quick ? Effort{2000000, 200000} : Effort{4000000, 1000000};
+}
+
+DriftingTask<> drifting() { return {features, 1.0 / static_cast<double>(life), uniform_inputs(1.0)}; }
+
+/// Pairs without end; each is preceded by a new map with probability 1 / life.
+class Stream {
+ public:
+  enum class Use : std::uint32_t { training, evaluation };
+
+  Stream(std::uint64_t seed, Use use) : random_(seed, 0, static_cast<std::uint32_t>(use)) { draw_map(); }
+
+  void next(Vector& x, Vector& y) {
+    if (random_.uniform() < 1.0f / static_cast<float>(life)) draw_map();
+    for (float& entry : x) entry = random_.uniform() - 0.5f;
+    y = W_ * x;
+  }
+
+ private:
+  void draw_map() {
+    for (float& entry : W_.reshaped()) entry = random_.normal();
+  }
+
+  RandomStream<float> random_;
+  Eigen::Matrix<float, static_cast<int>(features), static_cast<int>(features)> W_;
+};
+
+double loss_of(const Vector& prediction, const Vector& y) {
+  return static_cast<double>((prediction - y).squaredNorm()) / (2 * static_cast<double>(features));
+}
+Token token(const Vector& vector) { return {vector.data(), features, 1}; }
+
+/// The loss of weights that are held, from the moment when the state holds no trace of its empty beginning.
+/// Blocks of 1,000 pairs, twenty maps each, are nearly independent, which gives the standard error.
+Sample held_loss(const Layer& layer, const Parameters& parameters, std::uint64_t seed, Index pairs) {
+  constexpr Index block = 1000;
+  const auto c = layer.prepare(parameters);
+  auto state = layer.initial_state<float>();
+  auto ws = layer.workspace<float>();
+  Stream stream(seed, Stream::Use::evaluation);
+  Vector x, y, prediction;
+  Sample sample;
+  for (Index b = -1; b < pairs / block; ++b) {
+    double sum = 0;
+    for (Index t = 0; t < block; ++t) {
+      stream.next(x, y);
+      if (layer.step(c, token(x), state, view_of(prediction), ws)) sum += loss_of(prediction, y);
+      layer.step(c, token(y), state, view_of(prediction), ws);
+    }
+    if (b >= 0) sample.add(sum / static_cast<double>(block));
+  }
+  return sample;
+}
+
+struct Trained {
+  std::uint64_t seed = 0;
+  Parameters parameters{};
+  std::vector<double> pairs{}, loss{}, step{}, decay{};  // while it learns: means between points, values at them
+  StepDistance<float> distance{};
+  float least_decay = 0, mean_decay = 0, most_decay = 0;
+  Sample held{}, constructed{};  // on the same stream
+  double seconds = 0;
+};
+
+Trained train_seed(const Layer& layer, const Parameters& construction, std::uint64_t seed, const Effort& effort) {
+  const auto start = std::chrono::steady_clock::now();
+  const OnlineGradient<Layer> online(layer);
+  const AdamW optimizer{.groups = {{{}, rate}}};
+  auto run = begin_run(optimizer, reference_initialization<float>(layer, seed));
+  auto c = layer.prepare(run.parameters);
+  auto c_bar = c;
+  fill(c_bar, 0);
+  auto gradient = run.parameters;
+  auto state = online.initial_state<float>();
+  auto ws = online.workspace<float>();
+  Stream stream(seed, Stream::Use::training);
+  Vector x, y, prediction;
+  Trained trained{.seed = seed};
+  const Index pairs_a_point = effort.training_pairs / points;
+  double sum = 0;
+  for (Index t = 1; t <= effort.training_pairs; ++t) {
+    stream.next(x, y);
+    if (online.step(c, token(x), state, view_of(prediction), ws)) {
+      sum += loss_of(prediction, y);
+      const Vector g = (prediction - y) / static_cast<float>(features * pairs_an_update);
+      online.pull(c, state, token(g), c_bar, ws);
+    }
+    online.step(c, token(y), state, view_of(prediction), ws);
+    if (t % pairs_an_update == 0) {
+      fill(gradient, 0);
+      layer.prepare_vjp(run.parameters, c, c_bar, gradient);
+      optimizer.update(gradient, 1, run.parameters, run.optimizer);
+      layer.prepare(run.parameters, c);
+      fill(c_bar, 0);
+    }
+    if (t % pairs_a_point == 0) {
+      const auto form = canonical_form(layer, run.parameters);
+      trained.pairs.push_back(static_cast<double>(t));
+      trained.loss.push_back(std::exchange(sum, 0) / static_cast<double>(pairs_a_point));
+      trained.step.push_back(static_cast<double>(distance_from_step(form, VectorTargets{}).step));
+      trained.decay.push_back(static_cast<double>(form.L.mean()));
+    }
+  }
+  const auto form = canonical_form(layer, run.parameters);
+  trained.parameters = run.parameters;
+  trained.distance = distance_from_step(form, VectorTargets{});
+  trained.least_decay = form.L.minCoeff();
+  trained.mean_decay = form.L.mean();
+  trained.most_decay = form.L.maxCoeff();
+  trained.held = held_loss(layer, run.parameters, seed, effort.evaluation_pairs);
+  trained.constructed = held_loss(layer, construction, seed, effort.evaluation_pairs);
+  trained.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return trained;
+}
+
+nlohmann::ordered_json summary_of(const Trained& t) {
+  const auto number = [](float value) { return static_cast<double>(value); };
+  return {{"seed", t.seed},
+          {"construction_loss", t.constructed.mean()},
+          {"construction_loss_standard_error", t.constructed.standard_error()},
+          {"trained_loss", t.held.mean()},
+          {"gap", t.held.mean() / t.constructed.mean() - 1},
+          {"effective_step_trained", number(t.distance.step)},
+          {"decay_trained", number(t.mean_decay)},
+          {"canonical_distance",
+           {{"A", number(t.distance.A)}, {"d", number(t.distance.d)}, {"C", number(t.distance.C)}}},
+          {"seconds", t.seconds}};
+}
+
+void add_curves(const std::vector<Trained>& seeds, double decay, double expected, Result& result) {
+  Figure loss{"linear-online-loss",
+              "Loss while the layer learns, each point the mean over the pairs since the last. One endless stream a "
+              "seed, no pair is ever seen twice.",
+              {"pairs read (millions)"},
+              {"loss per output"},
+              {}};
+  const auto memory = [](double L) { return 1 / (1 - L); };
+  Figure memories{"linear-online-memory",
+                "How far the layer remembers, 1 / (1 - L) for the mean decay L: it begins with long memory, as for contexts "
+                "that end, and finds how fast to forget.",
+                {"pairs read (millions)"},
+                {"memory 1 / (1 - L) (pairs)"},
+                {}};
+  std::ostringstream csv;
+  CsvWriter rows(csv, {"seed", "pairs", "loss", "step", "decay"});
+  for (const Trained& t : seeds) {
+    const std::string label = &t != &seeds.front() ? "" : seeds.size() > 1 ? "trained, a line a seed" : "trained";
+    Series loss_line{label, Mark::line, Colour::blue, {}, {}}, memory_line = loss_line;
+    for (std::size_t i = 0; i < t.pairs.size(); ++i) {
+      const double millions = t.pairs[i] * 1e-6;
+      memory_line.x.push_back(millions);
+      memory_line.y.push_back(memory(t.decay[i]));
+      // The first points, random weights, are far above all others.
+      if (loss_line.x.empty() && t.loss[i] > 0.7) continue;
+      loss_line.x.push_back(millions);
+      loss_line.y.push_back(t.loss[i]);
+    }
+    loss.series.push_back(std::move(loss_line));
+    memories.series.push_back(std::move(memory_line));
+    for (std::size_t i = 0; i < t.pairs.size(); ++i) rows.row(t.seed, t.pairs[i], t.loss[i], t.step[i], t.decay[i]);
+  }
+  const std::vector<double> ends{0, seeds.front().pairs.back() * 1e-6};
+  loss.series.push_back({"best discounted step, (9a)", Mark::dashed, Colour::orange, ends, {expected, expected}});
+  const double zero = expected_loss(drifting(), 0.0, decay);
+  loss.series.push_back({"predicting zero, f/24", Mark::dashed, Colour::grey, ends, {zero, zero}});
+  memories.series.push_back(
+      {"best decay (9b)", Mark::dashed, Colour::orange, ends, {memory(decay), memory(decay)}});
+  result.section.push_back(std::move(loss));
+  result.section.push_back(std::move(memories));
+  result.files.push_back({"linear-online-curves.csv", csv.str()});
+}
+
+Result run(const Options& options) {
+  const Effort effort = effort_of(options);
+  const Layer layer;
+  const DriftingTask<> task = drifting();
+  const double decay = best_decay(task), step = best_step(task, decay), expected = expected_loss(task, step, decay);
+  const Parameters construction = discounted_step(layer, static_cast<float>(step), static_cast<float>(decay));
+
+  programs::Progress progress("linear-online", options.seeds);
+  std::vector<Trained> seeds(static_cast<std::size_t>(options.seeds));
+  run_parts(options.seeds, options.threads, progress, [&](Index k) {
+    seeds[static_cast<std::size_t>(k)] = train_seed(layer, construction, options.seed_of(k), effort);
+  });
+
+  Result result;
+  Sample constructed;
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  Table table{"Every seed",
+              {"seed", "loss", "above closed form", "step", "mean decay", "least", "most", "A", "d", "C"},
+              {}};
+  double loss = 0, trained_step = 0, trained_decay = 0, seconds = 0, worst = -1;
+  const double share = 1 / static_cast<double>(options.seeds);
+  for (const Trained& t : seeds) {
+    constructed.merge(t.constructed);
+    list.push_back(summary_of(t));
+    const double gap = t.held.mean() / t.constructed.mean() - 1;
+    worst = std::max(worst, gap);
+    loss += share * t.held.mean();
+    trained_step += share * static_cast<double>(t.distance.step);
+    trained_decay += share * static_cast<double>(t.mean_decay);
+    seconds += share * t.seconds;
+    table.row({std::to_string(t.seed), rounded(t.held.mean()), rounded(100 * gap, 2) + " %", rounded(t.distance.step),
+               rounded(t.mean_decay), rounded(t.least_decay), rounded(t.most_decay), rounded(t.distance.A, 2),
+               rounded(t.distance.d, 2), rounded(t.distance.C, 2)});
+  }
+  result.summary = {{"analytic_loss", expected},
+                    {"construction_loss", constructed.mean()},
+                    {"construction_loss_standard_error", constructed.standard_error()},
+                    {"trained_loss", loss},
+                    {"worst_gap", worst},
+                    {"effective_step_trained", trained_step},
+                    {"effective_step_analytic", step},
+                    {"decay_trained", trained_decay},
+                    {"decay_analytic", decay},
+                    {"training_pairs", effort.training_pairs},
+                    {"evaluation_pairs", effort.evaluation_pairs},
+                    {"seconds", seconds},
+                    {"seeds", std::move(list)}};
+  result.overview = {"linear-online: " + grouped(effort.training_pairs) + " pairs of an endless stream whose map lives " +
+                         std::to_string(life) + " pairs on average, each seen once",
+                     {"quantity", "closed form", "trained"},
+                     {}};
+  Table& overview = result.overview;
+  overview.row({"loss (9a)", rounded(expected), ""});
+  overview.row({"loss, weights held, " + grouped(effort.evaluation_pairs) + " pairs a seed",
+                rounded(constructed.mean()) + " ± " + rounded(constructed.standard_error(), 1), rounded(loss)});
+  overview.row({"worst seed above the closed form", "", rounded(100 * worst, 2) + " %"});
+  overview.row({"step", rounded(step), rounded(trained_step)});
+  overview.row({"decay", rounded(decay), rounded(trained_decay)});
+  result.section.push_back(Paragraph{
+      "One stream, no contexts, no end: before each pair the map W* is drawn anew with probability 1/" +
+      std::to_string(life) + ", the state is never reset, and every pair is predicted, then learned from, once. The "
+      "gradient is (12) and (13), carried forward beside the state; the weights move every " +
+      std::to_string(pairs_an_update) + " pairs. Here no decay of 1 will do, and theory has a best one, " +
+      rounded(decay) + ", with a step of " + rounded(step) + " and a loss of " + rounded(expected) +
+      ". The layer knows none of that, and finds a mean decay of " + rounded(trained_decay) + ", a step of " +
+      rounded(trained_step) + " and, its weights held, a loss " + rounded(100 * worst, 2) +
+      " % above the closed form's at worst. With rates that do not fall it keeps jittering about that."});
+  add_curves(seeds, decay, expected, result);
+  result.section.push_back(std::move(table));
+  const std::map<std::string, std::string> metadata{
+      {"discretization", "zoh"}, {"targets", "vector"}, {"readout", "none"}};
+  const auto add = [&](const std::string& suffix, const Parameters& parameters) {
+    const std::string file = "linear-online-" + suffix + ".safetensors";
+    result.files.push_back({file, serialize(weights_file(parameters, metadata), file)});
+  };
+  add("closed-form", construction);
+  for (const Trained& t : seeds) add("seed-" + std::to_string(t.seed), t.parameters);
+  return result;
+}
+
+}  // namespace
+
+const Experiment linear_online{"linear-online", "Training without end, on a stream that changes", &run};
+
+}  // namespace gdssm::reproduce
