@@ -183,7 +183,8 @@ TEST_CASE("the files of reproduce --quick are what they are said to be") {
 }
 
 TEST_CASE("Trained from random weights the layer becomes one step of gradient descent", "[theorem]") {
-  const auto [name, outputs] = GENERATE(table<std::string, Index>({{"linear-vector", 10}, {"linear-scalar", 1}}));
+  const std::string name = GENERATE("linear-vector", "linear-scalar");
+  const Index outputs = name == "linear-vector" ? 10 : 1;
   const TemporaryFolder folder;
   const path out = folder / "results";
   expect_success(run("reproduce", {"--quick", "--experiment", name, "--out", out.string(), "--threads", "2"}));
