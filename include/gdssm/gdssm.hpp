@@ -9,6 +9,7 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/thread_pool.hpp"
+#include "gdssm/core/tiles.hpp"
 #include "gdssm/core/view.hpp"
 
 #include "gdssm/blocks/concepts.hpp"

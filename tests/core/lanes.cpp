@@ -84,21 +84,34 @@ TEST_CASE("lanes are equal when every lane is", "[lanes]") {
   CHECK(!(a == a));
 }
 
-TEST_CASE("a lane is read, written and added up in order", "[lanes]") {
+TEST_CASE("a lane is read and written, and all are added up in halves", "[lanes]") {
   Lanes<float> lanes = 0;
   for (Index i = 0; i < 16; ++i) set_lane(lanes, i, static_cast<float>(i));
   CHECK(lane(lanes, 3) == 3);
   CHECK(sum_lanes(lanes) == 120);
   lanes = 0;
   lanes.set(0, 1);
-  lanes.set(1, 0x1p24F);
-  lanes.set(15, -0x1p24F);
-  CHECK(sum_lanes(lanes) == 0);  // 1 is lost in 1 + 2^24, as it is from first to last
+  lanes.set(8, 0x1p24F);
+  lanes.set(1, -0x1p24F);
+  CHECK(sum_lanes(lanes) == 0);  // 1 is lost in 1 + 2^24, which come first; from first to last it would be 1
 
   double plain = 4;
   CHECK(lane(plain, 0) == 4);
   set_lane(plain, 0, 5.0);
   CHECK(sum_lanes(plain) == 5);
+}
+
+TEMPLATE_TEST_CASE("many sums at once are the sums one by one, bit for bit", "[lanes]", float, Lanes<float>,
+                   Lanes<double>, (Lanes<float, 32>)) {
+  using S = TestType;
+  const Index n = 37;
+  Array<S> values(n, 1);
+  for (Index i = 0; i < n; ++i)
+    for (Index l = 0; l < lane_count<S>; ++l)
+      set_lane(values[i], l, LaneScalar<S>(1) / static_cast<LaneScalar<S>>(3 * i + 7 * l + 1));
+  Array<LaneScalar<S>> sums(n, 1);
+  sum_lanes(values.data(), n, sums.data());
+  for (Index i = 0; i < n; ++i) CHECK(sums[i] == sum_lanes(values[i]));
 }
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)

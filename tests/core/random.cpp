@@ -16,15 +16,15 @@ using gdssm::Lanes;
 using gdssm::RandomStream;
 using gdssm::threefry;
 
-// Known answers of Threefry4x32-20, published with Random123 1.14 (its file kat_vectors).
-TEST_CASE("Threefry4x32-20 gives its authors' known answers", "[golden]") {
+// Known answers of Threefry4x32-13, published with Random123 1.14 (its file kat_vectors).
+TEST_CASE("Threefry4x32-13 gives its authors' known answers", "[golden]") {
   using Block = std::array<std::uint32_t, 4>;
-  CHECK(threefry({0, 0, 0, 0}, {0, 0, 0, 0}) == Block{0x9c6ca96au, 0xe17eae66u, 0xfc10ecd4u, 0x5256a7d8u});
+  CHECK(threefry({0, 0, 0, 0}, {0, 0, 0, 0}) == Block{0x531c7e4fu, 0x39491ee5u, 0x2c855a92u, 0x3d6abf9au});
   CHECK(threefry({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u, ~0u, ~0u}) ==
-        Block{0x2a881696u, 0x57012287u, 0xf6c7446eu, 0xa16a6732u});
+        Block{0xc4189358u, 0x1c9cc83au, 0xd5881c67u, 0x6a0a89e0u});
   CHECK(threefry({0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u},
                  {0xa4093822u, 0x299f31d0u, 0x082efa98u, 0xec4e6c89u}) ==
-        Block{0x59cd1dbbu, 0xb8879579u, 0x86b5d00cu, 0xac8b6d84u});
+        Block{0x4aa71d8fu, 0x734738c2u, 0x431fc6a8u, 0xae6debf1u});
 }
 
 TEMPLATE_TEST_CASE("A lane of a stream is the stream of its task drawn alone, across a carry of the task's number",

@@ -1,18 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <bit>
 #include <type_traits>
 
 #include "gdssm/core/lanes.hpp"
+#include "gdssm/core/tiles.hpp"
 #include "gdssm/core/view.hpp"
 
-// The inner loops, plain: the definition of what every faster form must reproduce bit for bit. Coefficients (decay, A,
-// C) may be of another type than the data that runs through, a number where the data are lanes of numbers. Every sum
-// runs in ascending order of its index and adds products by `multiply_add` alone.
+// The inner loops, plain: the definition of what the tiled forms in tiles.hpp must reproduce bit for bit. Coefficients
+// (decay, A, C) may be of another type than the data that runs through, a number where the data are lanes of numbers.
+// Every sum runs in ascending order of its index and adds products by `multiply_add` alone.
 namespace gdssm::kernels {
 
-/// M <- L * M + sum_a right_a left_a^T, elementwise product: equation (2) for G = left^T right, with M = Z^T.
-/// Shapes  decay, memory (cols x rows), left (rows x rank), right (cols x rank)
+/// Writes a vector of numbers past the caches, where the processor and the compiler can, to an address that is a
+/// multiple of its size; to be followed by `finish_stores` before another thread reads. Results longer than any cache
+/// are written so: else every line is read before it is overwritten.
+template <class T, class Vector>
+void store_past_caches(T* to, const Vector& value) {
+#if defined(__clang__)
+  __builtin_nontemporal_store(value, reinterpret_cast<Vector*>(to));
+#elif defined(__SSE2__)
+  typedef long long Words __attribute__((vector_size(sizeof(Vector))));
+  const auto words = std::bit_cast<Words>(value);
+#if defined(__AVX512F__)
+  if constexpr (sizeof(Vector) == 64) return __builtin_ia32_movntdq512(reinterpret_cast<Words*>(to), words);
+#endif
+#if defined(__AVX__)
+  if constexpr (sizeof(Vector) == 32) return __builtin_ia32_movntdq256(reinterpret_cast<Words*>(to), words);
+#endif
+  if constexpr (sizeof(Vector) == 16) return __builtin_ia32_movntdq(reinterpret_cast<Words*>(to), words);
+#else
+  *reinterpret_cast<Vector*>(to) = value;
+#endif
+}
+
+/// Makes what `store_past_caches` wrote visible like any other store.
+inline void finish_stores() {
+#if defined(__SSE2__)
+  __builtin_ia32_sfence();
+#endif
+}
+
+/// M <- L * M + sum_a right_a left_a^T, elementwise product: equation (2) for G = left^T right, with M = Z^T. G is
+/// summed first, so that from one step to the next only a single multiply-add has to wait. Shapes  decay, memory (cols
+/// x rows), left (rows x rank), right (cols x rank)
 template <class D, class S, Index Rows, Index Cols, Index Rank>
 void decayed_outer_sum(View<const D, Cols, Rows> decay, View<const S, Rows, Rank> left, View<const S, Cols, Rank> right,
                        View<S, Cols, Rows> memory) {
@@ -25,9 +57,9 @@ void decayed_outer_sum(View<const D, Cols, Rows> decay, View<const S, Rows, Rank
     const S* __restrict r = right.data();
     S* __restrict m = memory.data() + i * cols;
     for (Index j = 0; j < cols; ++j) {
-      S z = l[j] * m[j];
-      for (Index a = 0; a < Rank; ++a) z = multiply_add(r[j + a * cols], factor[a], z);
-      m[j] = z;
+      S g = r[j] * factor[0];
+      for (Index a = 1; a < Rank; ++a) g = multiply_add(r[j + a * cols], factor[a], g);
+      m[j] = multiply_add(S(l[j]), m[j], g);
     }
   }
 }
@@ -67,6 +99,9 @@ void decayed_sum(View<const D, Cols, Rows> decay, View<const S, Cols, Rows> memo
 /// y = A x.        Shapes  A (n x m), x (m), y (n)
 template <class P, class S, Index Rows, Index Cols>
 void multiply(View<const P, Rows, Cols> A, View<const S, Cols, 1> x, View<S, Rows, 1> y) {
+  if constexpr (std::is_floating_point_v<LaneScalar<S>> && (has_tiles<P, S> || std::is_same_v<P, S>))
+    if (lane_count<S> != 1 || A.rows() * static_cast<Index>(sizeof(S)) >= static_cast<Index>(detail::native_bytes))
+      return multiply_tiled(A, x, y);
   const Index n = A.rows();
   S* __restrict out = y.data();
   for (Index i = 0; i < n; ++i) out[i] = S(0);
@@ -85,6 +120,13 @@ void multiply_transposed(View<const P, Rows, Cols> A, View<const S, Rows, 1> x, 
     for (Index i = 0; i < A.rows(); ++i) sum = multiply_add(S(A(i, j)), x[i], sum);
     y[j] = sum;
   }
+}
+
+/// Y = X with every column multiplied elementwise by w.     Shapes  X, Y (n x m), w (n)
+template <class S, Index Rows, Index Cols>
+void scale_rows(View<const S, Rows, Cols> X, View<const S, Rows, 1> w, View<S, Rows, Cols> Y) {
+  for (Index j = 0; j < X.cols(); ++j)
+    for (Index i = 0; i < X.rows(); ++i) Y(i, j) = X(i, j) * w[i];
 }
 
 /// A += x y^T.     Shapes  A (n x m), x (n), y (m)

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "gdssm/core/view.hpp"
 
@@ -37,7 +38,7 @@ inline constexpr std::size_t native_bytes = 16;
 
 /// `multiply_add` of every element of a vector of numbers, or of one number.
 template <class Vector>
-Vector fused(Vector a, Vector b, Vector c) {
+[[gnu::always_inline]] inline Vector fused(Vector a, Vector b, Vector c) {
   if constexpr (std::is_floating_point_v<Vector>) {
     return multiply_add(a, b, c);
   } else {
@@ -47,11 +48,66 @@ Vector fused(Vector a, Vector b, Vector c) {
     return a * b + c;
 #elif defined(__FMA__) || defined(__ARM_FEATURE_FMA)
     Vector out;
+#pragma GCC unroll 16
     for (std::size_t i = 0; i < sizeof(Vector) / sizeof(a[0]); ++i) out[i] = multiply_add(a[i], b[i], c[i]);
     return out;
 #else
     return a * b + c;
 #endif
+  }
+}
+
+/// The same for long bodies. g++ 12 unrolls the loop over a vector's elements before it vectorises, and then leaves
+/// bodies of more than a thousand statements as they are; told not to unroll, it turns the loop into one instruction.
+template <class Vector>
+[[gnu::always_inline]] inline Vector fused_in_long_body(Vector a, Vector b, Vector c) {
+#if defined(__GNUC__) && !defined(__clang__) && (defined(__FMA__) || defined(__ARM_FEATURE_FMA))
+  if constexpr (!std::is_floating_point_v<Vector>) {
+    Vector out;
+#pragma GCC unroll 1
+    for (std::size_t i = 0; i < sizeof(Vector) / sizeof(a[0]); ++i) out[i] = multiply_add(a[i], b[i], c[i]);
+    return out;
+  }
+#endif
+  return fused(a, b, c);
+}
+
+/// Sum of a vector's elements: element i with element i + n / 2, halving n until one is left.
+template <std::size_t N, class Vector>
+auto sum_elements(Vector v) {
+  if constexpr (N == 1) {
+    return v[0];
+  } else {
+    const Vector folded = [&]<std::size_t... i>(std::index_sequence<i...>) {
+      return v + __builtin_shufflevector(v, v, ((i + N / 2) % (sizeof(Vector) / sizeof(v[0])))...);
+    }
+    (std::make_index_sequence<sizeof(Vector) / sizeof(v[0])>());
+    return sum_elements<N / 2>(folded);
+  }
+}
+
+/// Where the folded vector's element e comes from, in the two vectors of n elements before: each holds `count` / 2
+/// vectors' partial sums in blocks, of which the lower or the upper half is taken.
+constexpr int fold_source(std::size_t e, std::size_t n, std::size_t count, std::size_t upper) {
+  const std::size_t half = n / count, k = e / half, first = k < count / 2 ? 0 : n;
+  return static_cast<int>(first + k % (count / 2) * 2 * half + upper * half + e % half);
+}
+
+/// The sums of the elements of `Count` vectors, a power of two up to the number of elements, each in the order of
+/// `sum_elements`; sum k is element k n / Count of the result. Two vectors at a time are folded into one, which takes a
+/// fraction of the instructions that one after the other would.
+template <std::size_t Count, class Vector>
+[[gnu::always_inline]] inline Vector sums_of_elements(const Vector* v) {
+  constexpr std::size_t n = sizeof(Vector) / sizeof(v[0][0]);
+  if constexpr (Count == 1) {
+    return v[0];
+  } else {
+    const Vector a = sums_of_elements<Count / 2>(v), b = sums_of_elements<Count / 2>(v + Count / 2);
+    return [&]<std::size_t... i>(std::index_sequence<i...>) __attribute__((always_inline)) {
+      return __builtin_shufflevector(a, b, fold_source(i, n, Count, 0)...) +
+             __builtin_shufflevector(a, b, fold_source(i, n, Count, 1)...);
+    }
+    (std::make_index_sequence<n>());
   }
 }
 
@@ -116,7 +172,7 @@ class Lanes {
     return true;
   }
 
-  friend Lanes multiply_add(const Lanes& a, const Lanes& b, const Lanes& c) {
+  [[gnu::always_inline]] friend Lanes multiply_add(const Lanes& a, const Lanes& b, const Lanes& c) {
     Lanes out;
     for (Index k = 0; k < vectors; ++k) out.v_[k] = detail::fused(a.v_[k], b.v_[k], c.v_[k]);
     return out;
@@ -128,7 +184,7 @@ class Lanes {
 
  private:
   template <class Operation, class... Operand>
-  static Lanes map(Operation operation, const Operand&... operand) {
+  [[gnu::always_inline]] static Lanes map(Operation operation, const Operand&... operand) {
     Lanes out;
     for (Index k = 0; k < vectors; ++k) out.v_[k] = operation(operand.v_[k]...);
     return out;
@@ -178,12 +234,37 @@ void set_lane(S& value, [[maybe_unused]] Index i, const LaneScalar<S>& to) {
     value.set(i, to);
 }
 
-/// Sum of all lanes, first to last: one fixed order, so the same bits every time.
+/// Sum of all lanes, always in the same order: vector by vector, then element i with element i + n / 2, halving n.
 template <class S>
 LaneScalar<S> sum_lanes(const S& value) {
-  LaneScalar<S> sum = lane(value, 0);
-  for (Index i = 1; i < lane_count<S>; ++i) sum += lane(value, i);
-  return sum;
+  if constexpr (lane_count<S> == 1) {
+    return value;
+  } else {
+    auto sum = value.vector(0);
+    for (Index k = 1; k < S::vectors; ++k) sum = sum + value.vector(k);
+    return detail::sum_elements<sizeof(sum) / sizeof(sum[0])>(sum);
+  }
+}
+
+/// `sum_lanes` of n values, to the same bits, faster.
+template <class S>
+void sum_lanes(const S* values, Index n, LaneScalar<S>* sums) {
+  if constexpr (lane_count<S> == 1) {
+    for (Index i = 0; i < n; ++i) sums[i] = values[i];
+  } else {
+    using Vector = typename S::Vector;
+    constexpr Index many = lane_count<S> / S::vectors;
+    for (Index first = 0; first < n; first += many) {
+      const Index count = n - first < many ? n - first : many;
+      Vector folded[many] = {};
+      for (Index k = 0; k < count; ++k) {
+        folded[k] = values[first + k].vector(0);
+        for (Index l = 1; l < S::vectors; ++l) folded[k] = folded[k] + values[first + k].vector(l);
+      }
+      const Vector all = detail::sums_of_elements<static_cast<std::size_t>(many)>(folded);
+      for (Index k = 0; k < count; ++k) sums[first + k] = all[k];
+    }
+  }
 }
 
 }  // namespace gdssm

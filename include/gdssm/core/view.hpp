@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cassert>
+#include <cstddef>
+#include <new>
 #include <type_traits>
 #include <vector>
 
@@ -96,6 +98,24 @@ class View {
   [[no_unique_address]] detail::Extent<Cols> cols_;
 };
 
+namespace detail {
+
+/// Memory from the beginning of a cache line: vectors then never straddle two.
+template <class T>
+struct LineAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t line{64};
+
+  LineAllocator() = default;
+  template <class U>
+  LineAllocator(const LineAllocator<U>&) {}
+  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), line)); }
+  void deallocate(T* memory, std::size_t) { ::operator delete(memory, line); }
+  friend bool operator==(const LineAllocator&, const LineAllocator&) { return true; }
+};
+
+}  // namespace detail
+
 /// A dense column-major matrix of any element type that owns its memory, a value. Eigen holds parameters; this holds
 /// what passes through the inner loops: coefficients, states, scratch. It allocates when it is constructed or copied
 /// from one of another size, and never otherwise.
@@ -133,7 +153,7 @@ class Array {
 
   [[no_unique_address]] detail::Extent<Rows> rows_;
   [[no_unique_address]] detail::Extent<Cols> cols_;
-  std::vector<T> data_;
+  std::vector<T, detail::LineAllocator<T>> data_;
 };
 
 /// An Eigen matrix with its own memory, column-major, as a view.
