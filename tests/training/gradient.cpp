@@ -206,5 +206,30 @@ TEST_CASE("a batch that doesn't fit what the gradient was made for is refused", 
                     "BatchGradient: the number of features of a token is 4, expected 3");
 }
 
+TEMPLATE_TEST_CASE("Many windows at once give the gradient of one at a time, for contexts of any length", "[vjp]",
+                   double, Lanes<double>, Lanes<float>) {
+  using S = TestType;
+  using P = LaneScalar<S>;
+  const double tolerance = std::is_same_v<P, float> ? 1e-4 : 1e-12;
+  Random random(71);
+  const PaperLayer<> layer(4);
+  auto p = random_parameters<P>(layer, random);
+  p.recurrence.Lambda = -p.recurrence.Lambda.cwiseAbs();
+  p.recurrence.log_step.setConstant(P(-2));
+  for (const Index pairs : {1, 2, 25, 26, 64, 65, 130}) {
+    CAPTURE(pairs, lane_count<S>);
+    const auto contexts = random_contexts<P>(4, 4, Sizes(5, {pairs, 1}), random);
+    const auto [loss, by_runs] = loss_and_gradient<S, VectorTargets, ForwardSensitivity>(layer, p, contexts);
+    const auto [stored_loss, stored] = loss_and_gradient<S, VectorTargets, StoredHistory>(layer, p, contexts);
+    CHECK(loss == stored_loss);
+    visit(
+        [&](const Name& name, const auto& one, const auto& other) {
+          CAPTURE(name.str());
+          CHECK(double((one - other).norm()) <= tolerance * double(other.norm()));
+        },
+        by_runs, stored);
+  }
+}
+
 }  // namespace
 }  // namespace gdssm

@@ -8,6 +8,7 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/tiles.hpp"
 
 namespace gdssm {
 
@@ -55,6 +56,7 @@ class DiagonalRecurrence {
   template <class T>
   struct Coefficients {
     Array<T, Cols, Rows> decay;  ///< L^T, as the state lies
+    Array<T, Cols> powers = {};  ///< L^(n-1), ..., L, 1 side by side, once `prepare_runs` was called; no parameter's
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -142,6 +144,44 @@ class DiagonalRecurrence {
       state.windows[i] += !mask || lane(*mask, static_cast<Index>(i)) != LaneScalar<S>(0);
   }
 
+  /// `sensitivity_step` and `step` for a run of windows, tiled, to the same bits.
+  /// Shapes  lefts: column a + t stride is left_ta (Rows); rights (Cols x Rank n); sensitivity Y^T, or absent
+  template <Index Rank, class P, class S>
+  void run(const Coefficients<P>& c, View<const S, Rows> lefts, Index stride, View<const S, Cols> rights,
+           State<S>& state, View<S, Cols, Rows> sensitivity, kernels::ScanStart start) const {
+    kernels::decayed_outer_scan<Rank>(c.decay.view(), lefts, stride, rights, state.memory.view(), sensitivity, start);
+    for (Index& windows : state.windows) windows += rights.cols() / Rank;
+  }
+
+  /// The powers of the decay that `run_vjp` wants for sequences of up to n windows, in the coefficients: once an
+  /// update, since they are the same for all tasks.
+  template <class P>
+  void prepare_runs(Coefficients<P>& c, Index n) const {
+    if (c.powers.cols() != n * row_count()) c.powers = Array<P, Cols>(col_count(), n * row_count());
+    fill_powers(c, static_cast<const P*>(nullptr), c.powers.view());
+  }
+
+  /// The powers for a run of windows with `after` windows behind it: those in the coefficients, where they reach so
+  /// far, or made in `scratch`, which then must still hold those of the run behind it. Shapes  (Cols x Rows n)
+  template <class P>
+  View<const P, Cols> run_powers(const Coefficients<P>& c, Index n, Index after, View<P, Cols> scratch) const {
+    const Index f = row_count(), prepared = c.powers.cols() / f;
+    if (n + after <= prepared) return c.powers.view().columns((prepared - after - n) * f, n * f);
+    const View<P, Cols> powers = scratch.columns(0, n * f);
+    fill_powers(c, after > 0 ? static_cast<const P*>(scratch.data()) : nullptr, powers);
+    return powers;
+  }
+
+  /// VJP of `run` for the right factors, when the loss is at the end of all runs and its cotangent is v o^T there:
+  /// right_bar_ta = v * (L^k (o * left_ta)), k the windows after t.
+  /// Shapes  powers as of `run_powers`; gated: column a + t stride is o * left_ta (Rows); v (Cols); rights_bar
+  ///         (Cols x Rank n), which is overwritten; `after` as there
+  template <Index Rank, class P, class S>
+  void run_vjp(View<const P, Cols> powers, Index after, View<const S, Rows> gated, Index stride,
+               View<const S, Cols, 1> v, View<S, Cols> rights_bar) const {
+    kernels::decayed_outer_pull<Rank>(powers, gated, stride, v, rights_bar, after == 0);
+  }
+
   /// VJP of `step`: turns `memory_bar` from the cotangent of Z_t^T into that of Z_{t-1}^T, sets `G_bar`
   /// (left_bar only if present) and, if `before` = Z_{t-1}^T is present, L_bar += R_t * Z_{t-1}.
   template <class P, class S, Index Rank>
@@ -217,6 +257,16 @@ class DiagonalRecurrence {
   template <Index Rank, class S>
   static Factors<S, Rows, Cols, Rank> factors(View<S, Rows> lefts, View<S, Cols> rights, Index t) {
     return {lefts.template columns<Rank>(t * Rank), rights.template columns<Rank>(t * Rank)};
+  }
+
+  // Last to first: L times what `behind` holds, or ones where there is nothing behind; each before it L times more.
+  template <class P>
+  static void fill_powers(const Coefficients<P>& c, const P* behind, View<P, Cols> powers) {
+    const Index size = c.decay.size();
+    P* power = powers.data() + powers.size() - size;
+    for (Index e = 0; e < size; ++e) power[e] = behind ? c.decay[e] * behind[e] : P(1);
+    for (; power != powers.data(); power -= size)
+      for (Index e = 0; e < size; ++e) power[e - size] = c.decay[e] * power[e];
   }
 
   template <class S, class Advance>

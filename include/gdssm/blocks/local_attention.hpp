@@ -5,6 +5,7 @@
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/tiles.hpp"
 
 namespace gdssm {
 
@@ -96,11 +97,17 @@ class LocalAttention {
   template <class P, class S>
   Factors<const S, Features, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
                                                    Workspace<S>& ws) const {
+    S A[Width][Width];
     for (Index a = 0; a < Width; ++a)
-      for (Index i = 0; i < window.rows(); ++i) {
-        S sum = S(c.A(a, 0)) * window(i, 0);
-        for (Index b = 1; b < Width; ++b) sum = multiply_add(S(c.A(a, b)), window(i, b), sum);
-        ws.right(i, a) = sum;
+      for (Index b = 0; b < Width; ++b) A[a][b] = S(c.A(a, b));
+    const Index f = window.rows();
+    const S* __restrict x = window.data();
+    S* __restrict right = ws.right.data();
+    for (Index i = 0; i < f; ++i)
+      for (Index a = 0; a < Width; ++a) {
+        S sum = A[a][0] * x[i];
+        for (Index b = 1; b < Width; ++b) sum = multiply_add(A[a][b], x[i + b * f], sum);
+        right[i + a * f] = sum;
       }
     return {window, ws.right.view()};
   }
@@ -124,6 +131,21 @@ class LocalAttention {
         for (Index a = 0; a < Width; ++a) sum = multiply_add(S(c.A(a, b)), right_bar(i, a), sum);
         window_bar(i, b) = sum;
       }
+  }
+
+  /// `step` for a run of windows, which lie in the tokens `Stride` columns apart, to the same bits. On the way, unless
+  /// `gate` is absent, the tokens are gated, gate * x, as the recurrence's `run_vjp` wants them.
+  /// Shapes  tokens, gated (Features x (n - 1) Stride + Width), rights (Features x Width n), gate (Features)
+  template <class P, class S>
+  void run(const Coefficients<P>& c, View<const S, Features> tokens, View<S, Features> rights,
+           View<const S, Features, 1> gate, View<S, Features> gated) const {
+    kernels::mix_columns<Width, Stride>(c.A.view(), tokens, rights, gate, gated);
+  }
+
+  /// VJP of `run` for the parameters: A_bar_ab += <right_bar_a, x_b>.
+  template <class S>
+  void run_vjp(View<const S, Features> tokens, View<const S, Features> rights_bar, Coefficients<S>& c_bar) const {
+    kernels::mix_columns_vjp<Width>(tokens, Stride, rights_bar, c_bar.A.view());
   }
 
   /// The right factors of every window of a sequence, which moves `state` on.

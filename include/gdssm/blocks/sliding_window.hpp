@@ -52,6 +52,12 @@ class SlidingWindow {
     return {Array<T, Features, Width>(features(), Width)};
   }
 
+  /// Forgets every token: what is left equals `initial_state`.
+  template <class T>
+  void restart(State<T>& state) const {
+    state.held = state.skip = 0;
+  }
+
   /// Takes one token in. True when it completes the window `state.tokens`; `slide` must then be called before the next.
   template <class T>
   bool push(View<const T, Features, 1> token, State<T>& state) const {
@@ -115,6 +121,13 @@ class WindowedSequence {
     const Index first = t * Window::stride + offset_;
     if (first >= 0) return tokens_.template columns<Window::width>(first);
     return staging_.template columns<Window::width>(first - offset_);
+  }
+
+  /// All windows as they lie in the tokens, window t at column t stride; absent when the first reaches back into the
+  /// state, and so lies elsewhere.
+  Tokens run() const {
+    if (offset_ < 0) return Tokens::absent();
+    return tokens_.columns(offset_, (count_ - 1) * Window::stride + Window::width);
   }
 
   /// Leaves in `state` what the tokens leave there when they are pushed one by one.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -186,6 +187,10 @@ class AugmentedSsm {
     Array<T, rows, 1> o_bar;
     Array<T, rows, rank> left_bar;
     Array<T, cols, rank> right_bar;
+    State<T> state;                     ///< of a pass that begins with none
+    Array<T, cols> rights;              ///< of a run of windows, or their cotangents
+    Array<T, rows> gated;               ///< o * x for the tokens of a run
+    Array<LaneScalar<T>, cols> powers;  ///< of the decay, one for each window of a run
   };
 
   template <class T>
@@ -221,7 +226,11 @@ class AugmentedSsm {
             Array<T, outputs, 1>(output_count(), 1),
             Array<T, rows, 1>(f, 1),
             Array<T, rows, rank>(f, rank),
-            Array<T, cols, rank>(m, rank)};
+            Array<T, cols, rank>(m, rank),
+            initial_state<T>(),
+            Array<T, cols>(m, run_length<T, Method>(windows) * rank),
+            Array<T, rows>(f, run_length<T, Method>(windows) * Window::stride + Window::width),
+            Array<LaneScalar<T>, cols>(m, run_length<T, Method>(windows) * f)};
   }
 
   /// Parameters -> coefficients, once an update.
@@ -237,6 +246,14 @@ class AugmentedSsm {
     Coefficients<P> c = coefficients<P>();
     prepare(p, c);
     return c;
+  }
+  /// Adds to prepared coefficients what `vjp` else computes for every sequence: for gradients over many sequences of up
+  /// to n windows with a loss at the end.
+  template <class P>
+  void prepare_runs(Coefficients<P>& c, Index n) const {
+    constexpr Index most = 64;  // beyond, the powers would take more room than they save time
+    if constexpr (has_runs<P, P, ForwardSensitivity>)
+      if (n <= most) recurrence_.prepare_runs(c.recurrence, n);
   }
   /// Pulls coefficients' cotangents back to parameters'; adds to `p_bar`.
   template <class P>
@@ -284,9 +301,27 @@ class AugmentedSsm {
   template <class P, class S, class Method, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
            Cotangent&& cotangent, Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
+    if constexpr (has_runs<P, S, Method>)
+      if (k == 1 && !sequence.mask.present() &&
+          pull_runs(c, sequence, state, kernels::ScanStart::given, cotangent, c_bar, ws))
+        return;
     pull(
         c, sequence, state, k, cotangent, c_bar, View<const S, cols, rows>::absent(),
         [](Index) { return View<S, features, Window::width>::absent(); }, ws);
+  }
+
+  /// The same from the first state, without leaving a last one.
+  template <class P, class S, class Method, class Cotangent>
+  void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, Index k, Cotangent&& cotangent,
+           Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
+    window().restart(ws.state.window);
+    if constexpr (has_runs<P, S, Method>)
+      if (k == 1 && !sequence.mask.present() &&
+          pull_runs(c, sequence, ws.state, kernels::ScanStart::zero, cotangent, c_bar, ws))
+        return;
+    ws.state.recurrence.memory.fill(S(0));
+    ws.state.recurrence.windows = {};
+    vjp(c, sequence, ws.state, k, cotangent, c_bar, ws);
   }
 
   /// The same with the inputs' gradients: adds to `tokens_bar` (Features x T) and turns `state_bar` from the cotangent
@@ -476,6 +511,80 @@ class AugmentedSsm {
     for (Index t = n - 1; t >= 0; --t)
       release(c, windows[t], sequence.mask_of(t), t, t >= first ? t - first : -1, c_bar, window_bar(t), ws);
     windows.finish(state.window);
+  }
+
+  /// Whether the slots can take many windows at once.
+  template <class P, class S, class Method>
+  static constexpr bool has_runs =
+      std::is_same_v<Method, ForwardSensitivity>&& kernels::has_tiles<P, S> && !Attention::left_trains &&
+      requires(const Attention& attention, const Recurrence& recurrence,
+               const typename Attention::template Coefficients<P>& a,
+               const typename Recurrence::template Coefficients<P>& r, View<const S, features> tokens,
+               View<const S, features, 1> gate, View<S, cols> rights, View<P, cols> powers) {
+    attention.run(a, tokens, rights, gate, rights);
+    recurrence.run_powers(r, Index(0), Index(0), powers);
+  };
+
+  /// Windows in a run: as many as the first cache holds a tile's factors of.
+  template <class S, class Method>
+  static constexpr Index run_length(Index windows) {
+    if constexpr (has_runs<LaneScalar<S>, S, Method>)
+      return std::min<Index>(windows, 25);
+    else
+      return 0;
+  }
+
+  // `pull` for one loss at the end, run by run; false when the windows don't lie in one run of tokens. The cotangent of
+  // Z_t^T is (v o^T) * L^k, k the windows after t, and the powers of L are the same for all tasks: nothing of the size
+  // of the state is carried back.
+  template <class P, class S, class Method, class Cotangent>
+  bool pull_runs(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state,
+                 kernels::ScanStart start, Cotangent& cotangent, Coefficients<S>& c_bar,
+                 GradientWorkspace<S, Method>& ws) const {
+    const auto windows = read(sequence, state.window, ws.forward);
+    const View<const S, features> tokens = windows.run();
+    const Index n = windows.count(), most = ws.rights.cols() / rank;
+    if (!tokens.present() || most < 1) return false;
+    if (ws.gates.cols() < 1) begin(n, 1, ws);  // which refuses
+    if (start == kernels::ScanStart::given) ws.memories.fill(S(0));
+    gate_.step(c.gate, windows[n - 1], ws.forward.o.view(), ws.forward.gate);
+    const View<const S, rows, 1> o = ws.forward.o.view();
+
+    const Index parts = (n + most - 1) / most;
+    const auto first_of = [&](Index part) { return part * n / parts; };
+    const auto run_of = [&](Index part) {
+      const Index t = first_of(part), count = first_of(part + 1) - t;
+      return tokens.columns(t * Window::stride, (count - 1) * Window::stride + Window::width);
+    };
+    for (Index part = 0; part < parts; ++part) {
+      const View<const S, features> run = run_of(part);
+      const View<S, cols> rights = ws.rights.view().columns(0, rank * (first_of(part + 1) - first_of(part)));
+      const View<S, rows> gated = ws.gated.view().columns(0, run.cols());
+      attention_.run(c.attention, run, rights, part == parts - 1 ? o : View<const S, rows, 1>::absent(), gated);
+      recurrence_.template run<rank>(c.recurrence, run, Window::stride, View<const S, cols>(rights), state.recurrence,
+                                     recorded(ws, 0), part == 0 ? start : kernels::ScanStart::given);
+    }
+
+    apply(c, state.recurrence, o, ws.prediction.view(), ws.forward);
+    cotangent(Index(0), View<const S, outputs, 1>(ws.prediction.view()), View<S, outputs, 1>(ws.prediction_bar.view()));
+    apply_vjp(c, state.recurrence, o, View<const S, outputs, 1>(ws.prediction_bar.view()), 0, c_bar, ws.o_bar.view(),
+              ws);
+    gate_.step_vjp(c.gate, windows[n - 1], View<const S, rows, 1>(ws.o_bar.view()), c_bar.gate,
+                   View<S, features, Window::width>::absent(), ws.forward.gate);
+
+    for (Index part = parts - 1; part >= 0; --part) {
+      const View<const S, features> run = run_of(part);
+      const View<S, rows> gated = ws.gated.view().columns(0, run.cols());
+      if (part < parts - 1) kernels::scale_rows(run, o, gated);
+      const Index after = n - first_of(part + 1), count = first_of(part + 1) - first_of(part);
+      const View<S, cols> rights_bar = ws.rights.view().columns(0, rank * count);
+      const View<const P, cols> powers = recurrence_.run_powers(c.recurrence, count, after, ws.powers.view());
+      recurrence_.template run_vjp<rank>(powers, after, View<const S, rows>(gated), Window::stride,
+                                         View<const S, cols, 1>(ws.pulled.view().column(0)), rights_bar);
+      attention_.run_vjp(run, View<const S, features>(rights_bar), c_bar.attention);
+    }
+    windows.finish(state.window);
+    return true;
   }
 
   template <class S, class Method>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "gdssm/core/parameters.hpp"
@@ -31,12 +32,15 @@ class BatchGradient {
 
   BatchGradient(const Model& model, Index windows, Index losses)
       : model_(model),
+        windows_(windows),
         coefficients_(model.template coefficients<P>()),
         coefficients_bar_(coefficients_),
         first_(model.template initial_state<S>()),
         share_(static_cast<std::size_t>(shares),
                Share{model.template coefficients<S>(), first_,
-                     model.template gradient_workspace<S, Method>(windows, losses), P(0)}) {}
+                     model.template gradient_workspace<S, Method>(windows, losses), P(0)}) {
+    prepare_runs();
+  }
 
   /// The loss; its gradient replaces what is in `gradient`.
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient) {
@@ -55,6 +59,7 @@ class BatchGradient {
     const P scale = P(1) / (P(batch.loss_count()) * outputs);
     const Index groups = static_cast<Index>(batch.groups().size()), used = std::min(groups, shares);
     model_.prepare(parameters, coefficients_);
+    prepare_runs();
     pool.run(used, [&](Index s) {
       Share& share = share_[static_cast<std::size_t>(s)];
       fill(share.coefficients_bar, S(0));
@@ -66,16 +71,15 @@ class BatchGradient {
     });
 
     P loss = P(0);
-    fill(coefficients_bar_, P(0));
     for (Index s = 0; s < used; ++s) {
       Share& share = share_[static_cast<std::size_t>(s)];
       loss += share.loss;
-      visit(
-          [](const Name&, const auto& lanes, auto& sum) {
-            for (Index i = 0; i < sum.size(); ++i) sum[i] += sum_lanes(lanes[i]);
-          },
-          share.coefficients_bar, coefficients_bar_);
+      if (s > 0)
+        visit([](const Name&, const auto& part, auto& whole) { detail::add(part.view(), whole.view()); },
+              std::as_const(share.coefficients_bar), share_.front().coefficients_bar);
     }
+    visit([](const Name&, const auto& lanes, auto& sum) { sum_lanes(lanes.data(), sum.size(), sum.data()); },
+          share_.front().coefficients_bar, coefficients_bar_);
     fill(gradient, P(0));
     model_.prepare_vjp(parameters, coefficients_, coefficients_bar_, gradient);
     return loss;
@@ -89,16 +93,29 @@ class BatchGradient {
     P loss;
   };
 
+  void prepare_runs() {
+    if constexpr (std::is_same_v<Method, ForwardSensitivity> &&
+                  requires { model_.prepare_runs(coefficients_, windows_); })
+      model_.prepare_runs(coefficients_, windows_);
+  }
+
   P group_gradient(const Batch<S>& batch, const LaneGroup<S>& group, P scale, Share& share) const {
     SquaredError<S, Kind> error(group.targets.view(), scale, group.present.view());
-    share.state = first_;
-    model_.vjp(coefficients_,
-               Sequence<S, features>{group.tokens.view(), batch.ragged() ? group.mask.view() : View<const S>::absent()},
-               share.state, batch.losses(), error, share.coefficients_bar, share.workspace);
+    const Sequence<S, features> sequence{group.tokens.view(),
+                                         batch.ragged() ? group.mask.view() : View<const S>::absent()};
+    if constexpr (requires {
+                    model_.vjp(coefficients_, sequence, Index(1), error, share.coefficients_bar, share.workspace);
+                  }) {
+      model_.vjp(coefficients_, sequence, batch.losses(), error, share.coefficients_bar, share.workspace);
+    } else {
+      share.state = first_;
+      model_.vjp(coefficients_, sequence, share.state, batch.losses(), error, share.coefficients_bar, share.workspace);
+    }
     return sum_lanes(error.value());
   }
 
   Model model_;
+  Index windows_;
   typename Model::template Coefficients<P> coefficients_, coefficients_bar_;
   typename Model::template State<S> first_;
   std::vector<Share> share_;
