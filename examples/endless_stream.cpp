@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training without end: a layer with random weights reads one endless stream of pairs y = W* x, whose map W* changes now
-// and then, and learns from every pair as it comes. The gradient is exact and needs no second pass over the tokens,
+// Training without end: a layer with random weights reads one endless stream of pairs y = W* x, whose map W* changes
+// now and then, and learns from every pair as it comes. The gradient is exact and needs no second pass over the tokens,
 // equations (12) and (13) of docs/theory.md. Beside it, what theory says of the best such layer, (9a) and (9b).
 
 #include <iostream>
@@ -61,7 +61,7 @@ int main() {
   const auto form = gdssm::canonical_form(layer, run.parameters);
   std::cout << "learned      step " << gdssm::distance_from_step(form, gdssm::VectorTargets()).step << ", decay "
             << form.L.mean() << "\n"
-            << "theory       step " << step << ", decay " << best << ", loss "
-            << gdssm::expected_loss(task, step, best) << "\n";
+            << "theory       step " << step << ", decay " << best << ", loss " << gdssm::expected_loss(task, step, best)
+            << "\n";
   return loss < 1.1 * gdssm::expected_loss(task, step, best) ? 0 : 1;
 }

@@ -198,8 +198,9 @@ class LinearExperiment {
   struct Spread {
     double mean, least, most;
     std::string text(int digits = 4) const {
-      return least == most ? rounded(mean, digits)
-                           : rounded(mean, digits) + " (" + rounded(least, digits) + " to " + rounded(most, digits) + ")";
+      return least == most
+                 ? rounded(mean, digits)
+                 : rounded(mean, digits) + " (" + rounded(least, digits) + " to " + rounded(most, digits) + ")";
     }
   };
   template <class Of>
@@ -226,7 +227,10 @@ class LinearExperiment {
 
   static nlohmann::ordered_json distances(const StepDistance<float>& distance) {
     const auto number = [](float value) { return static_cast<double>(value); };
-    return {{"A", number(distance.A)}, {"d", number(distance.d)}, {"C", number(distance.C)}, {"decay", number(distance.decay)}};
+    return {{"A", number(distance.A)},
+            {"d", number(distance.d)},
+            {"C", number(distance.C)},
+            {"decay", number(distance.decay)}};
   }
 
   nlohmann::ordered_json summary_of(const Trained& trained) const {
@@ -311,8 +315,8 @@ class LinearExperiment {
     table.row({scalar ? "|C's last row / a + e|" : "|C / a + I| / √f", "0",
                trained([](const Trained& t) { return double(t.measured.distance.C); }, 2)});
     table.row({"largest |L - 1|", "0", trained([](const Trained& t) { return double(t.measured.distance.decay); }, 2)});
-    table.row({"off the plateau after so many updates", "",
-               trained([&](const Trained& t) { return left_plateau(t); }, 5)});
+    table.row(
+        {"off the plateau after so many updates", "", trained([&](const Trained& t) { return left_plateau(t); }, 5)});
   }
 
   void add_agreement(Result& result) const {
@@ -337,45 +341,52 @@ class LinearExperiment {
         rounded(cosine.least, 5) + " or more), and in canonical scale its A is " + rounded(A.most, 2) +
         " from picking x_t y_tᵀ at most. ";
     if (scalar)
-      text += "Of C only the last row acts, and in it the entries but the last meet rows of the state that stay almost "
-              "empty, so hardly anything pulls them towards zero: they are what is left of their random beginnings (" +
-              rounded(C.most, 2) + " at most), and cost next to nothing. ";
+      text +=
+          "Of C only the last row acts, and in it the entries but the last meet rows of the state that stay almost "
+          "empty, so hardly anything pulls them towards zero: they are what is left of their random beginnings (" +
+          rounded(C.most, 2) + " at most), and cost next to nothing. ";
     else
       text += "C is " + rounded(C.most, 2) + " from a multiple of the identity at most. ";
-    text += "The decays " + std::string(scalar ? "that act " : "") + "stay below 1, by up to " + rounded(decay.most, 2) +
-            ", and the step is " + step.text() + ": ";
+    text += "The decays " + std::string(scalar ? "that act " : "") + "stay below 1, by up to " +
+            rounded(decay.most, 2) + ", and the step is " + step.text() + ": ";
     if (losses_ > 1)
-      text += "decays below 1 and a larger step are what training adds to theory here. One step for all positions is too "
-              "timid after few pairs and too bold after many; a state that forgets grows more slowly than the number of "
-              "pairs and so comes nearer to each position's own best step, which would lose " +
-              rounded(own_steps_loss(), 5) + ".";
+      text +=
+          "decays below 1 and a larger step are what training adds to theory here. One step for all positions is too "
+          "timid after few pairs and too bold after many; a state that forgets grows more slowly than the number of "
+          "pairs and so comes nearer to each position's own best step, which would lose " +
+          rounded(own_steps_loss(), 5) + ".";
     else
       text += "larger than the best at L = 1 where it makes up for what the state forgets.";
     result.section.push_back(Paragraph{std::move(text)});
 
-    std::string plateau = "Every run begins by shrinking its random predictions to none, a loss of f/24 = " + rounded(zero_loss(), 4) +
-              ", and stays there for a while. The prediction is a product of A, C and d: where all three are small the "
-              "gradient is small to second order, and the plateau is a saddle, not a minimum. How long a run stays hangs "
-              "on how its random weights happen to lean. ";
-    plateau += seeds_.size() == 1 ? "This one left after " + rounded(left.mean, 5) + " updates."
-                                  : "These left after " + rounded(left.least, 5) + " to " + rounded(left.most, 5) + " updates.";
+    std::string plateau =
+        "Every run begins by shrinking its random predictions to none, a loss of f/24 = " + rounded(zero_loss(), 4) +
+        ", and stays there for a while. The prediction is a product of A, C and d: where all three are small the "
+        "gradient is small to second order, and the plateau is a saddle, not a minimum. How long a run stays hangs "
+        "on how its random weights happen to lean. ";
+    plateau += seeds_.size() == 1
+                   ? "This one left after " + rounded(left.mean, 5) + " updates."
+                   : "These left after " + rounded(left.least, 5) + " to " + rounded(left.most, 5) + " updates.";
     if (stuck > 0)
-      plateau += " " + std::to_string(stuck) + " had not arrived at the end: with this start the climb off "
-                            "the saddle takes more updates than were made.";
+      plateau += " " + std::to_string(stuck) +
+                 " had not arrived at the end: with this start the climb off "
+                 "the saddle takes more updates than were made.";
     result.section.push_back(Paragraph{std::move(plateau)});
 
-    Table table{"Every seed",
-                {"seed", "loss before", "loss", "above closed form", "step", "cosine", "A", "d", "C", "decay", "plateau left"},
-                {}};
+    Table table{
+        "Every seed",
+        {"seed", "loss before", "loss", "above closed form", "step", "cosine", "A", "d", "C", "decay", "plateau left"},
+        {}};
     std::ostringstream csv;
-    CsvWriter rows(csv, {"seed", "initial_loss", "trained_loss", "construction_loss", "gap", "step", "cosine",
-                         "model_difference", "prediction_difference", "distance_A", "distance_d", "distance_C",
-                         "distance_decay", "left_plateau"});
+    CsvWriter rows(
+        csv, {"seed", "initial_loss", "trained_loss", "construction_loss", "gap", "step", "cosine", "model_difference",
+              "prediction_difference", "distance_A", "distance_d", "distance_C", "distance_decay", "left_plateau"});
     for (const Trained& t : seeds_) {
       const auto& [loss, alignment, distance] = t.measured;
       table.row({std::to_string(t.seed), rounded(t.initial_loss), rounded(mean_loss(loss), 5), percent(gap(t.measured)),
                  rounded(distance.step), rounded(alignment.cosine.mean(), 5), rounded(distance.A, 2),
-                 rounded(distance.d, 2), rounded(distance.C, 2), rounded(distance.decay, 2), rounded(left_plateau(t), 5)});
+                 rounded(distance.d, 2), rounded(distance.C, 2), rounded(distance.decay, 2),
+                 rounded(left_plateau(t), 5)});
       rows.row(t.seed, t.initial_loss, mean_loss(loss), mean_loss(construction_loss_), gap(t.measured), distance.step,
                alignment.cosine.mean(), alignment.model_difference.mean(), alignment.prediction_difference.mean(),
                distance.A, distance.d, distance.C, distance.decay, left_plateau(t));
@@ -416,8 +427,9 @@ class LinearExperiment {
                 updates_axis,
                 {"loss per output"},
                 {}};
-    add_spread("trained", Colour::blue, later, [](const Trained& t, std::size_t i) { return t.curve.loss[i + 1]; },
-               loss.series);
+    add_spread(
+        "trained", Colour::blue, later, [](const Trained& t, std::size_t i) { return t.curve.loss[i + 1]; },
+        loss.series);
     loss.series.push_back(level("closed form", Colour::orange, later, construction_on_curve_));
     loss.series.push_back(level("predicting zero, f/24", Colour::grey, later, zero_loss()));
 
@@ -427,8 +439,9 @@ class LinearExperiment {
                   updates_axis,
                   {"cosine"},
                   {}};
-    add_spread("trained", Colour::blue, update, [](const Trained& t, std::size_t i) { return t.curve.cosine[i]; },
-               cosine.series);
+    add_spread(
+        "trained", Colour::blue, update, [](const Trained& t, std::size_t i) { return t.curve.cosine[i]; },
+        cosine.series);
     cosine.series.push_back(level("closed form", Colour::orange, update, 1));
 
     Figure difference{name_ + "-difference",
@@ -437,13 +450,15 @@ class LinearExperiment {
                       updates_axis,
                       {"model difference (output units per input unit)"},
                       {}};
-    add_spread("trained", Colour::blue, later,
-               [](const Trained& t, std::size_t i) { return t.curve.difference[i + 1]; }, difference.series);
+    add_spread(
+        "trained", Colour::blue, later, [](const Trained& t, std::size_t i) { return t.curve.difference[i + 1]; },
+        difference.series);
     difference.series.push_back(level("closed form", Colour::orange, later, 0));
     for (Figure* const figure : {&loss, &cosine, &difference}) result.section.push_back(std::move(*figure));
 
     std::ostringstream csv;
-    CsvWriter rows(csv, {"seed", "schedule", "update", "tasks", "loss", "construction_loss", "cosine", "model_difference"});
+    CsvWriter rows(csv,
+                   {"seed", "schedule", "update", "tasks", "loss", "construction_loss", "cosine", "model_difference"});
     const auto write = [&](std::uint64_t seed, const std::string& schedule, const Curve& curve) {
       for (std::size_t i = 0; i < curve.update.size(); ++i)
         rows.row(seed, schedule, curve.update[i], curve_tasks, curve.loss[i], construction_on_curve_, curve.cosine[i],
@@ -504,8 +519,9 @@ class LinearExperiment {
       measured.y.push_back(sample.mean());
       measured.error.push_back(2 * sample.standard_error());
     }
-    add_spread("trained", Colour::blue, pairs,
-               [](const Trained& t, std::size_t i) { return t.measured.loss[i].mean(); }, loss.series);
+    add_spread(
+        "trained", Colour::blue, pairs, [](const Trained& t, std::size_t i) { return t.measured.loss[i].mean(); },
+        loss.series);
     loss.series.push_back(predicted);
     loss.series.push_back(measured);
 
@@ -516,8 +532,9 @@ class LinearExperiment {
                     {"pairs seen, t"},
                     {"relative difference of W_t"},
                     {}};
-    add_spread("trained", Colour::blue, pairs, [](const Trained& t, std::size_t i) { return t.implicit[i].mean(); },
-               implicit.series);
+    add_spread(
+        "trained", Colour::blue, pairs, [](const Trained& t, std::size_t i) { return t.implicit[i].mean(); },
+        implicit.series);
     implicit.series.push_back(level("closed form", Colour::orange, pairs, 0));
 
     std::ostringstream csv;
@@ -529,13 +546,13 @@ class LinearExperiment {
                spread.mean, spread.least, spread.most,
                over_seeds([&](const Trained& t) { return t.implicit[i].mean(); }).mean);
     }
-    const auto early = over_seeds([](const Trained& t) { return t.implicit.front().mean(); }),
-               late = over_seeds([](const Trained& t) { return t.implicit.back().mean(); });
-    result.section.push_back(
-        Paragraph{"Its loss was asked of the layer " + std::string(losses_ == 1 ? "after all pairs only" : "at every position") +
-                  ", yet the state is the gradient at every step on the way: read after one pair the implicit "
-                  "weights are " + percent(early.mean) + " from the gradient step's, after all of them " +
-                  percent(late.mean) + "."});
+    const auto early = over_seeds([](const Trained&t) { return t.implicit.front().mean(); }),
+               late = over_seeds([](const Trained&t) { return t.implicit.back().mean(); });
+    result.section.push_back(Paragraph{
+        "Its loss was asked of the layer " + std::string(losses_ == 1 ? "after all pairs only" : "at every position") +
+        ", yet the state is the gradient at every step on the way: read after one pair the implicit "
+        "weights are " +
+        percent(early.mean) + " from the gradient step's, after all of them " + percent(late.mean) + "."});
     result.section.push_back(std::move(loss));
     result.section.push_back(std::move(implicit));
     result.files.push_back({name_ + "-context.csv", csv.str()});
@@ -573,9 +590,11 @@ class LinearExperiment {
     result.section.push_back(
         Paragraph{"What is left after " + grouped(updates) + " updates (" + percent(gap(seeds_.front().measured)) +
                   " for this seed) is of two kinds. One is the noise of the last updates: " + grouped(long_updates) +
-                  " updates at constant rates leave " + percent(steady) + ", the same number with rates that fall to "
-                  "zero " + percent(falling) + ", and with it " +
-                  (scalar ? "A comes" : "A and C come") + " nearer by as much. The other is slow: the decays approach 1 "
+                  " updates at constant rates leave " + percent(steady) +
+                  ", the same number with rates that fall to "
+                  "zero " +
+                  percent(falling) + ", and with it " + (scalar ? "A comes" : "A and C come") +
+                  " nearer by as much. The other is slow: the decays approach 1 "
                   "only as fast as Λ and the step sizes Δ move, and the nearer they are the weaker the pull, while a "
                   "larger step makes up for most of what they forget."});
     result.section.push_back(std::move(figure));

@@ -39,9 +39,7 @@ using Token = View<const float, features, 1>;
 struct Effort {
   Index training_pairs, evaluation_pairs;
 };
-Effort effort_of(const Options& options) {
-  return options.quick ? Effort{2000000, 200000} : Effort{4000000, 1000000};
-}
+Effort effort_of(const Options& options) { return options.quick ? Effort{2000000, 200000} : Effort{4000000, 1000000}; }
 
 DriftingTask<> drifting() { return {features, 1.0 / static_cast<double>(life), uniform_inputs(1.0)}; }
 
@@ -157,16 +155,16 @@ Trained train_seed(const Layer& layer, const Parameters& construction, std::uint
 
 nlohmann::ordered_json summary_of(const Trained& t) {
   const auto number = [](float value) { return static_cast<double>(value); };
-  return {{"seed", t.seed},
-          {"construction_loss", t.constructed.mean()},
-          {"construction_loss_standard_error", t.constructed.standard_error()},
-          {"trained_loss", t.held.mean()},
-          {"gap", t.held.mean() / t.constructed.mean() - 1},
-          {"effective_step_trained", number(t.distance.step)},
-          {"decay_trained", number(t.mean_decay)},
-          {"canonical_distance",
-           {{"A", number(t.distance.A)}, {"d", number(t.distance.d)}, {"C", number(t.distance.C)}}},
-          {"seconds", t.seconds}};
+  return {
+      {"seed", t.seed},
+      {"construction_loss", t.constructed.mean()},
+      {"construction_loss_standard_error", t.constructed.standard_error()},
+      {"trained_loss", t.held.mean()},
+      {"gap", t.held.mean() / t.constructed.mean() - 1},
+      {"effective_step_trained", number(t.distance.step)},
+      {"decay_trained", number(t.mean_decay)},
+      {"canonical_distance", {{"A", number(t.distance.A)}, {"d", number(t.distance.d)}, {"C", number(t.distance.C)}}},
+      {"seconds", t.seconds}};
 }
 
 void add_curves(const std::vector<Trained>& seeds, double decay, double expected, Result& result) {
@@ -177,12 +175,13 @@ void add_curves(const std::vector<Trained>& seeds, double decay, double expected
               {"loss per output"},
               {}};
   const auto memory = [](double L) { return 1 / (1 - L); };
-  Figure memories{"linear-online-memory",
-                "How far the layer remembers, 1 / (1 - L) for the mean decay L: it begins with long memory, as for contexts "
-                "that end, and finds how fast to forget.",
-                {"pairs read (millions)"},
-                {"memory 1 / (1 - L) (pairs)"},
-                {}};
+  Figure memories{
+      "linear-online-memory",
+      "How far the layer remembers, 1 / (1 - L) for the mean decay L: it begins with long memory, as for contexts "
+      "that end, and finds how fast to forget.",
+      {"pairs read (millions)"},
+      {"memory 1 / (1 - L) (pairs)"},
+      {}};
   std::ostringstream csv;
   CsvWriter rows(csv, {"seed", "pairs", "loss", "step", "decay"});
   for (const Trained& t : seeds) {
@@ -205,8 +204,7 @@ void add_curves(const std::vector<Trained>& seeds, double decay, double expected
   loss.series.push_back({"best discounted step, (9a)", Mark::dashed, Colour::orange, ends, {expected, expected}});
   const double zero = expected_loss(drifting(), 0.0, decay);
   loss.series.push_back({"predicting zero, f/24", Mark::dashed, Colour::grey, ends, {zero, zero}});
-  memories.series.push_back(
-      {"best decay (9b)", Mark::dashed, Colour::orange, ends, {memory(decay), memory(decay)}});
+  memories.series.push_back({"best decay (9b)", Mark::dashed, Colour::orange, ends, {memory(decay), memory(decay)}});
   result.section.push_back(std::move(loss));
   result.section.push_back(std::move(memories));
   result.files.push_back({"linear-online-curves.csv", csv.str()});
@@ -228,9 +226,8 @@ Result run(const Options& options) {
   Result result;
   Sample constructed;
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  Table table{"Every seed",
-              {"seed", "loss", "above closed form", "step", "mean decay", "least", "most", "A", "d", "C"},
-              {}};
+  Table table{
+      "Every seed", {"seed", "loss", "above closed form", "step", "mean decay", "least", "most", "A", "d", "C"}, {}};
   double loss = 0, trained_step = 0, trained_decay = 0, seconds = 0, worst = -1;
   const double share = 1 / static_cast<double>(options.seeds);
   for (const Trained& t : seeds) {
@@ -259,8 +256,9 @@ Result run(const Options& options) {
                     {"evaluation_pairs", effort.evaluation_pairs},
                     {"seconds", seconds},
                     {"seeds", std::move(list)}};
-  result.overview = {"linear-online: " + grouped(effort.training_pairs) + " pairs of an endless stream whose map lives " +
-                         std::to_string(life) + " pairs on average, each seen once",
+  result.overview = {"linear-online: " + grouped(effort.training_pairs) +
+                         " pairs of an endless stream whose map lives " + std::to_string(life) +
+                         " pairs on average, each seen once",
                      {"quantity", "closed form", "trained"},
                      {}};
   Table& overview = result.overview;
@@ -270,15 +268,16 @@ Result run(const Options& options) {
   overview.row({"worst seed above the closed form", "", rounded(100 * worst, 2) + " %"});
   overview.row({"step", rounded(step), rounded(trained_step)});
   overview.row({"decay", rounded(decay), rounded(trained_decay)});
-  result.section.push_back(Paragraph{
-      "One stream, no contexts, no end: before each pair the map W* is drawn anew with probability 1/" +
-      std::to_string(life) + ", the state is never reset, and every pair is predicted, then learned from, once. The "
-      "gradient is (12) and (13), carried forward beside the state; the weights move every " +
-      std::to_string(pairs_an_update) + " pairs. Here no decay of 1 will do, and theory has a best one, " +
-      rounded(decay) + ", with a step of " + rounded(step) + " and a loss of " + rounded(expected) +
-      ". The layer knows none of that, and finds a mean decay of " + rounded(trained_decay) + ", a step of " +
-      rounded(trained_step) + " and, its weights held, a loss " + rounded(100 * worst, 2) +
-      " % above the closed form's at worst. With rates that do not fall it keeps jittering about that."});
+  result.section.push_back(
+      Paragraph{"One stream, no contexts, no end: before each pair the map W* is drawn anew with probability 1/" +
+                std::to_string(life) +
+                ", the state is never reset, and every pair is predicted, then learned from, once. The "
+                "gradient is (12) and (13), carried forward beside the state; the weights move every " +
+                std::to_string(pairs_an_update) + " pairs. Here no decay of 1 will do, and theory has a best one, " +
+                rounded(decay) + ", with a step of " + rounded(step) + " and a loss of " + rounded(expected) +
+                ". The layer knows none of that, and finds a mean decay of " + rounded(trained_decay) + ", a step of " +
+                rounded(trained_step) + " and, its weights held, a loss " + rounded(100 * worst, 2) +
+                " % above the closed form's at worst. With rates that do not fall it keeps jittering about that."});
   add_curves(seeds, decay, expected, result);
   result.section.push_back(std::move(table));
   const std::map<std::string, std::string> metadata{

@@ -8,6 +8,7 @@
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/random.hpp"
+#include "gdssm/core/scan.hpp"
 #include "gdssm/core/thread_pool.hpp"
 #include "gdssm/core/tiles.hpp"
 #include "gdssm/core/view.hpp"
