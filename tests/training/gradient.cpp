@@ -231,5 +231,19 @@ TEMPLATE_TEST_CASE("Many windows at once give the gradient of one at a time, for
   }
 }
 
+TEST_CASE("A gradient that is used again follows the parameters", "[regression]") {
+  Random random(72);
+  const PaperLayer<> layer(3);
+  const auto before = random_parameters<double>(layer, random), after = random_parameters<double>(layer, random);
+  const auto contexts = random_contexts<double>(3, 3, Sizes(3, {5, 1}), random);
+  const Batch<double> batch(layer.window(), contexts);
+  BatchGradient<PaperLayer<>, double, VectorTargets, ForwardSensitivity> of_batch(layer, 5, 1);
+  auto gradient = before;
+  of_batch(before, batch, gradient);
+  of_batch(after, batch, gradient);
+  CHECK(
+      identical(gradient, loss_and_gradient<double, VectorTargets, ForwardSensitivity>(layer, after, contexts).second));
+}
+
 }  // namespace
 }  // namespace gdssm

@@ -12,12 +12,14 @@
 
 namespace gdssm {
 
-/// How far the implicit model W_t = -E_t of one layer is from another's, after t = 1..N pairs: |W_t - W'_t|_F /
-/// |W'_t|_F over tasks; of the last row alone for scalar targets. Scale symmetries are not undone: hand in
-/// `canonicalised` parameters. Same bits for any number of threads. Source  docs/theory.md, closed form Errors
-/// std::invalid_argument: an empty range, tasks that don't fit the layer
+/// How far the implicit model W_t = -E_t of one layer is from another's, after t = 1..N pairs, over tasks:
+///     |W_t - W'_t|_F / |W'_t|_F
+/// of the last row alone for scalar targets. Scale symmetries are not undone: hand in `canonicalised` parameters. Same
+/// bits for any number of threads.
 ///     `S`     what tasks run in: a plain scalar, the parameters'
 ///     `Kind`  VectorTargets or ScalarTargets
+/// Errors  std::invalid_argument: an empty range, tasks that don't fit the layer
+/// Source  docs/theory.md, training and alignment
 template <class S, class Kind, class Layer, class Tasks>
 std::vector<Sample> implicit_weight_error(const Layer& layer, const typename Layer::template Parameters<S>& one,
                                           const typename Layer::template Parameters<S>& other, const Tasks& tasks,

@@ -98,7 +98,7 @@ class DiagonalRecurrence {
     return {Array<T, Cols, Rows>(col_count(), row_count())};
   }
 
-  /// Parameters -> decay, once an update.
+  /// Parameters -> decay, and the powers that `prepare_runs` made room for, once an update.
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     using std::exp;
@@ -110,6 +110,7 @@ class DiagonalRecurrence {
         for (Index i = 0; i < row_count(); ++i) c.decay(j, i) = p.Lambda(i, j);
       }
     }
+    if (c.powers.size() > 0) fill_powers(c, static_cast<const P*>(nullptr), c.powers.view());
   }
 
   /// Pulls a decay's cotangent back through `prepare`, by the derivatives beside (5) and (6), with
@@ -153,8 +154,8 @@ class DiagonalRecurrence {
     for (Index& windows : state.windows) windows += rights.cols() / Rank;
   }
 
-  /// The powers of the decay that `run_vjp` wants for sequences of up to n windows, in the coefficients: once an
-  /// update, since they are the same for all tasks.
+  /// Has the coefficients hold the powers of the decay that `run_vjp` wants for sequences of up to n windows, which are
+  /// the same for all tasks; `prepare` keeps them true from here on.
   template <class P>
   void prepare_runs(Coefficients<P>& c, Index n) const {
     if (c.powers.cols() != n * row_count()) c.powers = Array<P, Cols>(col_count(), n * row_count());

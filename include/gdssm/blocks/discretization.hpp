@@ -64,6 +64,7 @@ struct Bilinear {
 struct GivenDecay {
   static constexpr bool has_step = false;
 
+  /// The Lambda whose decay is L: itself.
   template <class T>
   static T Lambda(const T& L) {
     return L;

@@ -42,9 +42,9 @@ StepLoss<T> step_loss(const char* where, const DriftingTask<T>& task, const T& d
 
 }  // namespace detail
 
-/// The loss per output of yhat = a Z q, Z = sum_k L^k y_{t-k} x_{t-k}^T over the endless past, at the next pair:
-///     1/2 w2 s2 f [ 1 - 2 a s2 r / (1 - L r) + a^2 (m4 + (f - 1) s2^2 + 2 s2^2 L r / (1 - L r)) / (1 - L^2) ],  r = 1
-///     - p
+/// The loss per output of yhat = a Z q, Z = sum_k L^k y_{t-k} x_{t-k}^T over the endless past, at the next pair; with
+/// r = 1 - p
+///     1/2 w2 s2 f [ 1 - 2 a s2 r / (1 - L r) + a^2 (m4 + (f - 1) s2^2 + 2 s2^2 L r / (1 - L r)) / (1 - L^2) ]     (9a)
 /// Source  docs/theory.md, (9a)
 /// Errors  std::invalid_argument: p not in (0, 1], L not in [0, 1), moments that are none, a step that isn't finite
 template <class T>

@@ -43,8 +43,8 @@ inline void finish_stores() {
 }
 
 /// M <- L * M + sum_a right_a left_a^T, elementwise product: equation (2) for G = left^T right, with M = Z^T. G is
-/// summed first, so that from one step to the next only a single multiply-add has to wait. Shapes  decay, memory (cols
-/// x rows), left (rows x rank), right (cols x rank)
+/// summed first, so that from one step to the next only a single multiply-add has to wait.
+/// Shapes  decay, memory (cols x rows), left (rows x rank), right (cols x rank)
 template <class D, class S, Index Rows, Index Cols, Index Rank>
 void decayed_outer_sum(View<const D, Cols, Rows> decay, View<const S, Rows, Rank> left, View<const S, Cols, Rank> right,
                        View<S, Cols, Rows> memory) {

@@ -247,8 +247,8 @@ class AugmentedSsm {
     prepare(p, c);
     return c;
   }
-  /// Adds to prepared coefficients what `vjp` else computes for every sequence: for gradients over many sequences of up
-  /// to n windows with a loss at the end.
+  /// Has the coefficients hold, from here on, what `vjp` else computes for every sequence: for gradients over many
+  /// sequences of up to n windows with a loss at the end.
   template <class P>
   void prepare_runs(Coefficients<P>& c, Index n) const {
     constexpr Index most = 64;  // beyond, the powers would take more room than they save time

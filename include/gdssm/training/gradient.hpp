@@ -32,14 +32,15 @@ class BatchGradient {
 
   BatchGradient(const Model& model, Index windows, Index losses)
       : model_(model),
-        windows_(windows),
         coefficients_(model.template coefficients<P>()),
         coefficients_bar_(coefficients_),
         first_(model.template initial_state<S>()),
         share_(static_cast<std::size_t>(shares),
                Share{model.template coefficients<S>(), first_,
                      model.template gradient_workspace<S, Method>(windows, losses), P(0)}) {
-    prepare_runs();
+    if constexpr (std::is_same_v<Method, ForwardSensitivity> &&
+                  requires { model_.prepare_runs(coefficients_, windows); })
+      model_.prepare_runs(coefficients_, windows);
   }
 
   /// The loss; its gradient replaces what is in `gradient`.
@@ -59,7 +60,6 @@ class BatchGradient {
     const P scale = P(1) / (P(batch.loss_count()) * outputs);
     const Index groups = static_cast<Index>(batch.groups().size()), used = std::min(groups, shares);
     model_.prepare(parameters, coefficients_);
-    prepare_runs();
     pool.run(used, [&](Index s) {
       Share& share = share_[static_cast<std::size_t>(s)];
       fill(share.coefficients_bar, S(0));
@@ -93,12 +93,6 @@ class BatchGradient {
     P loss;
   };
 
-  void prepare_runs() {
-    if constexpr (std::is_same_v<Method, ForwardSensitivity> &&
-                  requires { model_.prepare_runs(coefficients_, windows_); })
-      model_.prepare_runs(coefficients_, windows_);
-  }
-
   P group_gradient(const Batch<S>& batch, const LaneGroup<S>& group, P scale, Share& share) const {
     SquaredError<S, Kind> error(group.targets.view(), scale, group.present.view());
     const Sequence<S, features> sequence{group.tokens.view(),
@@ -115,7 +109,6 @@ class BatchGradient {
   }
 
   Model model_;
-  Index windows_;
   typename Model::template Coefficients<P> coefficients_, coefficients_bar_;
   typename Model::template State<S> first_;
   std::vector<Share> share_;
