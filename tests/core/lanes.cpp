@@ -11,10 +11,10 @@
 namespace gdssm {
 namespace {
 
-static_assert(Lanes<float>::count == 16 && Lanes<double>::count == 8);
-static_assert(sizeof(Lanes<float>) == 64 && std::is_trivially_copyable_v<Lanes<float>>);
+static_assert(sizeof(Lanes<float>) == detail::native_bytes && sizeof(Lanes<double>) == detail::native_bytes);
+static_assert(sizeof(Lanes<float, 16>) == 64 && std::is_trivially_copyable_v<Lanes<float, 16>>);
 static_assert(alignof(Lanes<float, 64>) == detail::native_bytes);  // never more than the processor's own
-static_assert(lane_count<Lanes<double>> == 8 && lane_count<double> == 1);
+static_assert(lane_count<Lanes<double, 8>> == 8 && lane_count<double> == 1);
 static_assert(std::is_same_v<LaneScalar<Lanes<double>>, double> && std::is_same_v<LaneScalar<int>, int>);
 
 template <class T>
@@ -76,7 +76,7 @@ TEST_CASE("select takes the other side where the mask is zero, whatever the sign
 }
 
 TEST_CASE("lanes are equal when every lane is", "[lanes]") {
-  Lanes<float> a = 1, b = 1;
+  Lanes<float, 16> a = 1, b = 1;
   CHECK(a == b);
   b.set(15, 2);
   CHECK(!(a == b));
@@ -85,7 +85,7 @@ TEST_CASE("lanes are equal when every lane is", "[lanes]") {
 }
 
 TEST_CASE("a lane is read and written, and all are added up in halves", "[lanes]") {
-  Lanes<float> lanes = 0;
+  Lanes<float, 16> lanes = 0;
   for (Index i = 0; i < 16; ++i) set_lane(lanes, i, static_cast<float>(i));
   CHECK(lane(lanes, 3) == 3);
   CHECK(sum_lanes(lanes) == 120);
@@ -101,17 +101,21 @@ TEST_CASE("a lane is read and written, and all are added up in halves", "[lanes]
   CHECK(sum_lanes(plain) == 5);
 }
 
-TEMPLATE_TEST_CASE("many sums at once are the sums one by one, bit for bit", "[lanes]", float, Lanes<float>,
-                   Lanes<double>, (Lanes<float, 32>)) {
+TEMPLATE_TEST_CASE("many sums over parts and lanes are the sums one by one, bit for bit", "[lanes]", float,
+                   Lanes<float>, Lanes<double>, (Lanes<float, 32>)) {
   using S = TestType;
   const Index n = 37;
-  Array<S> values(n, 1);
-  for (Index i = 0; i < n; ++i)
-    for (Index l = 0; l < lane_count<S>; ++l)
-      set_lane(values[i], l, LaneScalar<S>(1) / static_cast<LaneScalar<S>>(3 * i + 7 * l + 1));
+  Array<S> values[3] = {{n, 1}, {n, 1}, {n, 1}};
+  for (Index p = 0; p < 3; ++p)
+    for (Index i = 0; i < n; ++i)
+      for (Index l = 0; l < lane_count<S>; ++l)
+        set_lane(values[p][i], l, LaneScalar<S>(1) / static_cast<LaneScalar<S>>(3 * i + 7 * l + 11 * p + 1));
   Array<LaneScalar<S>> sums(n, 1);
-  sum_lanes(values.data(), n, sums.data());
-  for (Index i = 0; i < n; ++i) CHECK(sums[i] == sum_lanes(values[i]));
+  const S* const parts[] = {values[0].data(), values[1].data(), values[2].data()};
+  sum_lanes(parts, 1, n, sums.data());
+  for (Index i = 0; i < n; ++i) CHECK(sums[i] == sum_lanes(values[0][i]));
+  sum_lanes(parts, 3, n, sums.data());
+  for (Index i = 0; i < n; ++i) CHECK(sums[i] == sum_lanes(values[0][i] + values[1][i] + values[2][i]));
 }
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)

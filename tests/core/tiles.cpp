@@ -188,4 +188,38 @@ TEMPLATE_TEST_CASE("A tiled product of matrix and vector is the plain sum, bit f
     }
 }
 
+TEMPLATE_TEST_CASE("Tiled transposed and outer products are the plain sums, bit for bit", "[definition]", Lanes<float>,
+                   Lanes<double>, (Lanes<float, 32>)) {
+  using S = TestType;
+  using P = LaneScalar<S>;
+  for (const Index rows : {1, 4, 10, 37})
+    for (const Index cols : {1, 6, 23}) {
+      const auto matrix = random_matrix<S>(rows, cols, 1), x = random_matrix<S>(rows, 1, 2),
+                 y = random_matrix<S>(cols, 1, 3), start = random_matrix<S>(rows, cols, 4);
+      const auto coefficients = random_decays<P>(rows, cols);
+      const View<const S, Dynamic, 1> of_rows = x.view().column(0), of_cols = y.view().column(0);
+      Array<S, Dynamic, 1> found(cols, 1);
+      const auto expect_sum = [&](const auto& A) {
+        for (Index j = 0; j < cols; ++j) {
+          S sum = S(0);
+          for (Index i = 0; i < rows; ++i) sum = multiply_add(S(A(i, j)), x[i], sum);
+          REQUIRE(found[j] == sum);
+        }
+      };
+      kernels::multiply_transposed_tiled(matrix.view(), of_rows, found.view());
+      expect_sum(matrix);
+      kernels::multiply_transposed_tiled(coefficients.view(), of_rows, found.view());
+      expect_sum(coefficients);
+
+      auto plain = start, weighted = start;
+      kernels::add_outer_tiled(of_rows, of_cols, View<const S>::absent(), plain.view());
+      kernels::add_outer_tiled(of_rows, of_cols, matrix.view(), weighted.view());
+      for (Index j = 0; j < cols; ++j)
+        for (Index i = 0; i < rows; ++i) {
+          REQUIRE(plain(i, j) == multiply_add(x[i], y[j], start(i, j)));
+          REQUIRE(weighted(i, j) == multiply_add(x[i] * y[j], matrix(i, j), start(i, j)));
+        }
+    }
+}
+
 }  // namespace gdssm::test

@@ -97,18 +97,18 @@ class LocalAttention {
   template <class P, class S>
   Factors<const S, Features, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
                                                    Workspace<S>& ws) const {
-    S A[Width][Width];
-    for (Index a = 0; a < Width; ++a)
-      for (Index b = 0; b < Width; ++b) A[a][b] = S(c.A(a, b));
-    const Index f = window.rows();
-    const S* __restrict x = window.data();
-    S* __restrict right = ws.right.data();
-    for (Index i = 0; i < f; ++i)
-      for (Index a = 0; a < Width; ++a) {
-        S sum = A[a][0] * x[i];
-        for (Index b = 1; b < Width; ++b) sum = multiply_add(A[a][b], x[i + b * f], sum);
-        right[i + a * f] = sum;
-      }
+    if constexpr (kernels::has_tiles<P, S>) {
+      kernels::mix_columns<Width, Stride>(c.A.view(), View<const S, Features>(window),
+                                          View<S, Features>(ws.right.view()), View<const S, Features, 1>::absent(),
+                                          View<S, Features>::absent());
+    } else {
+      for (Index i = 0; i < window.rows(); ++i)
+        for (Index a = 0; a < Width; ++a) {
+          S sum = S(c.A(a, 0)) * window(i, 0);
+          for (Index b = 1; b < Width; ++b) sum = multiply_add(S(c.A(a, b)), window(i, b), sum);
+          ws.right(i, a) = sum;
+        }
+    }
     return {window, ws.right.view()};
   }
 

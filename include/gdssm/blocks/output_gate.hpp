@@ -121,19 +121,20 @@ class OutputGate : public detail::WindowwiseGate<OutputGate<Features, Width>> {
   template <class P, class S>
   void step(const Coefficients<P>& c, View<const S, Features, Width> window, View<S, Features, 1> o,
             Workspace<S>&) const {
-    for (Index i = 0; i < o.size(); ++i) {
-      S sum = S(c.d[0]) * window(i, 0);
-      for (Index a = 1; a < Width; ++a) sum = multiply_add(S(c.d[a]), window(i, a), sum);
-      o[i] = sum;
-    }
+    S d[Width];
+    for (Index a = 0; a < Width; ++a) d[a] = S(c.d[a]);
+    kernels::multiply(window, View<const S, Width, 1>(d, Width, 1), o);
   }
 
   /// VJP of `step`: d_bar_a += <x_a, o_bar>, and, unless `window_bar` is absent, x_bar_a += d_a o_bar.
   template <class P, class S>
   void step_vjp(const Coefficients<P>& c, View<const S, Features, Width> window, View<const S, Features, 1> o_bar,
                 Coefficients<S>& c_bar, View<S, Features, Width> window_bar, Workspace<S>&) const {
-    for (Index a = 0; a < Width; ++a)
-      for (Index i = 0; i < o_bar.size(); ++i) c_bar.d[a] = multiply_add(window(i, a), o_bar[i], c_bar.d[a]);
+    for (Index a = 0; a < Width; ++a) {
+      S sum = c_bar.d[a];
+      for (Index i = 0; i < o_bar.size(); ++i) sum = multiply_add(window(i, a), o_bar[i], sum);
+      c_bar.d[a] = sum;
+    }
     if (!window_bar.present()) return;
     for (Index a = 0; a < Width; ++a)
       for (Index i = 0; i < o_bar.size(); ++i) window_bar(i, a) = multiply_add(S(c.d[a]), o_bar[i], window_bar(i, a));

@@ -62,6 +62,7 @@ class Readout {
   struct Workspace {
     Array<T, Cols, 1> u;  ///< Z^T o, as the last `step` left it
     Array<T, Cols, 1> v;  ///< -C^T g, as the last `step_vjp` left it: the memory's cotangent is v o^T
+    Array<T, Outputs, 1> minus_g;
   };
 
   template <class T>
@@ -78,7 +79,8 @@ class Readout {
   }
   template <class T>
   Workspace<T> workspace() const {
-    return {Array<T, Cols, 1>(col_count(), 1), Array<T, Cols, 1>(col_count(), 1)};
+    return {Array<T, Cols, 1>(col_count(), 1), Array<T, Cols, 1>(col_count(), 1),
+            Array<T, Outputs, 1>(output_count(), 1)};
   }
 
   template <class P>
@@ -105,10 +107,11 @@ class Readout {
   template <class P, class S, Index Rows>
   void step_vjp(const Coefficients<P>& c, View<const S, Cols, Rows> memory, View<const S, Outputs, 1> g,
                 Coefficients<S>& c_bar, View<S, Rows, 1> o_bar, Workspace<S>& ws) const {
-    for (Index j = 0; j < col_count(); ++j)
-      for (Index i = 0; i < output_count(); ++i) c_bar.C(i, j) = multiply_add(-g[i], ws.u[j], c_bar.C(i, j));
     kernels::multiply_transposed(c.C.view(), g, ws.v.view());
     for (Index j = 0; j < col_count(); ++j) ws.v[j] = -ws.v[j];
+    for (Index i = 0; i < output_count(); ++i) ws.minus_g[i] = -g[i];
+    kernels::add_outer(View<const S, Outputs, 1>(ws.minus_g.view()), View<const S, Cols, 1>(ws.u.view()),
+                       c_bar.C.view());
     kernels::multiply_transposed(memory, View<const S, Cols, 1>(ws.v.view()), o_bar);
   }
 

@@ -49,6 +49,8 @@ template <class D, class S, Index Rows, Index Cols, Index Rank>
 void decayed_outer_sum(View<const D, Cols, Rows> decay, View<const S, Rows, Rank> left, View<const S, Cols, Rank> right,
                        View<S, Cols, Rows> memory) {
   static_assert(Rank != Dynamic, "decayed_outer_sum: the rank must be known to the compiler");
+  if constexpr (std::is_floating_point_v<S> && std::is_same_v<D, S>)
+    return decayed_outer_sum_tiled(decay, left, right, memory);
   const Index rows = memory.cols(), cols = memory.rows();
   for (Index i = 0; i < rows; ++i) {
     S factor[Rank];
@@ -100,8 +102,7 @@ void decayed_sum(View<const D, Cols, Rows> decay, View<const S, Cols, Rows> memo
 template <class P, class S, Index Rows, Index Cols>
 void multiply(View<const P, Rows, Cols> A, View<const S, Cols, 1> x, View<S, Rows, 1> y) {
   if constexpr (std::is_floating_point_v<LaneScalar<S>> && (has_tiles<P, S> || std::is_same_v<P, S>))
-    if (lane_count<S> != 1 || A.rows() * static_cast<Index>(sizeof(S)) >= static_cast<Index>(detail::native_bytes))
-      return multiply_tiled(A, x, y);
+    return multiply_tiled(A, x, y);
   const Index n = A.rows();
   S* __restrict out = y.data();
   for (Index i = 0; i < n; ++i) out[i] = S(0);
@@ -115,6 +116,8 @@ void multiply(View<const P, Rows, Cols> A, View<const S, Cols, 1> x, View<S, Row
 /// y = A^T x.      Shapes  A (n x m), x (n), y (m)
 template <class P, class S, Index Rows, Index Cols>
 void multiply_transposed(View<const P, Rows, Cols> A, View<const S, Rows, 1> x, View<S, Cols, 1> y) {
+  if constexpr (lane_count<S> != 1 && (has_tiles<P, S> || std::is_same_v<P, S>))
+    return multiply_transposed_tiled(A, x, y);
   for (Index j = 0; j < A.cols(); ++j) {
     S sum = S(0);
     for (Index i = 0; i < A.rows(); ++i) sum = multiply_add(S(A(i, j)), x[i], sum);
@@ -132,8 +135,18 @@ void scale_rows(View<const S, Rows, Cols> X, View<const S, Rows, 1> w, View<S, R
 /// A += x y^T.     Shapes  A (n x m), x (n), y (m)
 template <class S, Index Rows, Index Cols>
 void add_outer(View<const S, Rows, 1> x, View<const S, Cols, 1> y, View<S, Rows, Cols> A) {
+  if constexpr (lane_count<S> != 1) return add_outer_tiled(x, y, View<const S, Rows, Cols>::absent(), A);
   for (Index j = 0; j < A.cols(); ++j)
     for (Index i = 0; i < A.rows(); ++i) A(i, j) = multiply_add(x[i], y[j], A(i, j));
+}
+
+/// A += (x y^T) * weight, elementwise product.     Shapes  A, weight (n x m), x (n), y (m)
+template <class S, Index Rows, Index Cols>
+void add_weighted_outer(View<const S, Rows, 1> x, View<const S, Cols, 1> y, View<const S, Rows, Cols> weight,
+                        View<S, Rows, Cols> A) {
+  if constexpr (lane_count<S> != 1) return add_outer_tiled(x, y, weight, A);
+  for (Index j = 0; j < A.cols(); ++j)
+    for (Index i = 0; i < A.rows(); ++i) A(i, j) = multiply_add(x[i] * y[j], weight(i, j), A(i, j));
 }
 
 }  // namespace gdssm::kernels

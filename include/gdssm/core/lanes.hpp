@@ -114,10 +114,10 @@ template <std::size_t Count, class Vector>
 }  // namespace detail
 
 /// `Count` numbers that take the place of one: a scalar type whose every operation acts lane by lane, so that a layer
-/// written for one task runs `Count` tasks at once. An array of the processor's own vectors, which keeps its
-/// alignment at what the processor has. A plain T converts to lanes that all hold it.
+/// written for one task runs `Count` tasks at once. An array of the processor's own vectors, one unless told otherwise,
+/// which keeps its alignment at what the processor has. A plain T converts to lanes that all hold it.
 /// Source  the layout "one task a lane" is this library's; the operations are the compilers' vector extensions.
-template <class T, Index Count = static_cast<Index>(64 / sizeof(T))>
+template <class T, Index Count = static_cast<Index>(detail::native_bytes / sizeof(T))>
 class Lanes {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "Lanes: the scalar must be float or double");
   static_assert(Count > 0 && Count % static_cast<Index>(detail::native_bytes / sizeof(T)) == 0,
@@ -246,23 +246,29 @@ LaneScalar<S> sum_lanes(const S& value) {
   }
 }
 
-/// `sum_lanes` of n values, to the same bits, faster.
+/// The lane sums of n values each of which is the sum of `count` parts, parts added in order, then lanes as `sum_lanes`
+/// does, to the same bits.
 template <class S>
-void sum_lanes(const S* values, Index n, LaneScalar<S>* sums) {
+void sum_lanes(const S* const* parts, Index count, Index n, LaneScalar<S>* sums) {
   if constexpr (lane_count<S> == 1) {
-    for (Index i = 0; i < n; ++i) sums[i] = values[i];
+    for (Index i = 0; i < n; ++i) {
+      sums[i] = parts[0][i];
+      for (Index p = 1; p < count; ++p) sums[i] += parts[p][i];
+    }
   } else {
     using Vector = typename S::Vector;
     constexpr Index many = lane_count<S> / S::vectors;
     for (Index first = 0; first < n; first += many) {
-      const Index count = n - first < many ? n - first : many;
+      const Index block = n - first < many ? n - first : many;
       Vector folded[many] = {};
-      for (Index k = 0; k < count; ++k) {
-        folded[k] = values[first + k].vector(0);
-        for (Index l = 1; l < S::vectors; ++l) folded[k] = folded[k] + values[first + k].vector(l);
-      }
+      for (Index k = 0; k < block; ++k)
+        for (Index l = 0; l < S::vectors; ++l) {
+          Vector sum = parts[0][first + k].vector(l);
+          for (Index p = 1; p < count; ++p) sum = sum + parts[p][first + k].vector(l);
+          folded[k] = l == 0 ? sum : folded[k] + sum;
+        }
       const Vector all = detail::sums_of_elements<static_cast<std::size_t>(many)>(folded);
-      for (Index k = 0; k < count; ++k) sums[first + k] = all[k];
+      for (Index k = 0; k < block; ++k) sums[first + k] = all[k];
     }
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
@@ -38,6 +39,16 @@ void stretches(Index end, const Piece& piece, Index begin = 0) {
   for (; begin + Most <= end; begin += Most) piece(begin, std::integral_constant<Index, Most>());
   if constexpr (Most > 1)
     if (begin < end) stretches<Most / 2>(end, piece, begin);
+}
+
+/// Calls piece(begin, length, std::integral_constant<Index, height>) for bands that together are 0, ..., end - 1, each
+/// a multiple of its height: as many times `Most` as fit, then half of it, and so on.
+template <Index Most, class Piece>
+void bands(Index end, const Piece& piece, Index begin = 0) {
+  const Index length = (end - begin) / Most * Most;
+  if (length > 0) piece(begin, length, std::integral_constant<Index, Most>());
+  if constexpr (Most > 1)
+    if (begin + length < end) bands<(Most + 1) / 2>(end, piece, begin + length);
 }
 
 /// How tiles see lanes: a vector is vector `pack` of one element, a coefficient is spread over it.
@@ -98,10 +109,34 @@ void cover(Index rows, const Piece& piece) {
   }
 }
 
+/// Calls piece(access) lane vector by lane vector, or once for plain numbers, with the widest rows that fit. Vector i
+/// of a column then begins at `row_of_vector`: the last one reaches back over rows of the one before, for results that
+/// do not mind being written twice.
+template <class S, class Piece>
+void cover_all(Index rows, const Piece& piece) {
+  using T = LaneScalar<S>;
+  if constexpr (std::is_same_v<S, T>) {
+    constexpr Index native = static_cast<Index>(detail::native_bytes / sizeof(T)),
+                    small = static_cast<Index>(16 / sizeof(T));
+    if (rows >= native) return piece(RowAccess<T, native>());
+    if constexpr (native / 2 > small)
+      if (rows >= native / 2) return piece(RowAccess<T, native / 2>());
+    if constexpr (small < native)
+      if (rows >= small) return piece(RowAccess<T, small>());
+    piece(RowAccess<T, 1>());
+  } else {
+    for (Index pack = 0; pack < S::vectors; ++pack) piece(LaneAccess<T, lane_count<S>>{pack});
+  }
+}
+template <class Access>
+constexpr Index row_of_vector(Index i, Index rows) {
+  return i * Access::rows < rows - Access::rows ? i * Access::rows : rows - Access::rows;
+}
+
 /// The size of tiles. Where there are 32 registers, a scan keeps a row of ten states and their sensitivities; a pull
 /// keeps five cotangents of rank three.
 inline constexpr Index scan_cols = detail::native_bytes == 64 ? 10 : 5;
-inline constexpr Index multiply_rows = detail::native_bytes == 64 ? 10 : 8;
+inline constexpr Index multiply_rows = 10;
 inline constexpr Index pull_rows = detail::native_bytes == 64 ? 5 : 3;
 
 /// Where the windows of a sequence lie: factor a of window t in column a + t stride.
@@ -114,81 +149,142 @@ struct Strided {
 
 // Tiles are functions of their own: inlined into the loops around them, g++ 12 gives up vectorising their bodies.
 
+/// The pointer, of which the compiler from here on knows nothing: what is read through it in a loop is read there, and
+/// takes no register outside.
+template <class T>
+[[gnu::always_inline]] inline T* reread(T* from) {
+  asm volatile("" : "+r"(from));
+  return from;
+}
+
+/// The value, in a register from here on: what is used several times is then read once. g++ 12 takes an operand in
+/// memory for as good as one in a register, and reads it for every use.
+template <class Vector>
+[[gnu::always_inline]] inline Vector in_register(Vector value) {
+#if defined(__SSE2__)
+  asm("" : "+v"(value));
+#elif defined(__aarch64__)
+  asm("" : "+w"(value));
+#endif
+  return value;
+}
+
 template <Index Width, Index Rank, bool Sensitivity, bool Fresh, class Access, class D, class S>
-[[gnu::noinline]] void scan_tile(Access access, const D* decay, Strided<S> left, Strided<S> right, Index n, S* memory,
-                                 S* sensitivity, Index rows) {
+[[gnu::noinline]] void scan_tiles(Access access, const D* decay, Strided<S> left, Strided<S> right, Index n, S* memory,
+                                  S* sensitivity, Index rows, Index end) {
   using Vector = typename Access::Vector;
-  Vector z[Width], y[Width];
-  unroll<Width>([&](auto j) __attribute__((always_inline)) {
-    z[j] = Fresh ? Vector{} : access.row(memory + j * rows);
-    if constexpr (Sensitivity) y[j] = Fresh ? Vector{} : access.row(sensitivity + j * rows);
-  });
-  for (Index t = 0; t < n; ++t) {
-    Vector r[Rank];
-    unroll<Rank>([&](auto a) __attribute__((always_inline)) { r[a] = access.row(right.column(t, a)); });
-    unroll<Width>([&](auto j) __attribute__((always_inline)) {
-      const Vector L = access.coefficient(decay + j * rows);
-      if constexpr (Sensitivity) y[j] = fused_in_long_body(L, y[j], z[j]);
-      Vector g = r[0] * access.single(left.column(t, 0) + j);
+  for (Index i = 0; i < end; i += Access::rows) {
+    const S *l = left.data, *r = right.data + i;
+    Vector factor[Rank], z[Width], y[Width];
+    const auto read_right = [&]() __attribute__((always_inline)) {
+      unroll<Rank>([&](auto a)
+                       __attribute__((always_inline)) { factor[a] = in_register(access.row(r + a * right.rows)); });
+    };
+    const auto outer = [&](auto j) __attribute__((always_inline)) {
+      Vector g = factor[0] * access.single(l + j);
       unroll<Rank - 1>([&](auto a) __attribute__((always_inline)) {
-        g = fused_in_long_body(r[a + 1], access.single(left.column(t, a + 1) + j), g);
+        g = fused_in_long_body(factor[a + 1], access.single(l + j + (a + 1) * left.rows), g);
       });
-      z[j] = fused_in_long_body(L, z[j], g);
+      return g;
+    };
+    const auto advance = [&]() __attribute__((always_inline)) {
+      l += left.stride * left.rows;
+      r += right.stride * right.rows;
+    };
+
+    if constexpr (Fresh) {
+      read_right();
+      unroll<Width>([&](auto j) __attribute__((always_inline)) {
+        z[j] = outer(j);
+        y[j] = Vector{};
+      });
+      advance();
+    } else {
+      unroll<Width>([&](auto j) __attribute__((always_inline)) {
+        z[j] = access.row(memory + i + j * rows);
+        if constexpr (Sensitivity) y[j] = access.row(sensitivity + i + j * rows);
+      });
+    }
+#if defined(__clang__)
+#pragma clang loop unroll(disable)
+#endif
+    for (Index t = Fresh; t < n; ++t, advance()) {
+      const D* const decays = reread(decay + i);
+      read_right();
+      unroll<Width>([&](auto j) __attribute__((always_inline)) {
+        const Vector L = access.coefficient(decays + j * rows);
+        if constexpr (Sensitivity) y[j] = fused_in_long_body(L, y[j], z[j]);
+        z[j] = fused_in_long_body(L, z[j], outer(j));
+      });
+    }
+    unroll<Width>([&](auto j) __attribute__((always_inline)) {
+      access.store(memory + i + j * rows, z[j]);
+      if constexpr (Sensitivity) access.store(sensitivity + i + j * rows, y[j]);
     });
   }
-  unroll<Width>([&](auto j) __attribute__((always_inline)) {
-    access.store(memory + j * rows, z[j]);
-    if constexpr (Sensitivity) access.store(sensitivity + j * rows, y[j]);
-  });
 }
 
 template <Index Height, Index Rank, class Access, class D, class S>
-[[gnu::noinline]] void pull_tile(Access access, const D* powers, Strided<S> left, const S* scale, Index n, S* right_bar,
-                                 Index rows, Index cols, bool ends) {
+[[gnu::noinline]] void pull_tiles(Access access, const D* powers, Strided<S> left, const S* scale, Index n,
+                                  S* right_bar, Index rows, Index cols, Index end, bool ends) {
   using Vector = typename Access::Vector;
-  Vector v[Height];
-  unroll<Height>([&](auto i) __attribute__((always_inline)) { v[i] = access.row(scale + i * Access::rows); });
-  for (Index t = 0; t < n - ends; ++t) {
-    Vector q[Height][Rank] = {};
-    const D* power = powers + t * rows * cols;
-    for (Index j = 0; j < cols; ++j) {
-      Vector l[Rank];
-      unroll<Rank>([&](auto a) __attribute__((always_inline)) { l[a] = access.single(left.column(t, a) + j); });
-      unroll<Height>([&](auto i) __attribute__((always_inline)) {
-        const Vector P = access.coefficient(power + i * Access::rows + j * rows);
-        unroll<Rank>([&](auto a) __attribute__((always_inline)) { q[i][a] = fused_in_long_body(P, l[a], q[i][a]); });
-      });
-    }
+  constexpr Index step = Height * Access::rows;
+  const auto put = [&](const S* factor, S* to, const auto& q) __attribute__((always_inline)) {
     unroll<Height>([&](auto i) __attribute__((always_inline)) {
-      unroll<Rank>([&](auto a) __attribute__((always_inline)) {
-        access.store(right_bar + (t * Rank + a) * rows + i * Access::rows, v[i] * q[i][a]);
-      });
+      const Vector v = access.row(factor + i * Access::rows);
+      unroll<Rank>([&](auto a)
+                       __attribute__((always_inline)) { access.store(to + a * rows + i * Access::rows, v * q[i][a]); });
     });
-  }
+  };
+  // Time outside: a window's left factors and powers stay in the first cache while the tiles of its rows pass.
+  for (Index t = 0; t < n - ends; ++t)
+    for (Index first = 0; first < end; first += step) {
+      Vector q[Height][Rank] = {};
+      const S* l = left.column(t, 0);
+      const D* power = powers + t * rows * cols + first;
+#if defined(__clang__)
+#pragma clang loop unroll(disable)
+#endif
+      for (Index j = 0; j < cols; ++j, ++l, power += rows) {
+        Vector factor[Rank];
+        unroll<Rank>([&](auto a)
+                         __attribute__((always_inline)) { factor[a] = in_register(access.single(l + a * left.rows)); });
+        unroll<Height>([&](auto i) __attribute__((always_inline)) {
+          const Vector P = in_register(access.coefficient(power + i * Access::rows));
+          unroll<Rank>([&](auto a)
+                           __attribute__((always_inline)) { q[i][a] = fused_in_long_body(P, factor[a], q[i][a]); });
+        });
+      }
+      put(scale + first, right_bar + t * Rank * rows + first, q);
+    }
   if (!ends) return;
-  Vector q[Rank] = {};
+  Vector sum[Rank] = {};
   for (Index j = 0; j < cols; ++j)
     unroll<Rank>([&](auto a)
-                     __attribute__((always_inline)) { q[a] = q[a] + access.single(left.column(n - 1, a) + j); });
-  unroll<Height>([&](auto i) __attribute__((always_inline)) {
-    unroll<Rank>([&](auto a) __attribute__((always_inline)) {
-      access.store(right_bar + ((n - 1) * Rank + a) * rows + i * Access::rows, v[i] * q[a]);
+                     __attribute__((always_inline)) { sum[a] = sum[a] + access.single(left.column(n - 1, a) + j); });
+  for (Index first = 0; first < end; first += step) {
+    Vector q[Height][Rank];
+    unroll<Height>([&](auto i) __attribute__((always_inline)) {
+      unroll<Rank>([&](auto a) __attribute__((always_inline)) { q[i][a] = sum[a]; });
     });
-  });
+    put(scale + first, right_bar + (n - 1) * Rank * rows + first, q);
+  }
 }
 
 template <Index Width, Index Stride, bool Gated, class Access, class P, class S>
 [[gnu::noinline]] void mix_tile(Access access, const P* A, const S* x, Index n, S* right, const S* gate, S* gated,
-                                Index begin, Index end, Index rows) {
+                                Index rows) {
   using Vector = typename Access::Vector;
+  const Index vectors = (rows + Access::rows - 1) / Access::rows;
   Vector a[Width][Width];
   unroll<Width>([&](auto i) __attribute__((always_inline)) {
     unroll<Width>([&](auto j) __attribute__((always_inline)) { a[i][j] = A[i + j * Width] - Vector{}; });
   });
   for (Index t = 0; t < n; ++t, x += Stride * rows, right += Width * rows)
-    for (Index e = begin; e < end; e += Access::rows) {
+    for (Index k = 0; k < vectors; ++k) {
+      const Index e = row_of_vector<Access>(k, rows);
       Vector v[Width];
-      unroll<Width>([&](auto j) __attribute__((always_inline)) { v[j] = access.row(x + e + j * rows); });
+      unroll<Width>([&](auto j) __attribute__((always_inline)) { v[j] = in_register(access.row(x + e + j * rows)); });
       if constexpr (Gated) {
         const Vector o = access.row(gate + e);
         unroll < Stride<Width ? Stride : Width>(
@@ -204,10 +300,12 @@ template <Index Width, Index Stride, bool Gated, class Access, class P, class S>
       });
     }
   if constexpr (Gated)
-    for (Index k = Stride; k < Width; ++k)  // x stands behind the last window
-      for (Index e = begin; e < end; e += Access::rows)
-        access.store(gated + e + ((n - 1) * Stride + k) * rows,
-                     access.row(gate + e) * access.row(x + e + (k - Stride) * rows));
+    for (Index j = Stride; j < Width; ++j)  // x stands behind the last window
+      for (Index k = 0; k < vectors; ++k) {
+        const Index e = row_of_vector<Access>(k, rows);
+        access.store(gated + e + ((n - 1) * Stride + j) * rows,
+                     access.row(gate + e) * access.row(x + e + (j - Stride) * rows));
+      }
 }
 
 template <Index Width, Index Count, class T>
@@ -234,32 +332,139 @@ template <Index Width, Index Count, class T>
 }
 
 template <Index Height, class Access, class P, class S>
-void multiply_tile(Access access, const P* A, const S* x, Index cols, S* y, Index rows) {
+void multiply_tile(Access access, const P* A, const S* x, Index cols, S* y, Index rows, Index first) {
   using Vector = typename Access::Vector;
   Vector sum[Height] = {};
   for (Index j = 0; j < cols; ++j) {
     const Vector factor = access.single(x + j);
     unroll<Height>([&](auto i) __attribute__((always_inline)) {
-      const P* const a = A + i * Access::rows + j * rows;
+      const P* const a = A + row_of_vector<Access>(first + i, rows) + j * rows;
       if constexpr (std::is_same_v<P, S>)
         sum[i] = fused_in_long_body(access.row(a), factor, sum[i]);
       else
         sum[i] = fused_in_long_body(access.coefficient(a), factor, sum[i]);
     });
   }
-  unroll<Height>([&](auto i) __attribute__((always_inline)) { access.store(y + i * Access::rows, sum[i]); });
+  unroll<Height>([&](auto i) __attribute__((always_inline)) {
+    access.store(y + row_of_vector<Access>(first + i, rows), sum[i]);
+  });
+}
+
+template <Index Height, class Access, class T, Index Rows, Index Cols, Index Rank>
+[[gnu::noinline]] void outer_sum_tile(Access access, View<const T, Cols, Rows> decay, View<const T, Rows, Rank> left,
+                                      View<const T, Cols, Rank> right, View<T, Cols, Rows> memory, Index first) {
+  using Vector = typename Access::Vector;
+  const Index rows = memory.rows();
+  const auto at = [&](Index i) { return row_of_vector<Access>(first + i, rows); };
+  Vector r[Height][Rank];
+  unroll<Height>([&](auto i) __attribute__((always_inline)) {
+    unroll<Rank>([&](auto a) __attribute__((always_inline)) { r[i][a] = access.row(right.data() + at(i) + a * rows); });
+  });
+#if defined(__clang__)
+#pragma clang loop unroll(disable)
+#endif
+  for (Index j = 0; j < memory.cols(); ++j) {
+    const T* const L = decay.data() + j * rows;
+    T* const m = memory.data() + j * rows;
+    Vector factor[Rank], z[Height];
+    unroll<Rank>([&](auto a) __attribute__((always_inline)) { factor[a] = in_register(access.single(&left(j, a))); });
+    unroll<Height>([&](auto i) __attribute__((always_inline)) {
+      Vector g = r[i][0] * factor[0];
+      unroll<Rank - 1>([&](auto a)
+                           __attribute__((always_inline)) { g = fused_in_long_body(r[i][a + 1], factor[a + 1], g); });
+      z[i] = fused_in_long_body(access.row(L + at(i)), access.row(m + at(i)), g);
+    });
+    unroll<Height>([&](auto i) __attribute__((always_inline)) { access.store(m + at(i), z[i]); });
+  }
+}
+
+template <Index Width, class T, Index Count, class P>
+[[gnu::noinline]] void multiply_transposed_tile(LaneAccess<T, Count> access, const P* A, const Lanes<T, Count>* x,
+                                                Index rows, Lanes<T, Count>* y) {
+  using Vector = typename Lanes<T, Count>::Vector;
+  Vector sum[Width] = {};
+  for (Index i = 0; i < rows; ++i) {
+    const Vector factor = access.row(x + i);
+    unroll<Width>([&](auto j) __attribute__((always_inline)) {
+      const P* const a = A + i + j * rows;
+      if constexpr (std::is_same_v<P, T>)
+        sum[j] = fused_in_long_body(access.coefficient(a), factor, sum[j]);
+      else
+        sum[j] = fused_in_long_body(access.row(a), factor, sum[j]);
+    });
+  }
+  unroll<Width>([&](auto j) __attribute__((always_inline)) { access.store(y + j, sum[j]); });
+}
+
+template <Index Height, bool Weighted, class T, Index Count>
+[[gnu::noinline]] void add_outer_tile(LaneAccess<T, Count> access, const Lanes<T, Count>* x, const Lanes<T, Count>* y,
+                                      const Lanes<T, Count>* weight, Index rows, Index cols, Lanes<T, Count>* A) {
+  using Vector = typename Lanes<T, Count>::Vector;
+  Vector factor[Height];
+  unroll<Height>([&](auto i) __attribute__((always_inline)) { factor[i] = access.row(x + i); });
+  for (Index j = 0; j < cols; ++j, ++y, A += rows, weight += Weighted ? rows : 0) {
+    const Vector other = access.single(y);
+    unroll<Height>([&](auto i) __attribute__((always_inline)) {
+      if constexpr (Weighted)
+        access.store(A + i, fused_in_long_body(factor[i] * other, access.row(weight + i), access.row(A + i)));
+      else
+        access.store(A + i, fused_in_long_body(factor[i], other, access.row(A + i)));
+    });
+  }
 }
 
 }  // namespace tiles
 
+/// `multiply_transposed` in lanes, to the same bits.
+template <class P, class T, Index Count, Index Rows, Index Cols>
+void multiply_transposed_tiled(View<const P, Rows, Cols> A, View<const Lanes<T, Count>, Rows, 1> x,
+                               View<Lanes<T, Count>, Cols, 1> y) {
+  for (Index pack = 0; pack < Lanes<T, Count>::vectors; ++pack)
+    tiles::stretches<tiles::multiply_rows>(y.size(), [&](Index j, auto width) {
+      tiles::multiply_transposed_tile<width, T, Count>({pack}, A.data() + j * A.rows(), x.data(), A.rows(),
+                                                       y.data() + j);
+    });
+}
+
+/// `add_outer` in lanes, or, unless `weight` is absent, `add_weighted_outer`, to the same bits.
+template <class T, Index Count, Index Rows, Index Cols>
+void add_outer_tiled(View<const Lanes<T, Count>, Rows, 1> x, View<const Lanes<T, Count>, Cols, 1> y,
+                     View<const Lanes<T, Count>, Rows, Cols> weight, View<Lanes<T, Count>, Rows, Cols> A) {
+  for (Index pack = 0; pack < Lanes<T, Count>::vectors; ++pack)
+    tiles::stretches<tiles::multiply_rows>(A.rows(), [&](Index i, auto height) {
+      if (weight.present())
+        tiles::add_outer_tile<height, true, T, Count>({pack}, x.data() + i, y.data(), weight.data() + i, A.rows(),
+                                                      A.cols(), A.data() + i);
+      else
+        tiles::add_outer_tile<height, false, T, Count>({pack}, x.data() + i, y.data(), nullptr, A.rows(), A.cols(),
+                                                       A.data() + i);
+    });
+}
+
 /// `multiply` where `has_tiles`, to the same bits.
 template <class P, class S, Index Rows, Index Cols>
 void multiply_tiled(View<const P, Rows, Cols> A, View<const S, Cols, 1> x, View<S, Rows, 1> y) {
-  tiles::cover<S>(A.rows(), [&](auto access, Index begin, Index end) {
-    tiles::stretches<tiles::multiply_rows>((end - begin) / access.rows, [&](Index i, auto height) {
-      const Index at = begin + i * access.rows;
-      tiles::multiply_tile<height>(access, A.data() + at, x.data(), A.cols(), y.data() + at, A.rows());
+  tiles::cover_all<S>(A.rows(), [&](auto access) {
+    constexpr Index step = decltype(access)::rows;
+    tiles::stretches<tiles::multiply_rows>((A.rows() + step - 1) / step, [&](Index i, auto height) {
+      tiles::multiply_tile<height>(access, A.data(), x.data(), A.cols(), y.data(), A.rows(), i);
     });
+  });
+}
+
+/// `decayed_outer_sum` of plain numbers, to the same bits.
+template <class T, Index Rows, Index Cols, Index Rank>
+void decayed_outer_sum_tiled(View<const T, Cols, Rows> decay, View<const T, Rows, Rank> left,
+                             View<const T, Cols, Rank> right, View<T, Cols, Rows> memory) {
+  tiles::cover_all<T>(memory.rows(), [&](auto access) {
+    constexpr Index step = decltype(access)::rows;
+    const auto sum = [&](Index first, auto height) {
+      tiles::outer_sum_tile<height>(access, decay, left, right, memory, first);
+    };
+    // Last to first, two at a time, so that vectors that overlap are read before either is written.
+    Index i = (memory.rows() + step - 1) / step;
+    for (; i >= 2; i -= 2) sum(i - 2, std::integral_constant<Index, 2>());
+    if (i == 1) sum(0, std::integral_constant<Index, 1>());
   });
 }
 
@@ -269,29 +474,29 @@ enum class ScanStart { given, zero };
 /// n steps of `decayed_outer_sum` and, unless `sensitivity` is absent, of `decayed_sum` before each, to the same bits:
 ///     Y <- L * Y + M,   M <- L * M + sum_a right_ta left_ta^T,   t = 0..n-1
 /// Shapes  decay, memory, sensitivity (cols x rows); lefts: column a + t stride is left_ta (rows); rights
-///         (cols x Rank n), column a + t Rank is right_ta
+///         (cols x Rank n), column a + t Rank is right_ta; n at least 1
 template <Index Rank, class D, class S, Index Rows, Index Cols>
 void decayed_outer_scan(View<const D, Cols, Rows> decay, View<const S, Rows> lefts, Index stride,
                         View<const S, Cols> rights, View<S, Cols, Rows> memory, View<S, Cols, Rows> sensitivity,
                         ScanStart start = ScanStart::given) {
   const Index cols = memory.rows(), rows = memory.cols(), n = rights.cols() / Rank;
+  assert(n > 0);
   if (start == ScanStart::zero && !sensitivity.present()) memory.fill(S(0));
   tiles::cover<S>(cols, [&](auto access, Index begin, Index end) {
     tiles::stretches<tiles::scan_cols>(rows, [&](Index j, auto width) {
-      const tiles::Strided<S> left{lefts.data() + j, rows, stride};
-      for (Index i = begin; i < end; i += access.rows) {
-        const Index at = i + j * cols;
-        const tiles::Strided<S> right{rights.data() + i, cols, Rank};
-        if (!sensitivity.present())
-          tiles::scan_tile<width, Rank, false, false>(access, decay.data() + at, left, right, n, memory.data() + at,
-                                                      static_cast<S*>(nullptr), cols);
-        else if (start == ScanStart::given)
-          tiles::scan_tile<width, Rank, true, false>(access, decay.data() + at, left, right, n, memory.data() + at,
-                                                     sensitivity.data() + at, cols);
-        else
-          tiles::scan_tile<width, Rank, true, true>(access, decay.data() + at, left, right, n, memory.data() + at,
-                                                    sensitivity.data() + at, cols);
-      }
+      const tiles::Strided<S> left{lefts.data() + j, rows, stride}, right{rights.data() + begin, cols, Rank};
+      const Index at = begin + j * cols;
+      const auto scan = [&](auto sensitive, auto fresh) {
+        tiles::scan_tiles<width, Rank, sensitive, fresh>(access, decay.data() + at, left, right, n, memory.data() + at,
+                                                         sensitive ? sensitivity.data() + at : nullptr, cols,
+                                                         end - begin);
+      };
+      if (!sensitivity.present())
+        scan(std::false_type(), std::false_type());
+      else if (start == ScanStart::given)
+        scan(std::true_type(), std::false_type());
+      else
+        scan(std::true_type(), std::true_type());
     });
   });
 }
@@ -309,10 +514,10 @@ void decayed_outer_pull(View<const D, Cols> powers, View<const S, Rows> lefts, I
   const Index cols = scale.size(), rows = lefts.rows(), n = rights_bar.cols() / Rank;
   tiles::cover<S>(cols, [&](auto access, Index begin, Index end) {
     constexpr Index step = decltype(access)::rows;
-    tiles::stretches<tiles::pull_rows>((end - begin) / step, [&](Index i, auto height) {
+    tiles::bands<tiles::pull_rows>((end - begin) / step, [&](Index i, Index count, auto height) {
       const Index at = begin + i * step;
-      tiles::pull_tile<height, Rank>(access, powers.data() + at, tiles::Strided<S>{lefts.data(), rows, stride},
-                                     scale.data() + at, n, rights_bar.data() + at, cols, rows, ends);
+      tiles::pull_tiles<height, Rank>(access, powers.data() + at, tiles::Strided<S>{lefts.data(), rows, stride},
+                                      scale.data() + at, n, rights_bar.data() + at, cols, rows, count * step, ends);
     });
   });
 }
@@ -324,10 +529,10 @@ void decayed_outer_pull(View<const D, Cols> powers, View<const S, Rows> lefts, I
 template <Index Width, Index Stride, class P, class S, Index Rows>
 void mix_columns(View<const P, Width, Width> A, View<const S, Rows> tokens, View<S, Rows> rights,
                  View<const S, Rows, 1> gate, View<S, Rows> gated) {
-  tiles::cover<S>(tokens.rows(), [&](auto access, Index begin, Index end) {
+  tiles::cover_all<S>(tokens.rows(), [&](auto access) {
     const auto mix = gate.present() ? &tiles::mix_tile<Width, Stride, true, decltype(access), P, S>
                                     : &tiles::mix_tile<Width, Stride, false, decltype(access), P, S>;
-    mix(access, A.data(), tokens.data(), rights.cols() / Width, rights.data(), gate.data(), gated.data(), begin, end,
+    mix(access, A.data(), tokens.data(), rights.cols() / Width, rights.data(), gate.data(), gated.data(),
         tokens.rows());
   });
 }

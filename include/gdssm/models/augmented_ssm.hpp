@@ -441,9 +441,7 @@ class AugmentedSsm {
     detail::copy(o, ws.gates.view().column(j));
     detail::copy(v, ws.pulled.view().column(j));
     if constexpr (std::is_same_v<Method, ForwardSensitivity>) {
-      const View<S, cols, rows> Y = recorded(ws, 0), L_bar = c_bar.recurrence.decay.view();
-      for (Index i = 0; i < o.size(); ++i)
-        for (Index r = 0; r < v.size(); ++r) L_bar(r, i) = multiply_add(v[r] * o[i], Y(r, i), L_bar(r, i));
+      kernels::add_weighted_outer(v, o, View<const S, cols, rows>(recorded(ws, 0)), c_bar.recurrence.decay.view());
     }
   }
 

@@ -71,15 +71,8 @@ class BatchGradient {
     });
 
     P loss = P(0);
-    for (Index s = 0; s < used; ++s) {
-      Share& share = share_[static_cast<std::size_t>(s)];
-      loss += share.loss;
-      if (s > 0)
-        visit([](const Name&, const auto& part, auto& whole) { detail::add(part.view(), whole.view()); },
-              std::as_const(share.coefficients_bar), share_.front().coefficients_bar);
-    }
-    visit([](const Name&, const auto& lanes, auto& sum) { sum_lanes(lanes.data(), sum.size(), sum.data()); },
-          share_.front().coefficients_bar, coefficients_bar_);
+    for (Index s = 0; s < used; ++s) loss += share_[static_cast<std::size_t>(s)].loss;
+    reduce(used, std::make_index_sequence<shares>());
     fill(gradient, P(0));
     model_.prepare_vjp(parameters, coefficients_, coefficients_bar_, gradient);
     return loss;
@@ -92,6 +85,17 @@ class BatchGradient {
     typename Model::template GradientWorkspace<S, Method> workspace;
     P loss;
   };
+
+  /// The used shares' sums and then the lanes', in order.
+  template <std::size_t... s>
+  void reduce(Index used, std::index_sequence<s...>) {
+    visit(
+        [&](const Name&, auto& sum, const auto&... parts) {
+          const S* const all[] = {parts.data()...};
+          sum_lanes(all, used, sum.size(), sum.data());
+        },
+        coefficients_bar_, std::as_const(share_[s].coefficients_bar)...);
+  }
 
   P group_gradient(const Batch<S>& batch, const LaneGroup<S>& group, P scale, Share& share) const {
     SquaredError<S, Kind> error(group.targets.view(), scale, group.present.view());
