@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/resource.h>
+
 #include <cstdint>
 #include <string>
 
@@ -9,6 +11,7 @@
 #include "gdssm/training/gradient.hpp"
 #include "gdssm/training/initialization.hpp"
 #include "gdssm/training/optimizer.hpp"
+#include "gdssm/training/redrawn_gradient.hpp"
 #include "gdssm/training/task_source.hpp"
 
 namespace {
@@ -53,6 +56,36 @@ void train_step(benchmark::State& state, Index features, Index context, Index ba
                                              benchmark::Counter::kIsIterationInvariantRate);
   state.SetItemsProcessed(state.iterations() * batch_size);
 }
+
+// One update over contexts that are held nowhere, their tokens drawn again where they are needed: `peak` is the most
+// memory that the process has held so far.
+void train_step_redrawn(benchmark::State& state) {
+  using Lanes = gdssm::Lanes<float>;
+  using Layer = gdssm::PaperLayer<10>;
+  const Layer layer;
+  const gdssm::LinearRegression tasks{.context = state.range(1)};
+  const Index batch_size = state.range(2);
+  const auto optimizer = gdssm::AdamW::reference();
+  auto parameters = gdssm::reference_initialization<float>(layer, 1);
+  auto moments = optimizer.initial_state(parameters);
+  auto gradient = parameters;
+  gdssm::RedrawnGradient<Layer, Lanes, gdssm::LinearRegression> loss_gradient(layer, tasks);
+  gdssm::ThreadPool alone;
+  std::uint64_t first = 0;
+  for (auto _ : state) {
+    float loss = loss_gradient(parameters, 1, first, batch_size, gradient, alone);
+    optimizer.update(gradient, 1, parameters, moments);
+    first += static_cast<std::uint64_t>(batch_size);
+    benchmark::DoNotOptimize(loss);
+  }
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  state.counters["peak"] = benchmark::Counter(1024.0 * static_cast<double>(usage.ru_maxrss),
+                                              benchmark::Counter::kDefaults, benchmark::Counter::kIs1024);
+  state.SetItemsProcessed(state.iterations() * batch_size);
+}
+
+BENCHMARK(train_step_redrawn)->Args({10, 10, 16})->Args({10, 1000000, 16})->Unit(benchmark::kMillisecond);
 
 template <Index F, class Method>
 void add(const std::string& name, Index size, Tasks kind) {

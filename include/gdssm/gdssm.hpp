@@ -44,6 +44,7 @@
 #include "gdssm/training/loss.hpp"
 #include "gdssm/training/online_gradient.hpp"
 #include "gdssm/training/optimizer.hpp"
+#include "gdssm/training/redrawn_gradient.hpp"
 #include "gdssm/training/schedule.hpp"
 #include "gdssm/training/task_source.hpp"
 #include "gdssm/training/train.hpp"

@@ -81,8 +81,8 @@ class DiagonalRecurrence {
   template <class T>
   Parameters<T> parameters() const {
     Parameters<T> p;
-    p.Lambda.setConstant(row_count(), col_count(), T(0));
-    if constexpr (Discretization::has_step) p.log_step.setConstant(col_count(), T(0));
+    p.Lambda = detail::zeros<T, Rows, Cols>(row_count(), col_count());
+    if constexpr (Discretization::has_step) p.log_step = detail::zeros<T, Cols, 1>(col_count(), 1);
     return p;
   }
   template <class T>

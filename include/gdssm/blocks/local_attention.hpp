@@ -67,7 +67,7 @@ class LocalAttention {
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::Matrix<T, Width, Width>::Constant(T(0))};
+    return {detail::zeros<T, Width, Width>(Width, Width)};
   }
   template <class T>
   Coefficients<T> coefficients() const {
@@ -85,7 +85,7 @@ class LocalAttention {
   /// Parameters -> coefficients, once an update.
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    c.A.matrix() = p.A;
+    detail::copy(p.A, c.A);
   }
   template <class P>
   void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
@@ -99,8 +99,7 @@ class LocalAttention {
                                                    Workspace<S>& ws) const {
     if constexpr (kernels::has_tiles<P, S>) {
       kernels::mix_columns<Width, Stride>(c.A.view(), View<const S, Features>(window),
-                                          View<S, Features>(ws.right.view()), View<const S, Features, 1>::absent(),
-                                          View<S, Features>::absent());
+                                          View<S, Features>(ws.right.view()));
     } else {
       for (Index i = 0; i < window.rows(); ++i)
         for (Index a = 0; a < Width; ++a) {
@@ -139,7 +138,10 @@ class LocalAttention {
   template <class P, class S>
   void run(const Coefficients<P>& c, View<const S, Features> tokens, View<S, Features> rights,
            View<const S, Features, 1> gate, View<S, Features> gated) const {
-    kernels::mix_columns<Width, Stride>(c.A.view(), tokens, rights, gate, gated);
+    if (gate.present())
+      kernels::mix_columns<Width, Stride>(c.A.view(), tokens, rights, gate, gated);
+    else
+      kernels::mix_columns<Width, Stride>(c.A.view(), tokens, rights);
   }
 
   /// VJP of `run` for the parameters: A_bar_ab += <right_bar_a, x_b>.

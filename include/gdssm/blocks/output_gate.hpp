@@ -92,7 +92,7 @@ class OutputGate : public detail::WindowwiseGate<OutputGate<Features, Width>> {
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::Matrix<T, Width, 1>::Constant(T(0))};
+    return {detail::zeros<T, Width, 1>(Width, 1)};
   }
   template <class T>
   Coefficients<T> coefficients() const {
@@ -109,7 +109,7 @@ class OutputGate : public detail::WindowwiseGate<OutputGate<Features, Width>> {
 
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    c.d.matrix() = p.d;
+    detail::copy(p.d, c.d);
   }
   template <class P>
   void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
@@ -200,8 +200,7 @@ class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Feat
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::Matrix<T, Width, 1>::Constant(T(0)),
-            detail::Matrix<T, Features, Features>::Constant(row_count(), row_count(), T(0))};
+    return {detail::zeros<T, Width, 1>(Width, 1), detail::zeros<T, Features, Features>(row_count(), row_count())};
   }
   template <class T>
   Coefficients<T> coefficients() const {
@@ -218,8 +217,8 @@ class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Feat
 
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    c.plain.d.matrix() = p.d;
-    c.P.matrix() = p.P;
+    detail::copy(p.d, c.plain.d);
+    detail::copy(p.P, c.P);
   }
   template <class P>
   void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
@@ -302,7 +301,7 @@ class ProjectionGate : public detail::WindowwiseGate<ProjectionGate<Rows, Tokens
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::Matrix<T, Rows, Tokens>::Constant(row_count(), feature_count(), T(0))};
+    return {detail::zeros<T, Rows, Tokens>(row_count(), feature_count())};
   }
   template <class T>
   Coefficients<T> coefficients() const {
@@ -319,7 +318,7 @@ class ProjectionGate : public detail::WindowwiseGate<ProjectionGate<Rows, Tokens
 
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    c.D.matrix() = p.D;
+    detail::copy(p.D, c.D);
   }
   template <class P>
   void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,

@@ -67,7 +67,7 @@ class Readout {
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::Matrix<T, Outputs, Cols>::Constant(output_count(), col_count(), T(0))};
+    return {detail::zeros<T, Outputs, Cols>(output_count(), col_count())};
   }
   template <class T>
   Coefficients<T> coefficients() const {
@@ -85,7 +85,7 @@ class Readout {
 
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    c.C.matrix() = p.C;
+    detail::copy(p.C, c.C);
   }
   template <class P>
   void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,

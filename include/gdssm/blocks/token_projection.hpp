@@ -68,7 +68,7 @@ class TokenProjection {
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::Matrix<T, Rows, Tokens>::Constant(row_count(), window_.features(), T(0))};
+    return {detail::zeros<T, Rows, Tokens>(row_count(), window_.features())};
   }
   template <class T>
   Coefficients<T> coefficients() const {
@@ -87,7 +87,7 @@ class TokenProjection {
 
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    c.B.matrix() = p.B;
+    detail::copy(p.B, c.B);
   }
   template <class P>
   void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,

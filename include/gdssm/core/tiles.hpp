@@ -446,9 +446,10 @@ template <class P, class S, Index Rows, Index Cols>
 void multiply_tiled(View<const P, Rows, Cols> A, View<const S, Cols, 1> x, View<S, Rows, 1> y) {
   tiles::cover_all<S>(A.rows(), [&](auto access) {
     constexpr Index step = decltype(access)::rows;
-    tiles::stretches<tiles::multiply_rows>((A.rows() + step - 1) / step, [&](Index i, auto height) {
-      tiles::multiply_tile<height>(access, A.data(), x.data(), A.cols(), y.data(), A.rows(), i);
-    });
+    tiles::stretches<lane_count<S> == 1 ? 4 : tiles::multiply_rows>(
+        (A.rows() + step - 1) / step, [&](Index i, auto height) {
+          tiles::multiply_tile<height>(access, A.data(), x.data(), A.cols(), y.data(), A.rows(), i);
+        });
   });
 }
 
@@ -522,18 +523,23 @@ void decayed_outer_pull(View<const D, Cols> powers, View<const S, Rows> lefts, I
   });
 }
 
-/// The right factors of n windows, right_ta = sum_b A_ab x_tb, and, unless `gate` is absent, the tokens gated, gate *
-/// x. Shapes  A (Width x Width); tokens: column b + t Stride is x_tb (rows); rights (rows x Width n); gate (rows);
-/// gated as
-///         tokens
+/// The right factors of n windows, right_ta = sum_b A_ab x_tb.
+/// Shapes  A (Width x Width); tokens: column b + t Stride is x_tb (rows); rights (rows x Width n)
+template <Index Width, Index Stride, class P, class S, Index Rows>
+void mix_columns(View<const P, Width, Width> A, View<const S, Rows> tokens, View<S, Rows> rights) {
+  tiles::cover_all<S>(tokens.rows(), [&](auto access) {
+    tiles::mix_tile<Width, Stride, false>(access, A.data(), tokens.data(), rights.cols() / Width, rights.data(),
+                                          static_cast<const S*>(nullptr), static_cast<S*>(nullptr), tokens.rows());
+  });
+}
+
+/// The same with the tokens gated on the way, gate * x.        Shapes  gate (rows); gated as tokens
 template <Index Width, Index Stride, class P, class S, Index Rows>
 void mix_columns(View<const P, Width, Width> A, View<const S, Rows> tokens, View<S, Rows> rights,
                  View<const S, Rows, 1> gate, View<S, Rows> gated) {
   tiles::cover_all<S>(tokens.rows(), [&](auto access) {
-    const auto mix = gate.present() ? &tiles::mix_tile<Width, Stride, true, decltype(access), P, S>
-                                    : &tiles::mix_tile<Width, Stride, false, decltype(access), P, S>;
-    mix(access, A.data(), tokens.data(), rights.cols() / Width, rights.data(), gate.data(), gated.data(),
-        tokens.rows());
+    tiles::mix_tile<Width, Stride, true>(access, A.data(), tokens.data(), rights.cols() / Width, rights.data(),
+                                         gate.data(), gated.data(), tokens.rows());
   });
 }
 

@@ -186,5 +186,20 @@ void add(View<const T, Rows, Cols> from, View<T, Rows, Cols> to) {
 template <class T, Index Rows, Index Cols>
 using Matrix = Eigen::Matrix<T, static_cast<int>(Rows), static_cast<int>(Cols)>;
 
+// What every model does with its parameters, as loops: Eigen's expressions take compilers longer.
+
+template <class T, Index Rows, Index Cols>
+Matrix<T, Rows, Cols> zeros(Index rows, Index cols) {
+  Matrix<T, Rows, Cols> matrix(rows, cols);
+  for (Index i = 0; i < matrix.size(); ++i) matrix.data()[i] = T(0);
+  return matrix;
+}
+
+template <class T, Index Rows, Index Cols, int EigenRows, int EigenCols>
+void copy(const Eigen::Matrix<T, EigenRows, EigenCols>& from, Array<T, Rows, Cols>& to) {
+  assert(from.rows() == to.rows() && from.cols() == to.cols());
+  for (Index i = 0; i < to.size(); ++i) to.data()[i] = from.data()[i];
+}
+
 }  // namespace detail
 }  // namespace gdssm

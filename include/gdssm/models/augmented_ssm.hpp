@@ -90,6 +90,8 @@ class AugmentedSsm {
   static constexpr Index cols = Recurrence::cols;
   static constexpr Index outputs = Readout::outputs;
   static constexpr Index rank = Attention::rank;
+  /// The most windows that a gradient takes at once: what the caches hold a tile's factors of.
+  static constexpr Index longest_run = 25;
 
   /// All sizes from the type.
   AugmentedSsm() requires(std::is_default_constructible_v<Attention>&& std::is_default_constructible_v<Recurrence>&&
@@ -303,7 +305,7 @@ class AugmentedSsm {
            Cotangent&& cotangent, Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
     if constexpr (has_runs<P, S, Method>)
       if (k == 1 && !sequence.mask.present() &&
-          pull_runs(c, sequence, state, kernels::ScanStart::given, cotangent, c_bar, ws))
+          pull_in_runs(c, sequence, state, kernels::ScanStart::given, cotangent, c_bar, ws))
         return;
     pull(
         c, sequence, state, k, cotangent, c_bar, View<const S, cols, rows>::absent(),
@@ -317,11 +319,23 @@ class AugmentedSsm {
     window().restart(ws.state.window);
     if constexpr (has_runs<P, S, Method>)
       if (k == 1 && !sequence.mask.present() &&
-          pull_runs(c, sequence, ws.state, kernels::ScanStart::zero, cotangent, c_bar, ws))
+          pull_in_runs(c, sequence, ws.state, kernels::ScanStart::zero, cotangent, c_bar, ws))
         return;
     ws.state.recurrence.memory.fill(S(0));
     ws.state.recurrence.windows = {};
     vjp(c, sequence, ws.state, k, cotangent, c_bar, ws);
+  }
+
+  /// The same, with a loss at the end alone, for a sequence of n windows that is held nowhere: `run(t, count)` hands
+  /// out the tokens of windows t, ..., t + count - 1 (Features x (count - 1) Stride + Width), which stand until it is
+  /// called again. It is called for runs that together are the sequence, first to last and then back, and is to return
+  /// the same tokens both times. Memory and workspace do not depend on n.
+  template <class P, class S, class Run, class Cotangent>
+  void vjp(const Coefficients<P>& c, Index n, Run&& run, Cotangent&& cotangent, Coefficients<S>& c_bar,
+           GradientWorkspace<S, ForwardSensitivity>& ws) const {
+    static_assert(has_runs<P, S, ForwardSensitivity>, "AugmentedSsm::vjp: the slots can't take many windows at once");
+    if (n < 1) refuse("AugmentedSsm::vjp", "the sequence has ", n, " windows, expected at least 1");
+    pull_runs(c, n, run, ws.state.recurrence, kernels::ScanStart::zero, cotangent, c_bar, ws);
   }
 
   /// The same with the inputs' gradients: adds to `tokens_bar` (Features x T) and turns `state_bar` from the cotangent
@@ -348,7 +362,7 @@ class AugmentedSsm {
   /// Shapes  (Outputs x Rows)
   template <class P>
   detail::Matrix<P, outputs, rows> implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
-    detail::Matrix<P, outputs, rows> E = detail::Matrix<P, outputs, rows>::Constant(output_count(), row_count(), P(0));
+    detail::Matrix<P, outputs, rows> E = detail::zeros<P, outputs, rows>(output_count(), row_count());
     readout_.add_readout(c.readout, View<const P, cols, rows>(state.recurrence.memory.view()), view_of(E));
     if constexpr (requires { c.gate.P; }) E = (E * c.gate.P.matrix()).eval();
     return -E;
@@ -523,66 +537,75 @@ class AugmentedSsm {
     recurrence.run_powers(r, Index(0), Index(0), powers);
   };
 
-  /// Windows in a run: as many as the first cache holds a tile's factors of.
   template <class S, class Method>
   static constexpr Index run_length(Index windows) {
     if constexpr (has_runs<LaneScalar<S>, S, Method>)
-      return std::min<Index>(windows, 25);
+      return std::min(windows, longest_run);
     else
       return 0;
   }
 
-  // `pull` for one loss at the end, run by run; false when the windows don't lie in one run of tokens. The cotangent of
-  // Z_t^T is (v o^T) * L^k, k the windows after t, and the powers of L are the same for all tasks: nothing of the size
-  // of the state is carried back.
+  // `pull` for one loss at the end, run by run; false when the windows don't lie in one run of tokens.
   template <class P, class S, class Method, class Cotangent>
-  bool pull_runs(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state,
-                 kernels::ScanStart start, Cotangent& cotangent, Coefficients<S>& c_bar,
-                 GradientWorkspace<S, Method>& ws) const {
+  bool pull_in_runs(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state,
+                    kernels::ScanStart start, Cotangent& cotangent, Coefficients<S>& c_bar,
+                    GradientWorkspace<S, Method>& ws) const {
     const auto windows = read(sequence, state.window, ws.forward);
     const View<const S, features> tokens = windows.run();
-    const Index n = windows.count(), most = ws.rights.cols() / rank;
-    if (!tokens.present() || most < 1) return false;
-    if (ws.gates.cols() < 1) begin(n, 1, ws);  // which refuses
-    if (start == kernels::ScanStart::given) ws.memories.fill(S(0));
-    gate_.step(c.gate, windows[n - 1], ws.forward.o.view(), ws.forward.gate);
-    const View<const S, rows, 1> o = ws.forward.o.view();
-
-    const Index parts = (n + most - 1) / most;
-    const auto first_of = [&](Index part) { return part * n / parts; };
-    const auto run_of = [&](Index part) {
-      const Index t = first_of(part), count = first_of(part + 1) - t;
+    if (!tokens.present()) return false;
+    const auto run = [&](Index t, Index count) {
       return tokens.columns(t * Window::stride, (count - 1) * Window::stride + Window::width);
     };
-    for (Index part = 0; part < parts; ++part) {
-      const View<const S, features> run = run_of(part);
-      const View<S, cols> rights = ws.rights.view().columns(0, rank * (first_of(part + 1) - first_of(part)));
-      const View<S, rows> gated = ws.gated.view().columns(0, run.cols());
-      attention_.run(c.attention, run, rights, part == parts - 1 ? o : View<const S, rows, 1>::absent(), gated);
-      recurrence_.template run<rank>(c.recurrence, run, Window::stride, View<const S, cols>(rights), state.recurrence,
-                                     recorded(ws, 0), part == 0 ? start : kernels::ScanStart::given);
-    }
+    pull_runs(c, windows.count(), run, state.recurrence, start, cotangent, c_bar, ws);
+    windows.finish(state.window);
+    return true;
+  }
 
-    apply(c, state.recurrence, o, ws.prediction.view(), ws.forward);
+  // The cotangent of Z_t^T is (v o^T) * L^k, k the windows after t, and the powers of L are the same for all tasks:
+  // nothing of the size of the state is carried back.
+  template <class P, class S, class Method, class Run, class Cotangent>
+  void pull_runs(const Coefficients<P>& c, Index n, const Run& run, typename Recurrence::template State<S>& state,
+                 kernels::ScanStart start, Cotangent& cotangent, Coefficients<S>& c_bar,
+                 GradientWorkspace<S, Method>& ws) const {
+    const Index most = ws.rights.cols() / rank;
+    if (ws.gates.cols() < 1 || most < 1) begin(n, 1, ws);  // which refuses
+    if (start == kernels::ScanStart::given) ws.memories.fill(S(0));
+    const View<const S, rows, 1> o = ws.forward.o.view();
+
+    const Index parts = (n + most - 1) / most, last = parts - 1;
+    const auto first_of = [&](Index part) { return part * n / parts; };
+    const auto size_of = [&](Index part) { return first_of(part + 1) - first_of(part); };
+    const auto run_of = [&](Index part) { return View<const S, features>(run(first_of(part), size_of(part))); };
+    const auto gated_of = [&](View<const S, features> tokens) { return ws.gated.view().columns(0, tokens.cols()); };
+    const auto absorb_run = [&](Index part, View<const S, features> tokens, View<const S, rows, 1> gate) {
+      const View<S, cols> rights = ws.rights.view().columns(0, rank * size_of(part));
+      attention_.run(c.attention, tokens, rights, gate, gated_of(tokens));
+      recurrence_.template run<rank>(c.recurrence, tokens, Window::stride, View<const S, cols>(rights), state,
+                                     recorded(ws, 0), part == 0 ? start : kernels::ScanStart::given);
+    };
+    for (Index part = 0; part < last; ++part) absorb_run(part, run_of(part), View<const S, rows, 1>::absent());
+    const View<const S, features> end = run_of(last);
+    const View<const S, features, Window::width> X = end.template columns<Window::width>(end.cols() - Window::width);
+    gate_.step(c.gate, X, ws.forward.o.view(), ws.forward.gate);
+    absorb_run(last, end, o);
+
+    apply(c, state, o, ws.prediction.view(), ws.forward);
     cotangent(Index(0), View<const S, outputs, 1>(ws.prediction.view()), View<S, outputs, 1>(ws.prediction_bar.view()));
-    apply_vjp(c, state.recurrence, o, View<const S, outputs, 1>(ws.prediction_bar.view()), 0, c_bar, ws.o_bar.view(),
-              ws);
-    gate_.step_vjp(c.gate, windows[n - 1], View<const S, rows, 1>(ws.o_bar.view()), c_bar.gate,
+    apply_vjp(c, state, o, View<const S, outputs, 1>(ws.prediction_bar.view()), 0, c_bar, ws.o_bar.view(), ws);
+    gate_.step_vjp(c.gate, X, View<const S, rows, 1>(ws.o_bar.view()), c_bar.gate,
                    View<S, features, Window::width>::absent(), ws.forward.gate);
 
-    for (Index part = parts - 1; part >= 0; --part) {
-      const View<const S, features> run = run_of(part);
-      const View<S, rows> gated = ws.gated.view().columns(0, run.cols());
-      if (part < parts - 1) kernels::scale_rows(run, o, gated);
-      const Index after = n - first_of(part + 1), count = first_of(part + 1) - first_of(part);
+    for (Index part = last; part >= 0; --part) {
+      const View<const S, features> tokens = part == last ? end : run_of(part);
+      const View<S, rows> gated = gated_of(tokens);
+      if (part < last) kernels::scale_rows(tokens, o, gated);
+      const Index after = n - first_of(part + 1), count = size_of(part);
       const View<S, cols> rights_bar = ws.rights.view().columns(0, rank * count);
       const View<const P, cols> powers = recurrence_.run_powers(c.recurrence, count, after, ws.powers.view());
       recurrence_.template run_vjp<rank>(powers, after, View<const S, rows>(gated), Window::stride,
                                          View<const S, cols, 1>(ws.pulled.view().column(0)), rights_bar);
-      attention_.run_vjp(run, View<const S, features>(rights_bar), c_bar.attention);
+      attention_.run_vjp(tokens, View<const S, features>(rights_bar), c_bar.attention);
     }
-    windows.finish(state.window);
-    return true;
   }
 
   template <class S, class Method>

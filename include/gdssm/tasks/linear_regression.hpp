@@ -79,10 +79,11 @@ struct LinearRegression {
     check();
     LinearRegressionTask task{Eigen::MatrixXd(features, context + 1), weights(seed, index),
                               Eigen::MatrixXd(outputs, context + 1)};
-    const Array<double> noise = distracting<double>(seed, index);
+    auto ws = workspace<double>();
+    begin(seed, index, ws);
     for (Index t = 0; t <= context; ++t)
-      draw_pair(seed, index, t, noise.view(), view_of(std::as_const(task.weights)), view_of(task.inputs).column(t),
-                view_of(task.targets).column(t));
+      draw_pair(seed, index, t, std::as_const(ws).noise.view(), std::as_const(ws).weights.view(),
+                view_of(task.inputs).column(t), view_of(task.targets).column(t));
     return task;
   }
 
@@ -101,42 +102,59 @@ struct LinearRegression {
     return drawn;
   }
 
-  /// Scratch of `sequence`, sized once.
+  /// Scratch of `sequence`, and what `run` remembers of the task, sized once.
   template <class S>
   struct Workspace {
-    Array<S> weights;
+    Array<S> weights;  ///< W* (m x f)
+    Array<S> noise;    ///< 1 for each of the N targets that is a distractor; empty where there is none
   };
   template <class S>
   Workspace<S> workspace() const {
-    return {Array<S>(outputs, features)};
+    return {Array<S>(outputs, features), distractors > 0 ? Array<S>(context, 1) : Array<S>()};
   }
 
   /// The same into memory of the caller, without allocating where there are no distractors.
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
     check();
-    const Index losses = targets.cols(), above = features - outputs;
+    const Index losses = targets.cols();
     check_losses(losses);
-    if (above < 0)
-      refuse("LinearRegression", "there are ", outputs, " outputs, expected at most ", features, ", the features");
-    for (const View<S> drawn : {tokens, targets})
-      expect_equal("LinearRegression", "the number of rows of tokens and targets", drawn.rows(), features);
+    check_height(targets);
     expect_equal("LinearRegression", "the number of tokens", tokens.cols(), length());
-    const auto lower = [&](View<S> of, Index column) {
-      for (Index i = 0; i < above; ++i) of(i, column) = S(0);
-      return View<S, Dynamic, 1>(&of(above, column), outputs, 1);
-    };
+    begin(seed, index, ws);
+    run(seed, index, 0, tokens, ws);
+    for (Index j = 0; j < losses; ++j)
+      target(View<const S, Dynamic, 1>(tokens.column(2 * (context - losses + j + 1))), targets.column(j), ws);
+  }
+
+  // The same in parts, for contexts too long to be held: `begin`, then any `run`, in any order.
+
+  /// Has the workspace remember the task: its weights and its distractors.
+  template <class S>
+  void begin(std::uint64_t seed, std::uint64_t index, Workspace<S>& ws) const {
     draw_weights(seed, index, ws.weights.view());
-    const View<const S> W = ws.weights.view();
-    const Array<S> noise = distracting<S>(seed, index);
-    for (Index t = 0; t < context; ++t)
-      draw_pair(seed, index, t, noise.view(), W, tokens.column(2 * t), lower(tokens, 2 * t + 1));
-    const View<S, Dynamic, 1> query = tokens.column(2 * context);
-    draw_input(seed, index, context, query);
-    for (Index j = 0; j < losses; ++j) {
-      const View<const S, Dynamic, 1> x = tokens.column(2 * (context - losses + j + 1));
-      kernels::multiply(W, x, lower(targets, j));
-    }
+    if (distractors > 0) distracting(seed, index, ws.noise);
+  }
+
+  /// The tokens x_t, y_t, ..., x_{t+n} of the task that the workspace remembers, t from 0.
+  /// Shapes  tokens (f x (2n+1))        Errors  an even number of tokens, tokens of another height or beyond the query
+  template <class S>
+  void run(std::uint64_t seed, std::uint64_t index, Index t, View<S> tokens, const Workspace<S>& ws) const {
+    check_height(tokens);
+    const Index n = tokens.cols() / 2;
+    if (tokens.cols() % 2 == 0 || t < 0 || t + n > context)
+      refuse("LinearRegression", "a run of ", tokens.cols(), " tokens from pair ", t,
+             ", expected an odd number of tokens up to input ", context);
+    for (Index k = 0; k < n; ++k)
+      draw_pair(seed, index, t + k, ws.noise.view(), ws.weights.view(), tokens.column(2 * k),
+                lower(tokens.column(2 * k + 1)));
+    draw_input(seed, index, t + n, tokens.column(2 * n));
+  }
+
+  /// What is to be predicted for an input of the task that the workspace remembers: W* x, zeros above.
+  template <class S>
+  void target(View<const S, Dynamic, 1> x, View<S, Dynamic, 1> y, const Workspace<S>& ws) const {
+    kernels::multiply(ws.weights.view(), x, lower(y));
   }
 
   /// W* of task i of a seed.        Shapes  (m x f)
@@ -152,8 +170,9 @@ struct LinearRegression {
             Eigen::VectorXd& y) const {
     x.resize(features);
     y.resize(outputs);
-    const Array<double> noise = distracting<double>(seed, index);
-    draw_pair(seed, index, t, noise.view(), view_of(W), view_of(x), view_of(y));
+    auto noise = workspace<double>().noise;
+    if (distractors > 0) distracting(seed, index, noise);
+    draw_pair(seed, index, t, std::as_const(noise).view(), view_of(W), view_of(x), view_of(y));
   }
 
  private:
@@ -163,6 +182,21 @@ struct LinearRegression {
   void check_losses(Index losses) const {
     if (losses < 1 || losses > context)
       refuse("LinearRegression", "there are ", losses, " losses, expected 1 to ", context);
+  }
+
+  template <class S>
+  void check_height(View<S> tokens) const {
+    if (outputs > features)
+      refuse("LinearRegression", "there are ", outputs, " outputs, expected at most ", features, ", the features");
+    expect_equal("LinearRegression", "the number of rows of tokens and targets", tokens.rows(), features);
+  }
+
+  // A target's place in its token: the last coordinates, those above made zero.
+  template <class S>
+  View<S, Dynamic, 1> lower(View<S, Dynamic, 1> token) const {
+    const Index above = features - outputs;
+    for (Index i = 0; i < above; ++i) token[i] = S(0);
+    return {token.data() + above, outputs, 1};
   }
 
   template <class S>
@@ -214,11 +248,10 @@ struct LinearRegression {
       for (Index i = 0; i < y.size(); ++i) y[i] = select(noise[t], stream.normal(), y[i]);
   }
 
-  // 1 for each of the N targets that is noise, the first k of a random order of the N; nothing where none is.
+  // 1 for each of the N targets that is noise, the first k of a random order of the N.
   template <class S>
-  Array<S> distracting(std::uint64_t seed, std::uint64_t index) const {
-    if (distractors == 0) return {};
-    Array<S> noise(context, 1);
+  void distracting(std::uint64_t seed, std::uint64_t index, Array<S>& noise) const {
+    noise.fill(S(0));
     std::vector<Index> order(static_cast<std::size_t>(context));
     for (Index lane = 0; lane < lane_count<S>; ++lane) {
       std::iota(order.begin(), order.end(), Index(0));
@@ -229,7 +262,6 @@ struct LinearRegression {
         set_lane(noise[order[static_cast<std::size_t>(k)]], lane, LaneScalar<S>(1));
       }
     }
-    return noise;
   }
 };
 

@@ -13,10 +13,81 @@
 
 namespace gdssm {
 
+namespace detail {
+
+/// A sum over lane groups and its gradient: groups are dealt out to a fixed number of shares, which threads work off
+/// and whose sums are added in order, so that the same input gives the same bits on any number of threads.
+template <class Model, class S, class Method>
+class GradientSum {
+  using P = LaneScalar<S>;
+
+ public:
+  using Parameters = typename Model::template Parameters<P>;
+  using Coefficients = typename Model::template Coefficients<P>;
+  static constexpr Index shares = 4;
+
+  struct Share {
+    typename Model::template Coefficients<S> coefficients_bar;
+    typename Model::template GradientWorkspace<S, Method> workspace;
+  };
+
+  GradientSum(const Model& model, Index windows, Index losses)
+      : model_(model),
+        coefficients_(model.template coefficients<P>()),
+        coefficients_bar_(coefficients_),
+        share_(static_cast<std::size_t>(shares),
+               Share{model.template coefficients<S>(), model.template gradient_workspace<S, Method>(windows, losses)}) {
+    if constexpr (std::is_same_v<Method, ForwardSensitivity> &&
+                  requires { model_.prepare_runs(coefficients_, windows); })
+      model_.prepare_runs(coefficients_, windows);
+  }
+
+  const Model& model() const { return model_; }
+  const Coefficients& coefficients() const { return coefficients_; }
+
+  /// `of_group(g, s, share)` adds group g's gradient to the share's, number s, and returns its loss.
+  template <class OfGroup>
+  P operator()(const Parameters& parameters, Index groups, Parameters& gradient, ThreadPool& pool, OfGroup&& of_group) {
+    const Index used = std::min(groups, shares);
+    model_.prepare(parameters, coefficients_);
+    P losses[shares] = {};
+    pool.run(used, [&](Index s) {
+      Share& share = share_[static_cast<std::size_t>(s)];
+      fill(share.coefficients_bar, S(0));
+      P loss = P(0);
+      for (Index g = s; g < groups; g += shares) loss += of_group(g, s, share);
+      losses[s] = loss;
+    });
+    P loss = P(0);
+    for (Index s = 0; s < used; ++s) loss += losses[s];
+    reduce(used, std::make_index_sequence<shares>());
+    fill(gradient, P(0));
+    model_.prepare_vjp(parameters, coefficients_, coefficients_bar_, gradient);
+    return loss;
+  }
+
+ private:
+  // The used shares' sums and then the lanes', in order.
+  template <std::size_t... s>
+  void reduce(Index used, std::index_sequence<s...>) {
+    visit(
+        [&](const Name&, auto& sum, const auto&... parts) {
+          const S* const all[] = {parts.data()...};
+          sum_lanes(all, used, sum.size(), sum.data());
+        },
+        coefficients_bar_, std::as_const(share_[s].coefficients_bar)...);
+  }
+
+  Model model_;
+  Coefficients coefficients_, coefficients_bar_;
+  std::vector<Share> share_;
+};
+
+}  // namespace detail
+
 /// The mean squared error of a model over a batch and its gradient: 1/2 |yhat - y|^2 over the number of losses and, for
-/// vector targets, of outputs. Lane groups are dealt out to a fixed number of shares, which threads work off and whose
-/// sums are added in order: the same input gives the same bits on any number of threads. Allocates when it is made, not
-/// when it is called.
+/// vector targets, of outputs. The same input gives the same bits on any number of threads. Allocates when it is made,
+/// not when it is called.
 ///     `Kind`    VectorTargets or ScalarTargets
 ///     `Method`  StoredHistory or ForwardSensitivity
 /// Errors  std::invalid_argument: a batch larger than the sizes it was made for, tokens or targets of another height
@@ -24,24 +95,16 @@ namespace gdssm {
 template <class Model, class S, class Kind = VectorTargets, class Method = StoredHistory>
 class BatchGradient {
   using P = LaneScalar<S>;
+  using Sum = detail::GradientSum<Model, S, Method>;
   static constexpr Index features = Model::features;
-  static constexpr Index shares = 4;
 
  public:
   using Parameters = typename Model::template Parameters<P>;
 
   BatchGradient(const Model& model, Index windows, Index losses)
-      : model_(model),
-        coefficients_(model.template coefficients<P>()),
-        coefficients_bar_(coefficients_),
+      : sum_(model, windows, losses),
         first_(model.template initial_state<S>()),
-        share_(static_cast<std::size_t>(shares),
-               Share{model.template coefficients<S>(), first_,
-                     model.template gradient_workspace<S, Method>(windows, losses), P(0)}) {
-    if constexpr (std::is_same_v<Method, ForwardSensitivity> &&
-                  requires { model_.prepare_runs(coefficients_, windows); })
-      model_.prepare_runs(coefficients_, windows);
-  }
+        states_(static_cast<std::size_t>(Sum::shares), first_) {}
 
   /// The loss; its gradient replaces what is in `gradient`.
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient) {
@@ -53,69 +116,40 @@ class BatchGradient {
   template <class Draw>
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient, ThreadPool& pool,
                Draw&& draw) {
+    const Model& model = sum_.model();
     expect_equal("BatchGradient", "the number of features of a token", batch.groups().front().tokens.rows(),
-                 model_.feature_count());
-    expect_equal("BatchGradient", "the number of rows of the targets", batch.target_height(), model_.output_count());
-    const P outputs = std::is_same_v<Kind, ScalarTargets> ? P(1) : P(model_.output_count());
+                 model.feature_count());
+    expect_equal("BatchGradient", "the number of rows of the targets", batch.target_height(), model.output_count());
+    const P outputs = std::is_same_v<Kind, ScalarTargets> ? P(1) : P(model.output_count());
     const P scale = P(1) / (P(batch.loss_count()) * outputs);
-    const Index groups = static_cast<Index>(batch.groups().size()), used = std::min(groups, shares);
-    model_.prepare(parameters, coefficients_);
-    pool.run(used, [&](Index s) {
-      Share& share = share_[static_cast<std::size_t>(s)];
-      fill(share.coefficients_bar, S(0));
-      share.loss = P(0);
-      for (Index g = s; g < groups; g += shares) {
-        draw(g);
-        share.loss += group_gradient(batch, batch.groups()[static_cast<std::size_t>(g)], scale, share);
-      }
-    });
-
-    P loss = P(0);
-    for (Index s = 0; s < used; ++s) loss += share_[static_cast<std::size_t>(s)].loss;
-    reduce(used, std::make_index_sequence<shares>());
-    fill(gradient, P(0));
-    model_.prepare_vjp(parameters, coefficients_, coefficients_bar_, gradient);
-    return loss;
+    return sum_(parameters, static_cast<Index>(batch.groups().size()), gradient, pool,
+                [&](Index g, Index s, typename Sum::Share& share) {
+                  draw(g);
+                  return group_gradient(batch, batch.groups()[static_cast<std::size_t>(g)], scale,
+                                        states_[static_cast<std::size_t>(s)], share);
+                });
   }
 
  private:
-  struct Share {
-    typename Model::template Coefficients<S> coefficients_bar;
-    typename Model::template State<S> state;
-    typename Model::template GradientWorkspace<S, Method> workspace;
-    P loss;
-  };
-
-  /// The used shares' sums and then the lanes', in order.
-  template <std::size_t... s>
-  void reduce(Index used, std::index_sequence<s...>) {
-    visit(
-        [&](const Name&, auto& sum, const auto&... parts) {
-          const S* const all[] = {parts.data()...};
-          sum_lanes(all, used, sum.size(), sum.data());
-        },
-        coefficients_bar_, std::as_const(share_[s].coefficients_bar)...);
-  }
-
-  P group_gradient(const Batch<S>& batch, const LaneGroup<S>& group, P scale, Share& share) const {
+  P group_gradient(const Batch<S>& batch, const LaneGroup<S>& group, P scale, typename Model::template State<S>& state,
+                   typename Sum::Share& share) const {
+    const Model& model = sum_.model();
+    const auto& c = sum_.coefficients();
     SquaredError<S, Kind> error(group.targets.view(), scale, group.present.view());
     const Sequence<S, features> sequence{group.tokens.view(),
                                          batch.ragged() ? group.mask.view() : View<const S>::absent()};
-    if constexpr (requires {
-                    model_.vjp(coefficients_, sequence, Index(1), error, share.coefficients_bar, share.workspace);
-                  }) {
-      model_.vjp(coefficients_, sequence, batch.losses(), error, share.coefficients_bar, share.workspace);
+    if constexpr (requires { model.vjp(c, sequence, Index(1), error, share.coefficients_bar, share.workspace); }) {
+      model.vjp(c, sequence, batch.losses(), error, share.coefficients_bar, share.workspace);
     } else {
-      share.state = first_;
-      model_.vjp(coefficients_, sequence, share.state, batch.losses(), error, share.coefficients_bar, share.workspace);
+      state = first_;
+      model.vjp(c, sequence, state, batch.losses(), error, share.coefficients_bar, share.workspace);
     }
     return sum_lanes(error.value());
   }
 
-  Model model_;
-  typename Model::template Coefficients<P> coefficients_, coefficients_bar_;
+  Sum sum_;
   typename Model::template State<S> first_;
-  std::vector<Share> share_;
+  std::vector<typename Model::template State<S>> states_;
   ThreadPool alone_;
 };
 

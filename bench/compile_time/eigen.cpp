@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every user of the library compiles anyway.
+#include <Eigen/Dense>
+
+int main() {}

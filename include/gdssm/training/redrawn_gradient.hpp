@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "gdssm/training/gradient.hpp"
+
+namespace gdssm {
+
+/// The gradient of `BatchGradient` with a loss at each context's end, for contexts of any length in memory that does not
+/// grow with it: tokens are drawn where they are read, once on the way forward and once more on the way back.
+///     `Tasks`  draws any run of a context by itself: workspace, begin, run, target and context, as `LinearRegression`
+///              has them
+///     `Model`  one whose slots take many windows at once, as the paper's layer
+/// Errors  std::invalid_argument: tasks that don't fit the model, no task
+/// Source  docs/theory.md, exact gradients, (11) and (12)
+template <class Model, class S, class Tasks, class Kind = VectorTargets>
+class RedrawnGradient {
+  using P = LaneScalar<S>;
+  using Sum = detail::GradientSum<Model, S, ForwardSensitivity>;
+
+ public:
+  using Parameters = typename Model::template Parameters<P>;
+
+  RedrawnGradient(const Model& model, const Tasks& tasks)
+      : tasks_(tasks),
+        sum_(model, tasks.context, 1),
+        drawn_(static_cast<std::size_t>(Sum::shares),
+               Drawn{tasks.template workspace<S>(), Array<S>(model.feature_count(), 2 * Model::longest_run + 1),
+                     Array<S>(model.output_count(), 1), Array<S>(1, 1)}) {
+    expect_equal("RedrawnGradient", "the number of features of the tasks", tasks.features, model.feature_count());
+    expect_equal("RedrawnGradient", "the number of outputs of the model", model.output_count(), model.feature_count());
+  }
+
+  /// The loss over tasks first, ..., first + count - 1 of a seed; its gradient replaces what is in `gradient`.
+  P operator()(const Parameters& parameters, std::uint64_t seed, std::uint64_t first, Index count, Parameters& gradient,
+               ThreadPool& pool) {
+    if (count < 1) refuse("RedrawnGradient", "there are ", count, " tasks, expected at least 1");
+    const P outputs = std::is_same_v<Kind, ScalarTargets> ? P(1) : P(sum_.model().output_count());
+    const P scale = P(1) / (P(count) * outputs);
+    return sum_(parameters, (count + lane_count<S> - 1) / lane_count<S>, gradient, pool,
+                [&](Index g, Index s, typename Sum::Share& share) {
+                  const Index begin = g * lane_count<S>;
+                  return group_gradient(seed, first + static_cast<std::uint64_t>(begin),
+                                        std::min(lane_count<S>, count - begin), scale,
+                                        drawn_[static_cast<std::size_t>(s)], share);
+                });
+  }
+
+ private:
+  struct Drawn {
+    typename Tasks::template Workspace<S> task;
+    Array<S> tokens, target, present;
+  };
+
+  P group_gradient(std::uint64_t seed, std::uint64_t index, Index lanes, P scale, Drawn& drawn,
+                   typename Sum::Share& share) const {
+    tasks_.begin(seed, index, drawn.task);
+    for (Index l = 0; l < lane_count<S>; ++l) set_lane(drawn.present[0], l, l < lanes ? P(1) : P(0));
+    const auto run = [&](Index t, Index count) {
+      const View<S> tokens = drawn.tokens.view().columns(0, 2 * count + 1);
+      tasks_.run(seed, index, t, tokens, drawn.task);
+      if (t + count == tasks_.context)
+        tasks_.target(View<const S, Dynamic, 1>(tokens.column(2 * count)), drawn.target.view().column(0), drawn.task);
+      return View<const S>(tokens);
+    };
+    SquaredError<S, Kind> error(drawn.target.view(), scale, drawn.present.view());
+    sum_.model().vjp(sum_.coefficients(), tasks_.context, run, error, share.coefficients_bar, share.workspace);
+    return sum_lanes(error.value());
+  }
+
+  Tasks tasks_;
+  Sum sum_;
+  std::vector<Drawn> drawn_;
+};
+
+}  // namespace gdssm
