@@ -190,9 +190,11 @@ TEST_CASE("The gradient step is explained behind any symmetry, with its size", "
   expect(explained<ScalarTargets>(disguised(gradient_step(layer, 0.7), 4)), "gradient-descent", {0.7});
 }
 
-TEST_CASE("A step on a discounted loss is explained with its decay, however near 1", "[theorem]") {
-  for (const double decay : {0.3, 0.9, 0.999}) {
-    const Explanation found = explained(disguised(discounted_step(layer, 0.7, decay), 5));
+TEST_CASE("A step on a discounted loss is explained with its decay, from 0 on and however near 1", "[theorem]") {
+  for (const double decay : {0.0, 0.3, 0.9, 0.999}) {
+    auto p = gradient_step(layer, 0.7);
+    p.recurrence.Lambda.setConstant(decay);
+    const Explanation found = explained(disguised(p, 5));
     expect(found, "discounted-gradient-descent", {0.7});
     CHECK(nearest(found).forgetting == Forgetting::common);
     CHECK(half_life(found.decay) == Approx(std::log(0.5) / std::log(decay)));

@@ -59,7 +59,7 @@ struct Candidate {
 struct CandidateSetup {
   Index most_steps = 3;                     ///< K = 1, ..., most_steps
   std::vector<double> measured_sizes = {};  ///< of the model's layers: K steps of these are tried first
-  double decay = 1;                         ///< the decay of the discounted loss, if in (0, 1)
+  double decay = 1;                         ///< the decay of the discounted loss, if in [0, 1)
   Eigen::MatrixXd decays = {};              ///< L^T, the part that acts (m x f), or empty: not to be tried
   bool preconditioners = false;
   bool residual = false;  ///< the model adds a multiple of the query to its answers
@@ -72,7 +72,7 @@ struct CandidateContext {
   Eigen::MatrixXd each;  ///< sum_i L^(N-i) * y_i x_i^T, elementwise (m x f)
 };
 
-inline bool forgets(const CandidateSetup& setup) { return setup.decay > 0 && setup.decay < 1; }
+inline bool forgets(const CandidateSetup& setup) { return setup.decay >= 0 && setup.decay < 1; }
 
 inline CandidateContext candidate_context(const Observation& seen, const CandidateSetup& setup) {
   CandidateContext context{seen.query, spectral_context(seen, 1), {}, {}};

@@ -29,9 +29,9 @@ struct SpectralContext {
   Eigen::VectorXd query;     ///< U^T q
 };
 
-/// Errors  std::invalid_argument: a decay that is not in (0, 1]
+/// Errors  std::invalid_argument: a decay that is not in [0, 1]
 inline SpectralContext spectral_context(const Observation& seen, double decay) {
-  if (!(decay > 0 && decay <= 1)) refuse("spectral_context", "decay is ", decay, ", expected 0 < decay <= 1");
+  if (!(decay >= 0 && decay <= 1)) refuse("spectral_context", "decay is ", decay, ", expected 0 <= decay <= 1");
   const Index pairs = seen.inputs.cols();
   Eigen::VectorXd root(pairs);
   for (Index i = 0; i < pairs; ++i) root[i] = std::pow(decay, static_cast<double>(pairs - 1 - i) / 2);
