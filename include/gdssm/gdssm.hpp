@@ -52,9 +52,14 @@
 #include "gdssm/learners/gradient_descent.hpp"
 
 #include "gdssm/analysis/alignment.hpp"
+#include "gdssm/analysis/candidates.hpp"
+#include "gdssm/analysis/explain.hpp"
 #include "gdssm/analysis/implicit_weights.hpp"
 #include "gdssm/analysis/loss_by_context.hpp"
+#include "gdssm/analysis/memory.hpp"
+#include "gdssm/analysis/observation.hpp"
 #include "gdssm/analysis/sample.hpp"
+#include "gdssm/analysis/spectral_learner.hpp"
 #include "gdssm/analysis/task_range.hpp"
 
 #include "gdssm/version.hpp"

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <Eigen/Dense>
+
+#include "gdssm/analysis/candidates.hpp"
+#include "gdssm/analysis/memory.hpp"
+#include "gdssm/analysis/observation.hpp"
+#include "gdssm/construction/canonical.hpp"
+#include "gdssm/models/horner_stack.hpp"
+#include "gdssm/models/two_step_stack.hpp"
+
+// Which learning algorithm a model is: its weights layer by layer, and its predictions against those of algorithms.
+// Source  docs/theory.md, which algorithm it is
+
+namespace gdssm {
+
+/// One layer's weights in canonical scale. In a stack the gate is the last layer's, so that the layers M_k share its d;
+/// the sign of an S_k is that of A_00, and its distance is that from A = e_0 e_0^T.
+struct LayerReport {
+  bool is_curvature;  ///< an S_k, which accumulates S; otherwise an M_k, or a layer by itself
+  CanonicalForm<double> form;
+  StepDistance<double> distance;
+  Memory memory;  ///< of the decays that act
+};
+
+/// An input on which a model is not the algorithm that it is nearest to.
+struct Counterexample {
+  Observation seen;
+  Eigen::VectorXd expected;  ///< the nearest candidate's answer
+};
+
+/// What `explain` found.
+struct Explanation {
+  std::string verdict;                ///< one sentence
+  std::string algorithm;              ///< a short name, "none" for none of the candidates
+  std::vector<LayerReport> layers;    ///< empty if a layer's A, or the gate's d, is zero
+  double decay = 1;                   ///< the mean of the decays that act
+  std::vector<Candidate> candidates;  ///< fitted and judged, the simplest first; empty if there was nothing to explain
+  std::size_t nearest = 0, runner_up = 0;        ///< among the candidates
+  std::optional<Counterexample> counterexample;  ///< with "none"
+};
+
+/// On what `explain` tries a model: tasks as the paper's, inputs uniform on [-1/2, 1/2], standard normal weights.
+struct ExplainOptions {
+  Index tasks = 500;       ///< that candidates are judged on; they are fitted to others, fewer
+  Index context = 0;       ///< N; 0 for f
+  std::uint64_t seed = 1;  ///< of the tasks
+
+  std::function<void(double)> done = [](double) {};  ///< is told the share of the work that is done
+};
+
+/// The share of the variance that the nearest candidate must explain to be the verdict.
+inline constexpr double least_explained = 0.9;
+
+namespace detail {
+
+inline std::string digits(double value, int count = 3) {
+  std::ostringstream text;
+  text.precision(count);
+  text << value;
+  return text.str();
+}
+
+template <class Numbers>
+std::string listed(const Numbers& numbers, int count = 3) {
+  std::string text;
+  for (const double number : numbers) text += (text.empty() ? "" : ", ") + digits(number, count);
+  return text;
+}
+
+/// R^2 so that what is left of 1 is seen.
+inline std::string share(double r2) {
+  const double left = 1 - r2;
+  if (std::abs(left) < 1e-12) return "1";
+  return left < 5e-4 ? "1 - " + digits(left, 2) : digits(r2, 4);
+}
+
+inline Eigen::VectorXd symmetric_eigenvalues(const Eigen::MatrixXd& matrix) {
+  return Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>((matrix + matrix.transpose()) / 2, Eigen::EigenvaluesOnly)
+      .eigenvalues();
+}
+
+}  // namespace detail
+
+/// The short name of what a candidate is.
+inline std::string short_name(const Candidate& candidate) {
+  const std::string discounted = candidate.forgetting == Forgetting::none ? "" : "discounted-";
+  switch (candidate.rule) {
+    case LearningRule::least_squares:
+      return discounted + "least-squares";
+    case LearningRule::ridge:
+      return discounted + "ridge";
+    case LearningRule::output_preconditioned:
+    case LearningRule::input_preconditioned:
+      return discounted + "preconditioned-gradient-descent";
+    case LearningRule::equal_descent:
+    case LearningRule::descent:
+      break;
+  }
+  return discounted + "gradient-descent";
+}
+
+/// The same in words, with all that was fitted.
+inline std::string describe(const Candidate& candidate, double decay) {
+  using detail::digits;
+  const auto sizes = [&](Index shown) {
+    std::string text = shown > 1 ? "sizes a = " : "a = ";
+    return text +
+           detail::listed(std::vector<double>(candidate.step_sizes.begin(), candidate.step_sizes.begin() + shown));
+  };
+  const auto preconditioned = [&](const char* side) {
+    const Eigen::VectorXd values = detail::symmetric_eigenvalues(candidate.preconditioner);
+    return std::string("one step of gradient descent preconditioned on the ") + side + " (eigenvalues " +
+           digits(values.minCoeff()) + " to " + digits(values.maxCoeff()) + ")";
+  };
+  std::string text;
+  switch (candidate.rule) {
+    case LearningRule::least_squares:
+      text = "least squares";
+      break;
+    case LearningRule::ridge:
+      text = "ridge regression with rho = " + digits(candidate.rho);
+      break;
+    case LearningRule::output_preconditioned:
+      text = preconditioned("output side");
+      break;
+    case LearningRule::input_preconditioned:
+      text = preconditioned("input side");
+      break;
+    case LearningRule::equal_descent:
+      text = candidate.steps() == 1
+                 ? "one step of gradient " + std::string(candidate.step_sizes[0] < 0 ? "ascent" : "descent") + ", " +
+                       sizes(1)
+                 : std::to_string(candidate.steps()) + " equal steps of gradient descent, " + sizes(1);
+      break;
+    case LearningRule::descent:
+      text = std::to_string(candidate.steps()) + " steps of gradient descent, " + sizes(candidate.steps());
+      break;
+  }
+  if (candidate.forgetting == Forgetting::common)
+    text += ", on the loss discounted with a half-life of " + digits(half_life(decay)) + " pairs";
+  if (candidate.forgetting == Forgetting::each) text += ", each weight with the forgetting of its own decay";
+  if (candidate.residual != 0)
+    text += std::string(candidate.residual < 0 ? ", less " : ", plus ") + digits(std::abs(candidate.residual)) +
+            " times the query";
+  return text;
+}
+
+namespace detail {
+
+/// Whether one candidate is the other for a choice of its numbers, forgetting aside.
+inline bool contains(const Candidate& one, const Candidate& other) {
+  const auto is_descent = [](const Candidate& c) {
+    return c.rule == LearningRule::equal_descent || c.rule == LearningRule::descent;
+  };
+  if (one.rule == LearningRule::ridge)
+    return other.rule == LearningRule::ridge || other.rule == LearningRule::least_squares;
+  if (!is_descent(other) || one.rule == LearningRule::least_squares) return one.rule == other.rule;
+  if (one.rule == LearningRule::descent) return one.steps() >= other.steps();
+  if (one.rule == LearningRule::equal_descent)
+    return one.steps() == other.steps() && other.rule == LearningRule::equal_descent;
+  return other.steps() == 1;
+}
+
+/// Of the candidates that explain enough, the simplest that does as well as any: a further number that it may choose
+/// has to lower what it leaves unexplained by a third, and by more than a standard error over the tasks; a matrix of
+/// them, a preconditioner's or the decays', by half a percent of the variance, or every trained layer would need one.
+/// If none explains enough, the one that explains most.
+inline std::size_t nearest(const std::vector<Candidate>& candidates) {
+  constexpr double gain = 1.5, rounding = 1e-10, worth_a_matrix = 0.005;
+  const auto matrices = [](const Candidate& c) {
+    return (c.preconditioner.size() > 0 ? 1 : 0) + (c.forgetting == Forgetting::each ? 1 : 0);
+  };
+  std::optional<std::size_t> best;
+  for (std::size_t k = 0; k < candidates.size(); ++k) {
+    const Candidate& next = candidates[k];
+    if (next.r2 < least_explained) continue;
+    if (!best) best = k;
+    const Candidate& now = candidates[*best];
+    const Eigen::VectorXd better = now.errors - next.errors;
+    const auto n = static_cast<double>(better.size());
+    const double by = better.mean(), squares = (better.array() - by).square().sum();
+    const double error = n > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
+    const double left = std::max(next.errors.mean(), rounding) * std::pow(gain, next.numbers - now.numbers);
+    const double least = std::max(error, worth_a_matrix * std::max(0, matrices(next) - matrices(now)));
+    if (left < now.errors.mean() && by > least) best = k;
+  }
+  if (best) return *best;
+  const auto worse = [](const Candidate& a, const Candidate& b) { return a.r2 < b.r2; };
+  return static_cast<std::size_t>(std::max_element(candidates.begin(), candidates.end(), worse) - candidates.begin());
+}
+
+/// The best of the alternatives: candidates that are simpler, or that no choice of numbers makes the nearest one. What
+/// is the nearest one and more, explains as much by definition.
+inline std::size_t runner_up(const std::vector<Candidate>& candidates, std::size_t nearest) {
+  std::optional<std::size_t> best;
+  const Candidate& first = candidates[nearest];
+  for (std::size_t k = 0; k < candidates.size(); ++k)
+    if (k != nearest && (candidates[k].numbers < first.numbers || !contains(candidates[k], first)) &&
+        (!best || candidates[k].r2 > candidates[*best].r2))
+      best = k;
+  return best.value_or(nearest);
+}
+
+/// Why the nearest candidate, however near, is no learning: empty if it is.
+inline std::string no_descent(const Candidate& candidate) {
+  if (candidate.preconditioner.size() > 0) {
+    const double least = symmetric_eigenvalues(candidate.preconditioner).minCoeff();
+    if (!(least > 0))
+      return "the preconditioner's symmetric part has the eigenvalue " + digits(least) +
+             ", with which a step can go up the loss";
+  } else if (candidate.steps() == 1 && candidate.step_sizes[0] < 0) {
+    return "it goes up the loss";
+  }
+  return {};
+}
+
+/// A context as a sentence gives it, and the two answers to its query.
+inline std::string told(const Counterexample& example) {
+  const auto vector = [](const Eigen::VectorXd& v) {
+    constexpr Index most = 12;
+    std::string text = "(" + listed(Eigen::VectorXd(v.head(std::min(v.size(), most))));
+    return text + (v.size() > most ? ", ...)" : ")");
+  };
+  const Observation& seen = example.seen;
+  const std::string context = seen.inputs.cols() == 1 ? "after the one pair x = " + vector(seen.inputs.col(0)) +
+                                                            ", y = " + vector(seen.targets.col(0))
+                                                      : "after " + std::to_string(seen.inputs.cols()) + " pairs";
+  return context + " it answers the query " + vector(seen.query) + " with " + vector(seen.prediction) +
+         ", the nearest candidate with " + vector(example.expected);
+}
+
+/// The input that shows best that a model is not the candidate: one pair of the worst task and a query if that tells
+/// them apart by half of the answer, else that whole task.
+template <class Observe>
+Counterexample counterexample(const Candidate& candidate, const CandidateSetup& setup,
+                              const std::vector<Observation>& seen, const Observe& observe) {
+  const auto compared = [&](Observation of) {
+    Eigen::VectorXd expected = predict(candidate, candidate_context(of, setup));
+    return Counterexample{std::move(of), std::move(expected)};
+  };
+  const auto apart = [](const Counterexample& of) { return (of.seen.prediction - of.expected).norm(); };
+  Index worst = 0;
+  candidate.errors.maxCoeff(&worst);
+  const Observation& whole = seen[static_cast<std::size_t>(worst)];
+  std::optional<Counterexample> best;
+  for (Index t = 0; t < whole.inputs.cols(); ++t) {
+    Eigen::MatrixXd tokens = Eigen::MatrixXd::Zero(whole.inputs.rows(), 3);
+    tokens.col(0) = whole.inputs.col(t);
+    tokens.col(1).tail(whole.targets.rows()) = whole.targets.col(t);
+    tokens.col(2) = whole.query;
+    Counterexample one = compared(observe(tokens));
+    if (!best || apart(one) > apart(*best)) best = std::move(one);
+  }
+  if (best && apart(*best) > 0.5 * std::max(best->seen.prediction.norm(), best->expected.norm())) return *best;
+  return compared(whole);
+}
+
+template <class Kind, class Layer>
+std::vector<LayerReport> layer_reports(const HornerStack<Layer>& stack,
+                                       const typename HornerStack<Layer>::template Parameters<double>& parameters) {
+  constexpr bool scalar = std::is_same_v<Kind, ScalarTargets>;
+  const Eigen::VectorXd& d = parameters.layers.back().gate.d;
+  const double factor_d = d[2] < 0 ? -d.norm() : d.norm();
+  std::vector<LayerReport> reports;
+  for (Index l = 0; l < stack.layer_count(); ++l) {
+    const auto& p = parameters.layers[static_cast<std::size_t>(l)];
+    const bool is_curvature = l % 2 == 1;
+    const double sign = p.attention.A(0, is_curvature ? 0 : 1) < 0 ? -1 : 1, factor_A = sign * p.attention.A.norm();
+    if (factor_A == 0 || factor_d == 0) return {};
+    const Eigen::MatrixXd L = stack.layer().prepare(p).recurrence.decay.matrix().transpose();
+    CanonicalForm<double> form{p.attention.A / factor_A, d / factor_d,
+                               p.readout.C * (is_curvature ? factor_A : factor_A * factor_d), L};
+    const bool one_row = scalar && !is_curvature;
+    StepDistance<double> distance =
+        one_row ? distance_from_step(form, ScalarTargets{}) : distance_from_step(form, VectorTargets{});
+    if (is_curvature) {
+      Eigen::MatrixXd apart = form.A;
+      apart(0, 0) -= 1;
+      distance.A = apart.norm();
+      distance.d = 0;
+    }
+    const Memory of = one_row ? memory(L.rightCols(1)) : memory(L);
+    reports.push_back({is_curvature, std::move(form), distance, of});
+  }
+  return reports;
+}
+
+inline Explanation nothing(Explanation found, const std::string& reason) {
+  found.algorithm = "none";
+  found.verdict = "None of the candidates: " + reason + ".";
+  return found;
+}
+
+/// The verdict, from what was observed on tasks to fit to and on tasks to judge on.
+template <class Observe>
+Explanation explain_observed(Explanation found, const CandidateSetup& setup, const std::vector<Observation>& to_fit,
+                             const std::vector<Observation>& to_judge, const Observe& observe,
+                             const std::function<void(double)>& done, ThreadPool& pool) {
+  for (const auto* tasks : {&to_fit, &to_judge}) {
+    double squares = 0;
+    for (const Observation& seen : *tasks)
+      squares += seen.weights.allFinite() ? seen.prediction.squaredNorm() : std::nan("");
+    if (!std::isfinite(squares)) return nothing(std::move(found), "its predictions are not finite");
+    if (!(squares > 0)) return nothing(std::move(found), "it predicts zero whatever the context");
+  }
+  found.candidates = fit_candidates(setup, to_fit, pool, [&](double share) { done(0.1 + 0.5 * share); });
+  judge(found.candidates, setup, to_judge, pool, [&](double share) { done(0.6 + 0.4 * share); });
+  found.nearest = nearest(found.candidates);
+  found.runner_up = runner_up(found.candidates, found.nearest);
+  const Candidate& best = found.candidates[found.nearest];
+  const Candidate& next = found.candidates[found.runner_up];
+  const std::string description = describe(best, found.decay);
+  const std::string shares = "R^2 = " + share(best.r2) + " on " + std::to_string(to_judge.size()) +
+                             " fresh tasks; the next, " + describe(next, found.decay) + ", R^2 = " + share(next.r2);
+  const std::string memory = best.forgetting == Forgetting::none && std::isfinite(half_life(found.decay))
+                                 ? " (half-life of its decays: " + digits(half_life(found.decay)) + " pairs)"
+                                 : "";
+  const std::string flaw = no_descent(best);
+  if (best.r2 >= least_explained && flaw.empty()) {
+    found.algorithm = short_name(best);
+    found.verdict = "This is " + description + memory + ": " + shares + ".";
+    return found;
+  }
+  if (best.r2 >= least_explained)
+    return nothing(std::move(found), "nearest is " + description + ", but " + flaw + " (" + shares + ")");
+  found.counterexample = counterexample(best, setup, to_judge, observe);
+  return nothing(std::move(found),
+                 "nearest is " + description + " (" + shares + "), but " + told(*found.counterexample));
+}
+
+template <class Kind, class Layer>
+Explanation explain_stack(const HornerStack<Layer>& stack,
+                          const typename HornerStack<Layer>::template Parameters<double>& parameters, double residual,
+                          const ExplainOptions& options, ThreadPool& pool) {
+  constexpr bool scalar = std::is_same_v<Kind, ScalarTargets>;
+  constexpr Index always_tried = 3, fewest_fitted = 50, most_fitted = 250, outputs_fitted = 2500;
+  const Index f = stack.feature_count(), context = options.context == 0 ? f : options.context;
+  if (options.tasks < 1 || context < 1)
+    refuse("explain", "tasks and context are ", options.tasks, " and ", options.context, ", expected at least 1 and 0");
+  expect_equal("explain", "the number of layers", static_cast<Index>(parameters.layers.size()), stack.layer_count());
+  const LinearRegression tasks{.features = f, .outputs = scalar ? 1 : f, .context = context};
+
+  Explanation found;
+  found.layers = layer_reports<Kind>(stack, parameters);
+  CandidateSetup setup{.most_steps = std::max(always_tried, stack.steps() + 1),
+                       .preconditioners = stack.steps() == 1,
+                       .residual = residual != 0};
+  if (!found.layers.empty()) {
+    double decay = 0;
+    bool equal = true;
+    for (const LayerReport& layer : found.layers) {
+      decay += layer.memory.decay / static_cast<double>(found.layers.size());
+      equal = equal && layer.memory.equal;
+      if (!layer.is_curvature) setup.measured_sizes.push_back(layer.distance.step);
+    }
+    found.decay = std::abs(decay - 1) <= 1e-12 ? 1 : decay;
+    setup.decay = found.decay;
+    if (!equal && stack.steps() == 1) setup.decays = found.layers[0].form.L.transpose().bottomRows(tasks.outputs);
+  }
+  const Index fitted = std::min(options.tasks, std::clamp(outputs_fitted / tasks.outputs, fewest_fitted, most_fitted));
+  const auto to_fit = observe(stack, parameters, tasks, {options.seed, fitted}, pool, residual);
+  const auto to_judge = observe(stack, parameters, tasks,
+                                {options.seed, options.tasks, static_cast<std::uint64_t>(fitted)}, pool, residual);
+  const auto observe_one = [&](const Eigen::MatrixXd& tokens) {
+    return Observer(stack, parameters, tasks.outputs, tasks.range, residual)(tokens);
+  };
+  return explain_observed(std::move(found), setup, to_fit, to_judge, observe_one, options.done, pool);
+}
+
+}  // namespace detail
+
+/// Which learning algorithm a stack is: the simplest of the candidates that explains its predictions as well as any, or
+/// none, with the input that shows it. Candidates are gradient descent of 1, 2, ..., K + 1 tuned steps (at least 3),
+/// ridge regression and least squares, each also on the loss discounted by the measured decay, and for a single layer
+/// the step with a preconditioner on either side. Same bits for any number of threads.
+///     `Kind`  VectorTargets or ScalarTargets
+/// Errors  std::invalid_argument: no task, parameters of another number of layers
+/// Source  docs/theory.md, which algorithm it is
+template <class Kind, class Layer>
+Explanation explain(const HornerStack<Layer>& stack,
+                    const typename HornerStack<Layer>::template Parameters<double>& parameters,
+                    const ExplainOptions& options, ThreadPool& pool) {
+  return detail::explain_stack<Kind>(stack, parameters, 0, options, pool);
+}
+
+/// Of the reference's stack, whose residual connection subtracts the query: what the rest of it is.
+template <class Kind, class Layer>
+Explanation explain(const TwoStepStack<Layer>& stack,
+                    const typename TwoStepStack<Layer>::template Parameters<double>& parameters,
+                    const ExplainOptions& options, ThreadPool& pool) {
+  return detail::explain_stack<Kind>(stack.without_residual(), parameters, -1, options, pool);
+}
+
+/// Of one layer.
+template <class Kind, class Attention, class Recurrence, class Readout, class Gate>
+Explanation explain(
+    const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer,
+    const typename AugmentedSsm<Attention, Recurrence, Readout, Gate>::template Parameters<double>& parameters,
+    const ExplainOptions& options, ThreadPool& pool) {
+  const HornerStack stack(layer, 1);
+  auto p = stack.template parameters<double>();
+  p.layers[0] = parameters;
+  return detail::explain_stack<Kind>(stack, p, 0, options, pool);
+}
+
+}  // namespace gdssm

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/view.hpp"
+
+namespace gdssm {
+
+/// After how many pairs half of what a state has taken in is left, log(1/2) / log |L|: infinite from |L| = 1 on, 0 at
+/// L = 0.
+/// Source  docs/theory.md, closed form
+inline double half_life(double decay) {
+  const double size = std::abs(decay);
+  if (!(size < 1)) return std::numeric_limits<double>::infinity();
+  return size > 0 ? std::log(0.5) / std::log(size) : 0.0;
+}
+
+/// The decays of a layer as the memory that they are. Half-lives are in pairs.
+struct Memory {
+  double decay = 1;  ///< their mean
+  bool equal = true;
+  double shortest = 0, median = 0, longest = 0;  ///< half-lives of single entries
+};
+
+/// Errors  std::invalid_argument: no decay
+template <class Derived>
+Memory memory(const Eigen::MatrixBase<Derived>& L) {
+  if (L.size() < 1) refuse("memory", "there is no decay, expected at least one");
+  std::vector<double> lives;
+  for (Index j = 0; j < L.cols(); ++j)
+    for (Index i = 0; i < L.rows(); ++i) lives.push_back(half_life(static_cast<double>(L(i, j))));
+  std::sort(lives.begin(), lives.end());
+  const double least = static_cast<double>(L.minCoeff()), most = static_cast<double>(L.maxCoeff());
+  const bool equal = most - least <= 1e-12 * std::max(std::abs(most), std::abs(least));
+  return {equal ? most : static_cast<double>(L.mean()), equal, lives.front(), lives[lives.size() / 2], lives.back()};
+}
+
+}  // namespace gdssm

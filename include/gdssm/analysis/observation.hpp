@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "gdssm/analysis/task_range.hpp"
+#include "gdssm/core/thread_pool.hpp"
+#include "gdssm/models/augmented_ssm.hpp"
+#include "gdssm/tasks/linear_regression.hpp"
+
+namespace gdssm {
+
+/// A context of pairs, a query, and what a model makes of them.
+/// Shapes  inputs (f x N), targets (m x N), query (f), prediction (m), weights (m x f); scalar targets are m = 1, of
+/// the
+///         model's outputs the last
+struct Observation {
+  Eigen::MatrixXd inputs;
+  Eigen::MatrixXd targets;
+  Eigen::VectorXd query;
+  Eigen::VectorXd prediction;
+  Eigen::MatrixXd weights;  ///< of the linear map that fits the model's answers to many queries best
+};
+
+/// Watches a model at work, as a function from tokens to the last prediction. The implicit weights are those of Akyurek
+/// et al.: regressed on the answers to queries, here the 2 f queries s e_j and -s e_j, which are orthogonal, so that
+///     W e_j = (yhat(s e_j) - yhat(-s e_j)) / (2 s)
+/// and W = -E_N wherever the answer is linear in the query.
+/// Source  arXiv:2211.15661; docs/theory.md, which algorithm it is
+template <class Model>
+class Observer {
+  static_assert(Model::Window::width == 3 && Model::Window::stride == 2,
+                "Observer: the model must read normal tokens, windows of width 3 and stride 2");
+
+ public:
+  /// `outputs` is m, `probe` is s, and `residual` times the query is added to every answer: the last row of a
+  /// `TwoStepStack` is its stack's without the residual connection, less the query.
+  Observer(const Model& model, const typename Model::template Parameters<double>& parameters, Index outputs,
+           double probe, double residual = 0)
+      : model_(model),
+        c_(model.prepare(parameters)),
+        workspace_(model.template workspace<double>()),
+        outputs_(outputs),
+        probe_(probe),
+        residual_(residual) {}
+
+  /// Shapes  tokens (f x (2N+1)), N >= 1
+  Observation operator()(const Eigen::MatrixXd& tokens) {
+    const Index f = tokens.rows(), pairs = tokens.cols() / 2, head = pairs > 1 ? tokens.cols() - 2 : 0;
+    Observation seen{Eigen::MatrixXd(f, pairs),
+                     Eigen::MatrixXd(outputs_, pairs),
+                     tokens.col(2 * pairs),
+                     {},
+                     Eigen::MatrixXd(outputs_, f)};
+    for (Index t = 0; t < pairs; ++t) {
+      seen.inputs.col(t) = tokens.col(2 * t);
+      seen.targets.col(t) = tokens.col(2 * t + 1).tail(outputs_);
+    }
+
+    const Index m = model_.output_count();
+    auto before = model_.template initial_state<double>();
+    if (head > 0)
+      model_.forward(c_, Sequence<double, Model::features>{view_of(tokens).columns(0, head)}, before,
+                     View<double, Model::outputs>(nullptr, m, 0), workspace_);
+    Eigen::MatrixXd last = tokens.rightCols(tokens.cols() - head);
+    Eigen::VectorXd prediction(m);
+    const auto answer = [&](const Eigen::VectorXd& query) -> Eigen::VectorXd {
+      auto state = before;
+      last.col(last.cols() - 1) = query;
+      const View<const double, Model::features> window(last.data(), last.rows(), last.cols());
+      model_.forward(c_, Sequence<double, Model::features>{window}, state,
+                     View<double, Model::outputs>(prediction.data(), m, 1), workspace_);
+      return prediction.tail(outputs_) + residual_ * query.tail(outputs_);
+    };
+    seen.prediction = answer(seen.query);
+    Eigen::VectorXd query = Eigen::VectorXd::Zero(f);
+    for (Index j = 0; j < f; ++j) {
+      query[j] = probe_;
+      const Eigen::VectorXd up = answer(query);
+      query[j] = -probe_;
+      seen.weights.col(j) = (up - answer(query)) / (2 * probe_);
+      query[j] = 0;
+    }
+    return seen;
+  }
+
+ private:
+  const Model& model_;
+  typename Model::template Coefficients<double> c_;
+  typename Model::template Workspace<double> workspace_;
+  Index outputs_;
+  double probe_, residual_;
+};
+
+/// What a model makes of the tasks of a range; `residual` as `Observer`'s. Same bits for any number of threads.
+/// Errors  std::invalid_argument: an empty range, tasks that don't fit the model
+template <class Model>
+std::vector<Observation> observe(const Model& model, const typename Model::template Parameters<double>& parameters,
+                                 const LinearRegression& tasks, const TaskRange& range, ThreadPool& pool,
+                                 double residual = 0) {
+  if (range.count < 1) refuse("observe", "there are ", range.count, " tasks, expected at least one");
+  expect_equal("observe", "the number of features of a task", tasks.features, model.feature_count());
+  const double deviation = tasks.range / std::sqrt(12.0);  // of an input coordinate
+  std::vector<Observation> seen(static_cast<std::size_t>(range.count));
+  const Index parts = std::min<Index>(range.count, 64);
+  pool.run(parts, [&](Index piece) {
+    Observer observer(model, parameters, tasks.outputs, deviation, residual);
+    for (Index i = piece * range.count / parts; i < (piece + 1) * range.count / parts; ++i)
+      seen[static_cast<std::size_t>(i)] =
+          observer(tasks.sequence(range.seed, range.first + static_cast<std::uint64_t>(i)).tokens);
+  });
+  return seen;
+}
+
+}  // namespace gdssm

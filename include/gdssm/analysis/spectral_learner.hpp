@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <Eigen/Dense>
+
+#include "gdssm/analysis/observation.hpp"
+#include "gdssm/construction/descent.hpp"
+
+// Learners that act on the spectrum of S: with S = U diag(s) U^T, all of
+//
+//     W = M g(S) = M U diag(g(s)) U^T                                                                 (10c)
+//
+// where g, the filter, says which: gradient descent of any step sizes, ridge regression, least squares. What a filter
+// leaves open, its sizes or its penalty, is fitted to another learner's predictions by least squares.
+// Source  docs/theory.md, which algorithm it is
+
+namespace gdssm {
+
+/// A context in the eigenbasis of its S, pair i of N weighed by L^(N-i): all that learners of the kind (10c) read.
+/// Shapes  spectrum (f), basis (f x f), moment (m x f), query (f)
+struct SpectralContext {
+  Eigen::VectorXd spectrum;  ///< s >= 0, exactly 0 where it is zero up to rounding
+  Eigen::MatrixXd basis;     ///< U
+  Eigen::MatrixXd moment;    ///< M U
+  Eigen::VectorXd query;     ///< U^T q
+};
+
+/// Errors  std::invalid_argument: a decay that is not in [0, 1]
+inline SpectralContext spectral_context(const Observation& seen, double decay) {
+  if (!(decay >= 0 && decay <= 1)) refuse("spectral_context", "decay is ", decay, ", expected 0 <= decay <= 1");
+  const Index pairs = seen.inputs.cols();
+  Eigen::VectorXd root(pairs);
+  for (Index i = 0; i < pairs; ++i) root[i] = std::pow(decay, static_cast<double>(pairs - 1 - i) / 2);
+  const auto [S, M] = accumulate(seen.inputs * root.asDiagonal(), seen.targets * root.asDiagonal());
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(S);
+  const double zero = 1e-12 * std::max(eigen.eigenvalues().maxCoeff(), 0.0);
+  return {(eigen.eigenvalues().array() > zero).select(eigen.eigenvalues(), 0.0), eigen.eigenvectors(),
+          M * eigen.eigenvectors(), eigen.eigenvectors().transpose() * seen.query};
+}
+
+// A filter has `count()` open numbers, all positive, which are fitted by their logarithms: `logs()`, `set_logs(v)`;
+// and `at(s, by_log)`, which returns g(s) and fills in its derivatives by the logarithms.
+
+/// K steps of sizes a_k:    g(s) = (1 - prod_k (1 - a_k s)) / s,    d g / d log a_k = a_k prod_{j != k} (1 - a_j s)
+struct DescentFilter {
+  Eigen::VectorXd sizes;
+
+  Index count() const { return sizes.size(); }
+  Eigen::VectorXd logs() const { return sizes.array().log(); }
+  void set_logs(const Eigen::VectorXd& logs) { sizes = logs.array().exp(); }
+
+  double at(double s, Eigen::Ref<Eigen::VectorXd> by_log) const {
+    double g = 0, before = 1, after = 1;
+    for (Index k = 0; k < count(); ++k) {
+      by_log[k] = sizes[k] * before;
+      g += by_log[k];
+      before *= 1 - sizes[k] * s;
+    }
+    for (Index k = count() - 1; k >= 0; --k) {
+      by_log[k] *= after;
+      after *= 1 - sizes[k] * s;
+    }
+    return g;
+  }
+};
+
+/// K steps of one size:     d g / d log a = a K (1 - a s)^(K-1)
+struct EqualDescentFilter {
+  double size;
+  Index steps;
+
+  Index count() const { return 1; }
+  Eigen::VectorXd logs() const { return Eigen::VectorXd::Constant(1, std::log(size)); }
+  void set_logs(const Eigen::VectorXd& logs) { size = std::exp(logs[0]); }
+
+  double at(double s, Eigen::Ref<Eigen::VectorXd> by_log) const {
+    double g = 0, left = 1, last = 1;
+    for (Index k = 0; k < steps; ++k) {
+      last = left;
+      g += size * left;
+      left *= 1 - size * s;
+    }
+    by_log[0] = size * static_cast<double>(steps) * last;
+    return g;
+  }
+};
+
+/// Ridge regression with the penalty rho / 2 |W|^2:    g(s) = 1 / (s + rho),    d g / d log rho = -rho / (s + rho)^2
+struct RidgeFilter {
+  double rho;
+
+  Index count() const { return 1; }
+  Eigen::VectorXd logs() const { return Eigen::VectorXd::Constant(1, std::log(rho)); }
+  void set_logs(const Eigen::VectorXd& logs) { rho = std::exp(logs[0]); }
+
+  double at(double s, Eigen::Ref<Eigen::VectorXd> by_log) const {
+    const double g = 1 / (s + rho);
+    by_log[0] = -rho * g * g;
+    return g;
+  }
+};
+
+/// Least squares, of minimal norm where the context leaves W open:    g(s) = 1 / s,    g(0) = 0
+struct LeastSquaresFilter {
+  Index count() const { return 0; }
+  Eigen::VectorXd logs() const { return {}; }
+  void set_logs(const Eigen::VectorXd&) {}
+
+  double at(double s, Eigen::Ref<Eigen::VectorXd>) const { return s > 0 ? 1 / s : 0.0; }
+};
+
+/// g at every eigenvalue of a context.
+template <class Filter>
+Eigen::VectorXd filtered(const Filter& filter, const Eigen::VectorXd& spectrum) {
+  Eigen::VectorXd g(spectrum.size()), unused(filter.count());
+  for (Index i = 0; i < g.size(); ++i) g[i] = filter.at(spectrum[i], unused);
+  return g;
+}
+
+/// M g(S).          Shapes  (m x f)
+template <class Filter>
+Eigen::MatrixXd implicit_weights(const Filter& filter, const SpectralContext& context) {
+  return context.moment * filtered(filter, context.spectrum).asDiagonal() * context.basis.transpose();
+}
+
+/// Where a fit ended: a filter, the multiple of the query that is added to its predictions, and the sum over contexts
+/// of |yhat - M g(S) q - residual q|^2.
+template <class Filter>
+struct FilterFit {
+  Filter filter;
+  double residual;
+  double squares;
+};
+
+/// The filter nearest to a model's predictions yhat, in the sum of squares, that Levenberg's and Marquardt's method
+/// finds from `start`; with a multiple of the query's last m entries added when `has_residual`.
+/// Shapes  contexts and predictions side by side, one each a task
+template <class Filter>
+FilterFit<Filter> fit(const Filter& start, bool has_residual, const std::vector<SpectralContext>& contexts,
+                      const std::vector<Observation>& seen) {
+  expect_equal("fit", "the number of contexts", contexts.size(), seen.size());
+  const Index open = start.count(), count = open + (has_residual ? 1 : 0);
+  Eigen::MatrixXd normal(count, count);
+  Eigen::VectorXd slope(count);
+  // The sum of squares at a point, and half its gradient and Gauss's and Newton's second derivative.
+  const auto measure = [&](const Filter& filter, double residual, bool derive) {
+    double squares = 0;
+    if (derive) {
+      normal.setZero();
+      slope.setZero();
+    }
+    Eigen::VectorXd by_log(open);
+    for (std::size_t i = 0; i < seen.size(); ++i) {
+      const SpectralContext& context = contexts[i];
+      const Index f = context.spectrum.size();
+      Eigen::VectorXd g(f);
+      Eigen::MatrixXd by_logs(f, open);
+      for (Index j = 0; j < f; ++j) {
+        g[j] = filter.at(context.spectrum[j], by_log) * context.query[j];
+        by_logs.row(j) = by_log.transpose() * context.query[j];
+      }
+      Eigen::VectorXd error = seen[i].prediction - context.moment * g;
+      if (has_residual) error -= residual * seen[i].query.tail(error.size());
+      squares += error.squaredNorm();
+      if (!derive) continue;
+      Eigen::MatrixXd J(error.size(), count);
+      J.leftCols(open) = context.moment * by_logs;
+      if (has_residual) J.col(open) = seen[i].query.tail(error.size());
+      normal.noalias() += J.transpose() * J;
+      slope.noalias() += J.transpose() * error;
+    }
+    return squares;
+  };
+
+  FilterFit<Filter> best{start, 0, measure(start, 0, true)};
+  constexpr int most_steps = 200;
+  constexpr double most_damping = 1e12, least_log = -40, most_log = 20;
+  double damping = 1e-3;
+  for (int step = 0; step < most_steps && count > 0 && damping < most_damping; ++step) {
+    Eigen::MatrixXd damped = normal;
+    for (Index k = 0; k < count; ++k) damped(k, k) += damping * normal(k, k) + 1e-300;
+    const Eigen::VectorXd change = damped.ldlt().solve(slope);
+    if (!change.allFinite()) break;
+    FilterFit<Filter> next = best;
+    next.filter.set_logs(
+        (best.filter.logs() + change.head(open).cwiseMax(-2.0).cwiseMin(2.0)).cwiseMax(least_log).cwiseMin(most_log));
+    if (has_residual) next.residual += change[open];
+    next.squares = measure(next.filter, next.residual, false);
+    if (!(next.squares < best.squares)) {
+      damping *= 10;
+      continue;
+    }
+    const bool settled = best.squares - next.squares < 1e-10 * best.squares;
+    best = next;
+    if (settled) break;
+    measure(best.filter, best.residual, true);
+    damping = std::max(damping / 10, 1e-15);
+  }
+  return best;
+}
+
+}  // namespace gdssm
