@@ -82,6 +82,7 @@ TEMPLATE_TEST_CASE("A tiled scan is its steps, bit for bit, at all sizes and rem
     }
   expect_scan<3, TestType>(10, 10, 1, 2);
   expect_scan<2, TestType>(4, 6, 5, 3);
+  expect_scan<3, TestType>(10, 7, 1100, 2);  // in pieces
 }
 
 TEMPLATE_TEST_CASE("A tiled pull is the steps' VJP from last to first, to rounding", "[vjp]", float, double,

@@ -45,10 +45,12 @@ TEST_CASE("tokens drawn again where they are needed give the gradient of stored 
     // And, to rounding, of stored states.
     const auto [history_loss, history] = of_stored_tokens<StoredHistory>(layer, p, tasks, 21);
     CHECK(loss == history_loss);
-    visit([](const Name& name, const auto& a, const auto& b) {
-      CAPTURE(name.str());
-      CHECK((a - b).norm() <= 1e-4f * b.norm());
-    }, gradient, history);
+    visit(
+        [](const Name& name, const auto& a, const auto& b) {
+          CAPTURE(name.str());
+          CHECK((a - b).norm() <= 1e-4f * b.norm());
+        },
+        gradient, history);
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstring>
@@ -209,7 +210,7 @@ template <Index Width, Index Rank, bool Sensitivity, bool Fresh, class Access, c
 #pragma clang loop unroll(disable)
 #endif
     for (Index t = Fresh; t < n; ++t, advance()) {
-      const D* const decays = reread(decay + i);
+      const D* const decays = Sensitivity ? reread(decay + i) : decay + i;  // beside Y registers are few
       read_right();
       unroll<Width>([&](auto j) __attribute__((always_inline)) {
         const Vector L = access.coefficient(decays + j * rows);
@@ -482,6 +483,17 @@ void decayed_outer_scan(View<const D, Cols, Rows> decay, View<const S, Rows> lef
                         ScanStart start = ScanStart::given) {
   const Index cols = memory.rows(), rows = memory.cols(), n = rights.cols() / Rank;
   assert(n > 0);
+  // Long sequences in pieces whose factors stay in the first cache while the tiles pass.
+  const Index piece = std::max<Index>(16, 16 * 1024 / ((rows * stride + cols * Rank) * static_cast<Index>(sizeof(S))));
+  if (n > 4 * piece) {
+    for (Index t = 0; t < n; t += piece) {
+      const Index count = std::min(piece, n - t);
+      decayed_outer_scan<Rank>(decay, lefts.columns(t * stride, (count - 1) * stride + Rank), stride,
+                               rights.columns(t * Rank, count * Rank), memory, sensitivity,
+                               t == 0 ? start : ScanStart::given);
+    }
+    return;
+  }
   if (start == ScanStart::zero && !sensitivity.present()) memory.fill(S(0));
   tiles::cover<S>(cols, [&](auto access, Index begin, Index end) {
     tiles::stretches<tiles::scan_cols>(rows, [&](Index j, auto width) {

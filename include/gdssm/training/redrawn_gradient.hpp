@@ -9,8 +9,8 @@
 
 namespace gdssm {
 
-/// The gradient of `BatchGradient` with a loss at each context's end, for contexts of any length in memory that does not
-/// grow with it: tokens are drawn where they are read, once on the way forward and once more on the way back.
+/// The gradient of `BatchGradient` with a loss at each context's end, for contexts of any length in memory that does
+/// not grow with it: tokens are drawn where they are read, once on the way forward and once more on the way back.
 ///     `Tasks`  draws any run of a context by itself: workspace, begin, run, target and context, as `LinearRegression`
 ///              has them
 ///     `Model`  one whose slots take many windows at once, as the paper's layer
