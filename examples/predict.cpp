@@ -25,7 +25,7 @@
 #include "gdssm/io/atomic_file.hpp"
 #include "gdssm/io/csv.hpp"
 #include "gdssm/io/text.hpp"
-#include "gdssm/learners/gradient_descent.hpp"
+#include "gdssm/learners/regression.hpp"
 #include "support/program.hpp"
 #include "support/progress.hpp"
 

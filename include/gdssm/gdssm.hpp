@@ -36,6 +36,7 @@
 #include "gdssm/construction/drift.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
+#include "gdssm/construction/solvers.hpp"
 #include "gdssm/construction/step_size.hpp"
 
 #include "gdssm/training/batch.hpp"
@@ -48,7 +49,17 @@
 #include "gdssm/training/task_source.hpp"
 #include "gdssm/training/train.hpp"
 
-#include "gdssm/learners/gradient_descent.hpp"
+#include "gdssm/learners/adaptors.hpp"
+#include "gdssm/learners/bank.hpp"
+#include "gdssm/learners/constant.hpp"
+#include "gdssm/learners/delta_rule.hpp"
+#include "gdssm/learners/features.hpp"
+#include "gdssm/learners/learner.hpp"
+#include "gdssm/learners/mixing.hpp"
+#include "gdssm/learners/pairs.hpp"
+#include "gdssm/learners/recursive_least_squares.hpp"
+#include "gdssm/learners/regression.hpp"
+#include "gdssm/learners/sliding_window.hpp"
 
 #include "gdssm/analysis/alignment.hpp"
 #include "gdssm/analysis/implicit_weights.hpp"

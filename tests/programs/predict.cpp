@@ -16,7 +16,7 @@
 
 #include "gdssm/io/atomic_file.hpp"
 #include "gdssm/io/csv.hpp"
-#include "gdssm/learners/gradient_descent.hpp"
+#include "gdssm/learners/regression.hpp"
 #include "gdssm/version.hpp"
 #include "io/support.hpp"
 #include "programs/run.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/learners/gradient_descent.hpp"
+#include "gdssm/learners/regression.hpp"
 
 #include <cmath>
 #include <limits>
@@ -377,41 +377,38 @@ TEST_CASE("A pair costs no allocation, a prediction neither", "[no_heap]") {
 
 TEST_CASE("What a learner can't take is refused with its place, and changes nothing", "[misuse]") {
   CHECK(message_of([] { GradientDescentLearner<>(0, 1); }) ==
-        "GradientDescentLearner: there are 0 inputs and 1 targets, expected at least 1");
+        "RegressionLearner: there are 0 inputs and 1 targets, expected at least 1 and 1");
   CHECK(message_of([] { GradientDescentLearner<>(1, 0); }) ==
-        "GradientDescentLearner: there are 1 inputs and 0 targets, expected at least 1");
+        "RegressionLearner: there are 1 inputs and 0 targets, expected at least 1 and 1");
   CHECK(message_of([] { GradientDescentLearner<>(1, 1, {.steps = -1, .ridge = 1}); }) ==
-        "GradientDescentLearner: steps is -1, expected at least 0");
+        "RegressionLearner: steps is -1, expected at least 0");
   for (const double rho : {-1.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()})
     CHECK(message_of([&] {
             GradientDescentLearner<>(1, 1, {.steps = 1, .ridge = rho});
-          }).starts_with("GradientDescentLearner: ridge is "));
+          }).starts_with("RegressionLearner: ridge is "));
 
   GradientDescentLearner<> learner(2, 1);
   learner.observe(VectorXd{{1, 2}}, VectorXd{{3}});
   const auto state = learner.state();
   const VectorXd x{{1, 2}}, y{{3}};
-  CHECK(message_of([&] { learner.predict(y); }) ==
-        "GradientDescentLearner::predict: the input has 1 entries, expected 2");
+  CHECK(message_of([&] { learner.predict(y); }) == "RegressionLearner: predict: the input has 1 entries, expected 2");
   CHECK(message_of([&] { learner.observe(x, x); }) ==
-        "GradientDescentLearner::observe: the target has 2 entries, expected 1");
+        "RegressionLearner: observe: the target has 2 entries, expected 1");
   for (const double bad :
        {1.1e100, -1e300, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     const VectorXd bad_x{{1, bad}}, bad_y{{bad}};
     const std::string expected = ", expected a number of magnitude at most 1e+100";
-    CHECK(message_of([&] {
-            learner.predict(bad_x);
-          }).starts_with("GradientDescentLearner::predict: the input entry 1 is "));
+    CHECK(message_of([&] { learner.predict(bad_x); }).starts_with("RegressionLearner: predict: the input entry 1 is "));
     CHECK(message_of([&] { learner.observe(bad_x, y); }).ends_with(expected));
     CHECK(message_of([&] {
             learner.observe(x, bad_y);
-          }).starts_with("GradientDescentLearner::observe: the target entry 0 is "));
+          }).starts_with("RegressionLearner: observe: the target entry 0 is "));
   }
   CHECK(message_of([&] { learner.set_state(GradientDescentLearner<>(3, 1).state()); }) ==
-        "GradientDescentLearner::set_state: first_input is 3 x 1, expected 2 x 1");
+        "RegressionLearner: set_state: first_input is 3 x 1, expected 2 x 1");
   auto broken = state;
   broken.S(1, 1) = std::numeric_limits<double>::quiet_NaN();
-  CHECK(message_of([&] { learner.set_state(broken); }).starts_with("GradientDescentLearner::set_state: S "));
+  CHECK(message_of([&] { learner.set_state(broken); }).starts_with("RegressionLearner: set_state: S "));
   CHECK(learner.state() == state);
 }
 
