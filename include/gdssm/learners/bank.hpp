@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <cstddef>
-#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -14,6 +12,7 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
+#include "gdssm/learners/mixing.hpp"
 
 namespace gdssm {
 
@@ -32,10 +31,6 @@ struct Member {
   static State state(const M& member) { return member.state(); }
   static void set_state(M& member, const State& state) { member.set_state(state); }
   static void merge(M& member, const State& later) { member.merge(later); }
-  template <class Visitor, class... States>
-  static void visit(std::string_view part, Visitor&& visitor, States&... states) {
-    visit_part(part, visitor, states...);
-  }
 };
 
 template <class L>
@@ -58,15 +53,6 @@ struct Member<std::vector<L>> {
   static void merge(std::vector<L>& members, const State& later) {
     for (std::size_t i = 0; i < members.size(); ++i) members[i].merge(later[i]);
   }
-  template <class Visitor, class First, class... States>
-  static void visit(std::string_view part, Visitor&& visitor, First& first, States&... states) {
-    for (std::size_t i = 0; i < first.size(); ++i) {
-      const auto one = [&](const Name& name, auto&... member) { visitor(Name{part, &name}, member...); };
-      if (((states.size() != first.size()) || ...))
-        refuse("Bank", "a state has another number of members than expected, ", first.size());
-      visit_part(std::to_string(i), one, first[i], states[i]...);
-    }
-  }
 };
 
 }  // namespace detail
@@ -78,7 +64,7 @@ struct Member<std::vector<L>> {
 /// answers what its member answers, to the bit.
 /// Shapes  x (f), y (m)
 /// Errors  those of the members; std::invalid_argument: no members, or members of different sizes
-template <class Rule, class... Members>
+template <MixingRule Rule, class... Members>
 class Bank {
  public:
   using Scalar = typename Rule::Scalar;
@@ -93,21 +79,10 @@ class Bank {
     /// Members are named by their places: "0", "1", ..., and those of a vector "1.0", "1.1", ...
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visit_members(visitor, std::index_sequence_for<Members...>(), self...);
+      detail::visit_tuple(std::index_sequence_for<Members...>(), visitor, self.members...);
       visit_part("rule", visitor, self.rule...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
-
-   private:
-    template <class Visitor, std::size_t... I, class... Self>
-    static void visit_members(Visitor& visitor, std::index_sequence<I...>, Self&... self) {
-      (visit_member<I>(visitor, self...), ...);
-    }
-    template <std::size_t I, class Visitor, class... Self>
-    static void visit_member(Visitor& visitor, Self&... self) {
-      using M = std::tuple_element_t<I, std::tuple<Members...>>;
-      detail::Member<M>::visit(std::to_string(I), visitor, std::get<I>(self.members)...);
-    }
   };
 
   explicit Bank(Rule rule, Members... members) : rule_(std::move(rule)), members_(std::move(members)...) {
@@ -115,74 +90,74 @@ class Bank {
     each([&](auto& member) {
       if (experts++ == 0) {
         inputs_ = member.input_count();
-        prediction_.setZero(member.target_count());
+        y_.setZero(member.target_count());
       }
       expect_equal(name, "a member's number of inputs", member.input_count(), inputs_);
       expect_equal(name, "a member's number of targets", member.target_count(), target_count());
     });
     if (experts == 0) refuse(name, "there are no members, expected at least one");
     predictions_.setZero(target_count(), experts);
-    weights_.setZero(experts, target_count());
-    losses_.setZero(experts);
-    state_ = rule_.initial_state(experts, target_count());
-    rule_.weights(state_, weights_);
+    x_.setZero(inputs_);
+    rule_.start(experts, target_count());
   }
 
   Index input_count() const { return inputs_; }
-  Index target_count() const { return prediction_.size(); }
-  Index expert_count() const { return weights_.rows(); }
+  Index target_count() const { return y_.size(); }
+  Index expert_count() const { return predictions_.cols(); }
 
   template <class Input>
   const Vector& predict(const Eigen::MatrixBase<Input>& x) {
-    Index k = 0;
-    each([&](auto& member) { predictions_.col(k++) = member.predict(x); });
-    for (Index i = 0; i < target_count(); ++i) {
-      Scalar sum(0);
-      for (k = 0; k < expert_count(); ++k) sum += weights_(k, i) * predictions_(i, k);
-      prediction_[i] = sum;
-    }
-    return prediction_;
+    ask(x);
+    return rule_.mix(predictions_);
   }
 
-  /// The members' predictions (m x K) that the last prediction has mixed, and its weights (K x m).
+  /// The members' predictions (m x K) that the last prediction has mixed.
   const Eigen::MatrixX<Scalar>& predictions() const { return predictions_; }
-  const Eigen::MatrixX<Scalar>& weights() const { return weights_; }
-
-  /// The bound (16) on what the mixture has lost more than a sequence of members with so many changes.
-  Scalar regret_bound(Index target = 0, Index changes = 0) const { return rule_.regret_bound(state_, target, changes); }
+  const Rule& rule() const { return rule_; }
 
   template <class Input, class Target>
   void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
     detail::expect_pair(name, x, y, input_count(), target_count());
-    predict(x);  // the members' losses are those of this input, whoever has been asked what since
-    rule_.update(predictions_, prediction_, y, weights_, losses_, state_);
-    rule_.weights(state_, weights_);
-    each([&](auto& member) { member.observe(x, y); });
+    ask(x);
+    y_ = y;
+    rule_.update(predictions_, y_);
+    each([&](auto& member) { member.observe(x_, y_); });
+    asked_ = false;
   }
 
   State state() const {
     return {std::apply([](const Members&... m) { return std::tuple(detail::Member<Members>::state(m)...); }, members_),
-            state_};
+            rule_.state()};
   }
   void set_state(const State& state) {
     detail::expect_state(name, this->state(), state);
     apply(state, [](auto& member, const auto& s) {
       detail::Member<std::remove_reference_t<decltype(member)>>::set_state(member, s);
     });
-    state_ = state.rule;
-    rule_.weights(state_, weights_);
+    rule_.set_state(state.rule);
+    asked_ = false;
   }
   void merge(const State& later) {
     detail::expect_state(name, state(), later);
     apply(later, [](auto& member, const auto& s) {
       detail::Member<std::remove_reference_t<decltype(member)>>::merge(member, s);
     });
-    rule_.merge(state_, later.rule);
-    rule_.weights(state_, weights_);
+    rule_.merge(later.rule);
+    asked_ = false;
   }
 
  private:
   static constexpr auto name = "Bank";
+
+  /// The members' predictions for x, unless they stand already: who predicts and then observes asks once.
+  template <class Input>
+  void ask(const Eigen::MatrixBase<Input>& x) {
+    if (asked_ && x.size() == x_.size() && x_ == x) return;
+    Index k = 0;
+    each([&](auto& member) { predictions_.col(k++) = member.predict(x); });
+    x_ = x;
+    asked_ = true;
+  }
 
   template <class Action>
   void each(Action&& action) {
@@ -197,9 +172,9 @@ class Bank {
   Rule rule_;
   std::tuple<Members...> members_;
   Index inputs_ = 0;
-  typename Rule::State state_;
-  Vector prediction_, losses_;
-  Eigen::MatrixX<Scalar> predictions_, weights_;
+  bool asked_ = false;  // predictions_ are those of x_
+  Vector x_, y_;
+  Eigen::MatrixX<Scalar> predictions_;
 };
 
 }  // namespace gdssm

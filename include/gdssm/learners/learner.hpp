@@ -4,8 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <string>
+#include <tuple>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include <Eigen/Core>
 
@@ -28,8 +32,9 @@
 // finite predictions. That is the concept `Learner`, and all that other headers ask of one. Variants are types:
 //
 //     how a query is answered from S and M     RegressionLearner<Solver>      RidgeLearner, GradientDescentLearner, ...
-//     how pairs enter S and M                  RegressionLearner<Solver, T, Pairs>         Standardised, AsGiven
-//     which inputs it gets                     WithFeatures<Map, Learner>, WithLags<Learner>, WithScaling<Learner>
+//     how pairs enter S and M                  RegressionLearner<Solver, T, Pairs>         Standardised, Scaled, AsGiven
+//     which inputs it gets                     WithFeatures<Map, Learner>, WithPast<Design, Learner>,
+//                                              WithScaling<Learner>, WithBends<Learner>
 //     what it starts from                      FromLastValue<Learner>
 //     what it may answer                       WithinRange<Learner>
 //     many at once, mixed                      Bank<Rule, Members...>; a member is a learner or a std::vector of them
@@ -144,6 +149,28 @@ T power(const T& base, const Counter<T>& exponent) {
     for (Counter<T> i(0); i < exponent; i += Counter<T>(1)) result *= base;
     return result;
   }
+}
+
+/// Visits the states in a tuple, or several tuples side by side, named by their places: "0", "1", ..., and those of a
+/// vector of states "1.0", "1.1", ...
+template <class Visitor, class First, class... More>
+void visit_place(std::string_view place, Visitor& visitor, First& first, More&... more) {
+  if constexpr (requires { first.size(); }) {
+    if (((more.size() != first.size()) || ...))
+      refuse("visit", "vectors of states have different lengths, expected ", first.size());
+    const auto nested = [&](const Name& name, auto&... member) { visitor(Name{place, &name}, member...); };
+    for (std::size_t i = 0; i < first.size(); ++i) visit_part(std::to_string(i), nested, first[i], more[i]...);
+  } else {
+    visit_part(place, visitor, first, more...);
+  }
+}
+template <std::size_t I, class Visitor, class... Tuples>
+void visit_element(Visitor& visitor, Tuples&... tuples) {
+  visit_place(std::to_string(I), visitor, std::get<I>(tuples)...);
+}
+template <class Visitor, std::size_t... I, class... Tuples>
+void visit_tuple(std::index_sequence<I...>, Visitor& visitor, Tuples&... tuples) {
+  (visit_element<I>(visitor, tuples...), ...);
 }
 
 }  // namespace detail

@@ -14,7 +14,7 @@
 //     S_t = L S_{t-1} + x_t x_t^T   from the attention A = e_0 e_0^T,
 //     M_t = L M_{t-1} + y_t x_t^T   from the attention A = e_0 e_1^T (transposed),
 //
-// in the coordinates in which a type of pairs takes them, `AsGiven` or `Standardised`. A type of pairs offers the
+// in the coordinates in which a type of pairs takes them, `AsGiven`, `Scaled` or `Standardised`. A type of pairs offers the
 // state, its start, `absorb` (a pair comes), `remove` (a pair goes), `merge` (the pairs of two states), and `pose`,
 // which turns the state and a query into S, M and q of the problem to solve.
 //
@@ -31,6 +31,26 @@
 // LeVeque, The American Statistician 37, 1983).
 
 namespace gdssm {
+
+namespace detail {
+
+/// S, M and q in units of the root mean squares of w rows and the query together, whose square counts `share`. A column
+/// that would be divided by less than 1e-100 (float: 1e-12) is dropped.
+template <class T>
+void scale_problem(const Eigen::MatrixX<T>& sums, const Eigen::MatrixX<T>& products, const T& w, const T& share,
+                   Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>& q, Eigen::VectorX<T>& inverse_scale) {
+  for (Index j = 0; j < q.size(); ++j) {
+    const T scale = std::sqrt((sums(j, j) + share * q[j] * q[j]) / (w + T(1)));
+    inverse_scale[j] = scale * T(largest_input<T>) >= T(1) ? T(1) / scale : T(0);
+  }
+  q.array() *= inverse_scale.array();
+  for (Index j = 0; j < q.size(); ++j) {
+    S.col(j) = sums.col(j).cwiseProduct(inverse_scale) * inverse_scale[j];
+    M.col(j) = products.col(j) * inverse_scale[j];
+  }
+}
+
+}  // namespace detail
 
 /// Pairs as they come, for inputs that are centred and of one unit already: no intercept, and the prediction is that of
 /// the stack of 2K - 1 constructed layers (`descent_steps`).
@@ -95,6 +115,78 @@ struct AsGiven {
     S = state.S;
     M = state.M;
     answer.setConstant(T(0));
+  }
+};
+
+/// Pairs scaled when asked and not centred: no intercept, for inputs and targets that are centred by what they are, such
+/// as changes. Predictions do not change when a column is rescaled.
+struct Scaled {
+  template <class T>
+  struct State {
+    Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< pairs observed
+    Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
+    Eigen::MatrixX<T> S;                     ///< sum_i L^(t-i) x_i x_i^T (f x f)
+    Eigen::MatrixX<T> M;                     ///< sum_i L^(t-i) y_i x_i^T (m x f)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"rows"}, self.rows...);
+      visitor(Name{"weight"}, self.weight...);
+      visitor(Name{"S"}, self.S...);
+      visitor(Name{"M"}, self.M...);
+    }
+    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
+  };
+
+  template <class T>
+  static State<T> initial_state(Index inputs, Index targets) {
+    State<T> state;
+    state.rows.setZero();
+    state.weight.setZero();
+    state.S.setZero(inputs, inputs);
+    state.M.setZero(targets, inputs);
+    return state;
+  }
+
+  /// A pair comes, and the earlier ones lose the factor L.
+  template <class T>
+  static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
+    state.rows[0] += 1;
+    state.weight[0] = Counter<T>(decay) * state.weight[0] + 1;
+    if (decay != T(1)) {
+      state.S *= decay;
+      state.M *= decay;
+    }
+    state.S.noalias() += x * x.transpose();
+    state.M.noalias() += y * x.transpose();
+  }
+
+  /// A pair that was absorbed, at decay 1, is taken out again.
+  template <class T>
+  static void remove(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y) {
+    state.rows[0] -= 1;
+    state.weight[0] -= 1;
+    state.S.noalias() -= x * x.transpose();
+    state.M.noalias() -= y * x.transpose();
+    state.S.diagonal() = state.S.diagonal().cwiseMax(T(0));  // a sum of squares, and rounding
+  }
+
+  /// state <- the pairs of `state` followed by those of `later`.
+  template <class T>
+  static void merge(State<T>& state, const State<T>& later, const T& decay) {
+    const T L = detail::power(decay, later.rows.value());
+    state.rows += later.rows;
+    state.weight = Counter<T>(L) * state.weight + later.weight;
+    state.S = L * state.S + later.S;
+    state.M = L * state.M + later.M;
+  }
+
+  /// The problem of a query q in units of the inputs' root mean squares, those of the query among them.
+  template <class T>
+  static void pose(const State<T>& state, Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>& q,
+                   Eigen::VectorX<T>& inverse_scale, Eigen::VectorX<T>& answer) {
+    detail::scale_problem(state.S, state.M, T(state.weight.value()), T(1), S, M, q, inverse_scale);
+    answer.setZero();
   }
 };
 
@@ -220,18 +312,10 @@ struct Standardised {
   template <class T>
   static void pose(const State<T>& state, Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>& q,
                    Eigen::VectorX<T>& inverse_scale, Eigen::VectorX<T>& answer) {
-    const T w = T(state.weight.value()), share = w / (w + T(1));
+    const T w = T(state.weight.value());
     q -= state.first_input;
     q -= state.mean_input;
-    for (Index j = 0; j < q.size(); ++j) {
-      const T scale = std::sqrt((state.S(j, j) + share * q[j] * q[j]) / (w + T(1)));
-      inverse_scale[j] = scale * T(largest_input<T>) >= T(1) ? T(1) / scale : T(0);
-    }
-    q.array() *= inverse_scale.array();
-    for (Index j = 0; j < q.size(); ++j) {
-      S.col(j) = state.S.col(j).cwiseProduct(inverse_scale) * inverse_scale[j];
-      M.col(j) = state.M.col(j) * inverse_scale[j];
-    }
+    detail::scale_problem(state.S, state.M, w, w / (w + T(1)), S, M, q, inverse_scale);
     answer = state.first_target + state.mean_target;
   }
 };
