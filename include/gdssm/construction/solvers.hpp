@@ -253,10 +253,12 @@ struct Elimination {
   template <class T>
   using Settings = RidgeSettings<T>;
 
-  /// The columns of H, each followed by its entries of q and M; the upper triangle is not used.
+  /// The columns of H, each followed by its entries of q and M, and filled up to whole chunks; what stands above the
+  /// diagonal is not used.
   template <class T>
   struct Scratch {
-    Scratch(Index inputs, Index targets) : bordered(Eigen::MatrixX<T>::Constant(inputs + 1 + targets, inputs, T(0))) {}
+    Scratch(Index inputs, Index targets)
+        : bordered(Eigen::MatrixX<T>::Constant((inputs + 1 + targets + chunk - 1) / chunk * chunk, inputs, T(0))) {}
 
     Eigen::MatrixX<T> bordered;
   };
@@ -264,10 +266,10 @@ struct Elimination {
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const RidgeSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
-    const Index f = q.size(), m = M.rows(), rows = f + 1 + m;
+    const Index f = q.size(), m = M.rows(), rows = ws.bordered.rows();
     ws.bordered.topRows(f) = S;
     ws.bordered.row(f) = q.transpose();
-    ws.bordered.bottomRows(m) = M;
+    ws.bordered.middleRows(f + 1, m) = M;
     prediction.setConstant(T(0));
     T negligible(0);
     if constexpr (std::is_floating_point_v<T>) negligible = T(8 * f) * std::numeric_limits<T>::epsilon();
@@ -277,16 +279,19 @@ struct Elimination {
       if (!(pivot > negligible * (S(j, j) + settings.ridge))) continue;
       const T inverse = T(1) / pivot, share = column[f] * inverse;
       for (Index i = 0; i < m; ++i) prediction[i] += share * column[f + 1 + i];
-      for (Index k = j + 1; k < f; ++k) subtract(ws.bordered.col(k).data(), column, column[k] * inverse, k, rows);
+      for (Index k = j + 1; k < f; ++k) subtract(ws.bordered.col(k).data(), column, column[k] * inverse, k / chunk * chunk, rows);
     }
     return {.ending = Ending::eliminated, .steps = 0, .residual = T(0), .error_bound = T(0)};
   }
 
  private:
-  /// y <- y - a x, entries [begin, end).
+  static constexpr Index chunk = 8;
+
+  /// y <- y - a x, entries [begin, end), whole chunks: vectors without a remainder.
   template <class T>
   static void subtract(T* __restrict y, const T* __restrict x, const T& a, Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) y[i] -= a * x[i];
+    for (Index i = begin; i < end; i += chunk)
+      for (Index l = 0; l < chunk; ++l) y[i + l] -= a * x[i + l];
   }
 };
 

@@ -108,7 +108,7 @@ class Bank {
   template <class Input>
   const Vector& predict(const Eigen::MatrixBase<Input>& x) {
     ask(x);
-    return rule_.mix(predictions_);
+    return prediction_;
   }
 
   /// The members' predictions (m x K) that the last prediction has mixed.
@@ -149,12 +149,14 @@ class Bank {
  private:
   static constexpr auto name = "Bank";
 
-  /// The members' predictions for x, unless they stand already: who predicts and then observes asks once.
+  /// The members' predictions for x and their mixture, unless they stand already: who predicts and then observes asks
+  /// once.
   template <class Input>
   void ask(const Eigen::MatrixBase<Input>& x) {
     if (asked_ && x.size() == x_.size() && x_ == x) return;
     Index k = 0;
     each([&](auto& member) { predictions_.col(k++) = member.predict(x); });
+    prediction_ = rule_.mix(predictions_);
     x_ = x;
     asked_ = true;
   }
@@ -172,8 +174,8 @@ class Bank {
   Rule rule_;
   std::tuple<Members...> members_;
   Index inputs_ = 0;
-  bool asked_ = false;  // predictions_ are those of x_
-  Vector x_, y_;
+  bool asked_ = false;  // predictions_ and prediction_ are those of x_
+  Vector x_, y_, prediction_;
   Eigen::MatrixX<Scalar> predictions_;
 };
 

@@ -60,7 +60,7 @@ class Stacking {
     rows_.setZero();
     products_.setZero(experts, experts * targets);
     targets_.setZero(experts, targets);
-    counted_ = squares_ = least_ = most_ = mixture_ = Vector::Zero(targets);
+    counted_ = squares_ = least_ = most_ = mixture_ = start_ = Vector::Zero(targets);
     d_.setZero(experts);
     product_.setZero(1, experts);
     correction_.setZero(1);
@@ -68,7 +68,7 @@ class Stacking {
   }
 
   const Vector& mix(const Matrix& predictions) {
-    mixture_ = base_.mix(predictions);
+    mixture_ = start_ = base_.mix(predictions);
     const Index K = d_.size();
     if (K == 1) return mixture_;
     for (Index i = 0; i < mixture_.size(); ++i) {
@@ -88,13 +88,12 @@ class Stacking {
   void update(const Matrix& predictions, const Vector& y) {
     const Index K = d_.size();
     if (K > 1) {
-      mixture_ = base_.mix(predictions);
       for (Index i = 0; i < y.size(); ++i) {
         least_[i] = rows_[0] > 0 ? std::min(least_[i], y[i]) : y[i];
         most_[i] = rows_[0] > 0 ? std::max(most_[i], y[i]) : y[i];
         if (predictions.row(i).maxCoeff() == predictions.row(i).minCoeff()) continue;
         differences(predictions, i);
-        const Scalar error = y[i] - mixture_[i];
+        const Scalar error = y[i] - start_[i];
         products_.middleCols(i * K, K).noalias() += d_ * d_.transpose();
         targets_.col(i) += error * d_;
         squares_[i] += error * error;
@@ -138,7 +137,7 @@ class Stacking {
   static constexpr auto name = "Stacking";
 
   void differences(const Matrix& predictions, Index i) {
-    for (Index k = 0; k < d_.size(); ++k) d_[k] = predictions(i, k) - mixture_[i];
+    for (Index k = 0; k < d_.size(); ++k) d_[k] = predictions(i, k) - start_[i];
   }
 
   Base base_;
@@ -146,7 +145,7 @@ class Stacking {
   Eigen::Matrix<Counter<Scalar>, 1, 1> rows_;
   Vector counted_;
   Matrix products_, targets_, product_;
-  Vector squares_, least_, most_, mixture_, d_, correction_;
+  Vector squares_, least_, most_, start_, mixture_, d_, correction_;  // start_: the base's mixture
   Elimination::Scratch<Scalar> scratch_{1, 1};
 };
 
@@ -193,7 +192,6 @@ class Blend {
   }
 
   void update(const Matrix& predictions, const Vector& y) {
-    mix(predictions);
     top_.update(mixtures_, y);
     std::apply([&](Rules&... rule) { (rule.update(predictions, y), ...); }, rules_);
   }

@@ -18,7 +18,7 @@
 //
 //     rule.start(K, m)                    sizes all it needs
 //     rule.mix(P)                         the mixture (m) of predictions P (m x K), which stands until the next call
-//     rule.update(P, y)                   learns that the targets were y (m)
+//     rule.update(P, y)                   learns that the targets were y (m); P is what was mixed last
 //     rule.state(), set_state, merge      as a learner's
 //
 // A mixture of one expert is its prediction, to the bit. No function but `start` and `merge` allocates.
@@ -132,7 +132,6 @@ class AdaHedge {
   void update(const Matrix& predictions, const Vector& y) {
     const Index K = weights_.rows();
     if (K == 1) return;
-    mix(predictions);
     for (Index i = 0; i < weights_.cols(); ++i) {
       for (Index k = 0; k < K; ++k) losses_[k] = Loss::template of<T>(predictions(i, k), mixture_[i], y[i]);
       const T eta = rate(i), least = losses_.minCoeff();
@@ -256,7 +255,6 @@ class Boa {
 
   void update(const Matrix& predictions, const Vector& y) {
     if (weights_.rows() == 1) return;
-    mix(predictions);
     for (Index i = 0; i < weights_.cols(); ++i)
       for (Index k = 0; k < weights_.rows(); ++k) {
         const T r = unit(T(2) * (mixture_[i] - y[i]) * (mixture_[i] - predictions(i, k)));
