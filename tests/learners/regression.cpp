@@ -8,6 +8,7 @@
 #include <Eigen/Dense>
 
 #include "io/support.hpp"
+#include "learners/streams.hpp"
 #include "support/catch.hpp"
 #include "support/exact.hpp"
 #include "support/no_heap.hpp"
@@ -21,47 +22,16 @@ namespace {
 
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
+using test::difference;
 using test::Engine;
 using test::ExactContext;
 using test::ExactLayer;
+using test::integer_stream;
+using test::linear_stream;
 using test::message_of;
+using test::predictions_of;
 using test::Rational;
-
-/// A stream of pairs, one a column.
-struct Stream {
-  MatrixXd x, y;
-
-  Index rows() const { return x.cols(); }
-};
-
-/// y = W x + noise, columns correlated.
-Stream linear_stream(Index inputs, Index targets, Index rows, std::uint64_t seed, double noise = 0.1) {
-  test::Random random(seed);
-  MatrixXd W(targets, inputs), mix(inputs, inputs), z(inputs, rows), errors(targets, rows);
-  for (MatrixXd* matrix : {&W, &mix, &z, &errors}) random.fill(*matrix);
-  const MatrixXd x = z + mix * z;
-  return {x, W * x + noise * errors};
-}
-
-/// Small integers, in which sums, products and shifts by powers of two are exact.
-Stream integer_stream(Index inputs, Index targets, Index rows, std::uint64_t seed) {
-  Engine engine(seed);
-  Stream stream{MatrixXd(inputs, rows), MatrixXd(targets, rows)};
-  for (double& x : stream.x.reshaped()) x = test::random_integer(engine, 9);
-  for (double& y : stream.y.reshaped()) y = test::random_integer(engine, 9);
-  return stream;
-}
-
-/// The predictions, each made before its target was observed.
-template <class Learner>
-MatrixXd predictions_of(Learner& learner, const Stream& stream) {
-  MatrixXd predictions(stream.y.rows(), stream.rows());
-  for (Index t = 0; t < stream.rows(); ++t) {
-    predictions.col(t) = learner.predict(stream.x.col(t));
-    learner.observe(stream.x.col(t), stream.y.col(t));
-  }
-  return predictions;
-}
+using test::Stream;
 
 MatrixXd predictions_of(const Stream& stream, DescentSettings<> settings = {}) {
   GradientDescentLearner<> learner(stream.x.rows(), stream.y.rows(), settings);
@@ -96,11 +66,6 @@ struct Explicit {
     return mean_target + M * H.ldlt().solve(q);
   }
 };
-
-/// Largest difference, in units of the largest entry of the second.
-double difference(const MatrixXd& a, const MatrixXd& b) {
-  return (a - b).cwiseAbs().maxCoeff() / b.cwiseAbs().maxCoeff();
-}
 
 /// Z_t^T of the layer with the closed form's weights but attention A = e_0 e_row^T.
 template <class Layer, class T>

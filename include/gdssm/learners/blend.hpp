@@ -79,8 +79,9 @@ class Stacking {
       Elimination::solve(unit * products_.middleCols(i * K, K), product_, d_,
                          RidgeSettings<Scalar>{.ridge = ridge_ / counted_[i]}, scratch_, correction_);
       const Scalar length = most_[i] - least_[i];
-      mixture_[i] = std::clamp(detail::saturated(Scalar(mixture_[i] + correction_[0]), mixture_[i]),
-                               detail::saturated(Scalar(least_[i] - length)), detail::saturated(Scalar(most_[i] + length)));
+      mixture_[i] =
+          std::clamp(detail::saturated(Scalar(mixture_[i] + correction_[0]), mixture_[i]),
+                     detail::saturated(Scalar(least_[i] - length)), detail::saturated(Scalar(most_[i] + length)));
     }
     return mixture_;
   }
@@ -91,7 +92,7 @@ class Stacking {
       for (Index i = 0; i < y.size(); ++i) {
         least_[i] = rows_[0] > 0 ? std::min(least_[i], y[i]) : y[i];
         most_[i] = rows_[0] > 0 ? std::max(most_[i], y[i]) : y[i];
-        if (predictions.row(i).maxCoeff() == predictions.row(i).minCoeff()) continue;
+        if (detail::agree(predictions, i)) continue;
         differences(predictions, i);
         const Scalar error = y[i] - start_[i];
         products_.middleCols(i * K, K).noalias() += d_ * d_.transpose();

@@ -32,8 +32,8 @@
 // finite predictions. That is the concept `Learner`, and all that other headers ask of one. Variants are types:
 //
 //     how a query is answered from S and M     RegressionLearner<Solver>      RidgeLearner, GradientDescentLearner, ...
-//     how pairs enter S and M                  RegressionLearner<Solver, T, Pairs>         Standardised, Scaled, AsGiven
-//     which inputs it gets                     WithFeatures<Map, Learner>, WithPast<Design, Learner>,
+//     how pairs enter S and M                  RegressionLearner<Solver, T, Pairs>         Standardised, Scaled,
+//     AsGiven which inputs it gets                     WithFeatures<Map, Learner>, WithPast<Design, Learner>,
 //                                              WithScaling<Learner>, WithBends<Learner>
 //     what it starts from                      FromLastValue<Learner>
 //     what it may answer                       WithinRange<Learner>

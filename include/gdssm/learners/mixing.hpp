@@ -12,9 +12,9 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
 
-// Mixing the predictions p_k of K experts as the stream goes, by weights: yhat = sum_k w_k p_k. Then the target is known,
-// every expert suffers a loss l_k, and weights move. A rule of mixing does this for each of m targets by itself, and
-// is to a bank what a learner is to a program:
+// Mixing the predictions p_k of K experts as the stream goes, by weights: yhat = sum_k w_k p_k. Then the target is
+// known, every expert suffers a loss l_k, and weights move. A rule of mixing does this for each of m targets by itself,
+// and is to a bank what a learner is to a program:
 //
 //     rule.start(K, m)                    sizes all it needs
 //     rule.mix(P)                         the mixture (m) of predictions P (m x K), which stands until the next call
@@ -26,17 +26,21 @@
 // **AdaHedge** (de Rooij, van Erven, Grunwald, Koolen, JMLR 15, 2014) takes the rate at which weights fall from the
 // losses themselves, so that neither their size nor the length of the stream need be known:
 //
-//     (14)  w_k ~ exp(-eta R_k),    eta = ln K / Delta,    Delta <- Delta + sum_k w_k l_k + 1/eta ln sum_k w_k exp(-eta l_k),
+//     (14)  w_k ~ exp(-eta R_k),    eta = ln K / (Delta + e),    Delta <- Delta + sum_k w_k l_k + 1/eta ln sum_k w_k
+//     exp(-eta l_k),
 //
-// R_k being what expert k has lost, and Delta the *mixability gap*: how far the mixture has fallen behind what mixing
-// at rate eta could have lost. To follow a best expert that changes, every expert keeps a share alpha / K of what all
-// have (fixed share; Herbster, Warmuth, Machine Learning 32, 1998), here in units of loss, since eta changes:
+// R_k being what expert k has lost, Delta the *mixability gap*, how far the mixture has fallen behind what mixing at
+// rate eta could have lost, and e a millionth of the largest loss so far, so that rounding does not break the ties of
+// the first rows. To follow a best expert that changes, every expert keeps a share alpha / K of what all have (fixed
+// share; Herbster, Warmuth, Machine Learning 32, 1998), here in units of loss, since eta changes:
 //
-//     (15)  R_k <- R_k + l_k,    R_k <- -1/eta ln( (1 - alpha) v_k + alpha / K ),    v_k = exp(-eta R_k) / sum_j exp(-eta R_j)
+//     (15)  R_k <- R_k + l_k,    R_k <- -1/eta ln( (1 - alpha) v_k + alpha / K ),    v_k = exp(-eta R_k) / sum_j
+//     exp(-eta R_j)
 //
 // Then for any losses, however chosen, and any sequence of experts that changes s times,
 //
-//     (16)  sum_t sum_k w_k l_k - sum_t l_{k(t)}  <=  Delta (2 + s ln(K / alpha) / ln K) + sum_t 1/eta_t ln(1 / (1 - alpha)),
+//     (16)  sum_t sum_k w_k l_k - sum_t l_{k(t)}  <=  Delta + (Delta + e) (1 + s ln(K / alpha) / ln K)
+//                                                          + sum_t 1/eta_t ln(1 / (1 - alpha)),
 //
 // which `regret_bound` evaluates (proof in docs/theory.md, Learners). With squared losses the mixture's own loss is at
 // most sum_k w_k l_k, by convexity; with their linearisation at yhat, l_k = 2 (yhat - y) (p_k - y), (16) holds against
@@ -70,6 +74,13 @@ void weigh(const Eigen::MatrixX<T>& predictions, const Eigen::MatrixX<T>& weight
   }
 }
 
+/// Whether all experts answer the same: such a row says nothing of any of them. The first ones, before anything is
+/// known, are among these.
+template <class T>
+bool agree(const Eigen::MatrixX<T>& predictions, Index target) {
+  return predictions.row(target).maxCoeff() == predictions.row(target).minCoeff();
+}
+
 }  // namespace detail
 
 /// l_k = (p_k - y)^2: the mixture is to do as well as the best expert.
@@ -100,12 +111,14 @@ class AdaHedge {
   struct State {
     Matrix losses;   ///< R (K x m), the least of each column 0
     Vector gap;      ///< Delta (m)
+    Vector floor;    ///< e (m)
     Vector sharing;  ///< sum_t 1/eta_t ln(1 / (1 - alpha)) (m)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"losses"}, self.losses...);
       visitor(Name{"gap"}, self.gap...);
+      visitor(Name{"floor"}, self.floor...);
       visitor(Name{"sharing"}, self.sharing...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
@@ -117,10 +130,10 @@ class AdaHedge {
   }
 
   void start(Index experts, Index targets) {
-    state_ = {Matrix::Zero(experts, targets), Vector::Zero(targets), Vector::Zero(targets)};
+    mixture_.setZero(targets);
+    state_ = {Matrix::Zero(experts, targets), mixture_, mixture_, mixture_};
     weights_ = state_.losses;
     losses_.setZero(experts);
-    mixture_.setZero(targets);
     weigh_anew();
   }
 
@@ -133,6 +146,7 @@ class AdaHedge {
     const Index K = weights_.rows();
     if (K == 1) return;
     for (Index i = 0; i < weights_.cols(); ++i) {
+      if (detail::agree(predictions, i)) continue;
       for (Index k = 0; k < K; ++k) losses_[k] = Loss::template of<T>(predictions(i, k), mixture_[i], y[i]);
       const T eta = rate(i), least = losses_.minCoeff();
       T mean(0), sum(0), best = infinity;  // of l - least under w; of w exp(-eta (l - least)); among those of weight
@@ -144,6 +158,7 @@ class AdaHedge {
       }
       const T mix_loss = eta < infinity && sum > T(0) ? -std::log(sum) / eta : best;
       state_.gap[i] += std::max(mean - mix_loss, T(0));
+      state_.floor[i] = std::max(state_.floor[i], T(1e-6) * losses_.cwiseAbs().maxCoeff());
 
       auto R = state_.losses.col(i);
       R += losses_;
@@ -162,7 +177,7 @@ class AdaHedge {
     const auto K = static_cast<T>(weights_.rows());
     if (K <= T(1)) return T(0);
     const T price = changes == 0 ? T(0) : static_cast<T>(changes) * std::log(K / share_) / std::log(K);
-    return state_.gap[target] * (T(2) + price) + state_.sharing[target];
+    return state_.gap[target] + (state_.gap[target] + state_.floor[target]) * (T(1) + price) + state_.sharing[target];
   }
 
   const State& state() const { return state_; }
@@ -177,6 +192,7 @@ class AdaHedge {
     state_.losses += later.losses;
     state_.losses.rowwise() -= state_.losses.colwise().minCoeff().eval();
     state_.gap += later.gap;
+    state_.floor = state_.floor.cwiseMax(later.floor);
     state_.sharing += later.sharing;
     weigh_anew();
   }
@@ -186,7 +202,7 @@ class AdaHedge {
   static constexpr T infinity = std::numeric_limits<T>::infinity();
 
   T rate(Index target) const {
-    const T gap = state_.gap[target];
+    const T gap = state_.gap[target] + state_.floor[target];
     return gap > T(0) ? std::log(static_cast<T>(weights_.rows())) / gap : infinity;
   }
   static T exponential(const T& eta, const T& loss) { return loss > T(0) ? std::exp(-eta * loss) : T(1); }
@@ -217,9 +233,10 @@ class AdaHedge {
 };
 
 /// Bernstein online aggregation: expert k's gains r_k = 2 (yhat - y) (yhat - p_k) over the mixture, less their squares,
-///     R_k <- R_k + r_k - eta_k r_k^2,     w_k ~ eta_k exp(eta_k R_k),     eta_k = min(1 / max |r_k|, sqrt(ln K / sum r_k^2)).
-/// The mixture falls behind the best fixed combination by the order of sqrt(ln K sum r_k^2): little where experts agree.
-/// Source  Wintenberger, Machine Learning 106, 2017
+///     R_k <- R_k + r_k - eta_k r_k^2,     w_k ~ eta_k exp(eta_k R_k),     eta_k = min(1 / max |r_k|, sqrt(ln K / sum
+///     r_k^2)).
+/// The mixture falls behind the best fixed combination by the order of sqrt(ln K sum r_k^2): little where experts
+/// agree. Source  Wintenberger, Machine Learning 106, 2017
 template <class T = double>
 class Boa {
  public:
@@ -317,11 +334,14 @@ class Boa {
 
 /// Weights by how probable each expert's predictions made the targets: a Student's t (4 degrees of freedom) around p_k,
 /// as wide as the expert's recent errors,
-///     w_k <- w_k d_k^(1/2),     d_k = v_k^(-1/2) (1 + (y - p_k)^2 / (4 v_k))^(-5/2),     w <- (1 - alpha) w + alpha / K,
+///     w_k <- w_k^c d_k^a,     d_k = v_k^(-1/2) (1 + (y - p_k)^2 / (4 v_k))^(-5/2),     w <- (1 - alpha) w + alpha / K,
 ///     v_k = (S_k + 2 median(S) / W) / (W + 2),     S_k <- D S_k + (y - p_k)^2,     W <- D W + 1.
-/// Heavy tails forgive single misses, the share lets the best expert change. A row on which all experts agree says
-/// nothing of any of them, and is skipped: among such are the first ones, before anything is known.
-/// Source  Bayesian model averaging with forgetting; Raftery, Karny, Ettler, Technometrics 52, 2010
+/// Heavy tails forgive single misses; the power a < 1 allows for experts that err together; the share and the discount
+/// c let the best expert change. At c = 1 the density of the mixture obeys, for any targets and any sequence of experts
+/// that changes n times in T rows,
+///     sum -ln sum_k w_k d_k - sum -ln d_{k(t)}  <=  (ln K + n ln(K / alpha) + (T - 1 - n) ln(1 / (1 - alpha))) / a.
+/// Source  Bayesian model averaging with forgetting: Raftery, Karny, Ettler, Technometrics 52, 2010; the bound:
+///         Herbster, Warmuth, Machine Learning 32, 1998
 template <class T = double>
 class LogScore {
  public:
@@ -332,7 +352,8 @@ class LogScore {
   struct Settings {
     T decay = T(0.98);   ///< D of the errors
     T share = T(0.001);  ///< alpha
-    T rate = T(0.5);     ///< the power of d_k
+    T rate = T(0.5);     ///< a
+    T discount = T(1);   ///< c, in (0, 1]
   };
 
   struct State {
@@ -351,6 +372,7 @@ class LogScore {
 
   explicit LogScore(Settings settings = {}) : settings_(settings) {
     detail::expect_decay(name, settings.decay);
+    detail::expect_decay(name, settings.discount);
     detail::expect_at_least_zero(name, "rate", settings.rate);
     if (!(settings.share >= T(0)) || !(settings.share < T(1)))
       refuse(name, "share is ", settings.share, ", expected at least 0 and below 1");
@@ -373,7 +395,7 @@ class LogScore {
     const Index K = state_.weights.rows();
     if (K == 1) return;
     for (Index i = 0; i < y.size(); ++i) {
-      if (predictions.row(i).maxCoeff() == predictions.row(i).minCoeff()) continue;
+      if (detail::agree(predictions, i)) continue;
       if (state_.squares.col(i).maxCoeff() > T(0)) weigh(predictions, y[i], i);
       for (Index k = 0; k < K; ++k) {
         const T e = y[i] - predictions(i, k);
@@ -421,8 +443,8 @@ class LogScore {
     T best = -std::numeric_limits<T>::infinity(), sum(0);
     for (Index k = 0; k < K; ++k) {
       const T v = std::max((state_.squares(k, i) + prior) / (W + T(2)), floor), e = y - predictions(i, k);
-      scratch_[k] = std::log(state_.weights(k, i)) -
-                    settings_.rate * (std::log(v) + T(5) * std::log1p(e / v * e / T(4))) / T(2);
+      scratch_[k] =
+          std::log(state_.weights(k, i)) - settings_.rate * (std::log(v) + T(5) * std::log1p(e / v * e / T(4))) / T(2);
       best = std::max(best, scratch_[k]);
     }
     if (!(best > -std::numeric_limits<T>::infinity())) return;

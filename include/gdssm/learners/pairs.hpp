@@ -14,8 +14,8 @@
 //     S_t = L S_{t-1} + x_t x_t^T   from the attention A = e_0 e_0^T,
 //     M_t = L M_{t-1} + y_t x_t^T   from the attention A = e_0 e_1^T (transposed),
 //
-// in the coordinates in which a type of pairs takes them, `AsGiven`, `Scaled` or `Standardised`. A type of pairs offers the
-// state, its start, `absorb` (a pair comes), `remove` (a pair goes), `merge` (the pairs of two states), and `pose`,
+// in the coordinates in which a type of pairs takes them, `AsGiven`, `Scaled` or `Standardised`. A type of pairs offers
+// the state, its start, `absorb` (a pair comes), `remove` (a pair goes), `merge` (the pairs of two states), and `pose`,
 // which turns the state and a query into S, M and q of the problem to solve.
 //
 // Columns of real files differ in offset and unit; a row standardised by the moments of its day keeps the wrong scale
@@ -118,8 +118,8 @@ struct AsGiven {
   }
 };
 
-/// Pairs scaled when asked and not centred: no intercept, for inputs and targets that are centred by what they are, such
-/// as changes. Predictions do not change when a column is rescaled.
+/// Pairs scaled when asked and not centred: no intercept, for inputs and targets that are centred by what they are,
+/// such as changes. Predictions do not change when a column is rescaled.
 struct Scaled {
   template <class T>
   struct State {

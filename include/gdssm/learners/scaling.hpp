@@ -15,9 +15,9 @@
 //
 //     z = (x - mean) / deviation,
 //
-// with moments (weights L^(t-i)) of the inputs before it, and in the deviation the input itself, so that |z_j| is bounded
-// by sqrt(w) + 1/sqrt(w); an input that has not varied is 0. Shifting or rescaling a column changes no z. What a learner
-// remembers of z keeps the scale of its day: where S and M are remembered, `Standardised` pairs are better.
+// with moments (weights L^(t-i)) of the inputs before it, and in the deviation the input itself, so that |z_j| is
+// bounded by sqrt(w) + 1/sqrt(w); an input that has not varied is 0. Shifting or rescaling a column changes no z. What
+// a learner remembers of z keeps the scale of its day: where S and M are remembered, `Standardised` pairs are better.
 
 namespace gdssm {
 
@@ -30,8 +30,7 @@ struct Moments {
   Eigen::VectorX<T> mean;                  ///< weighted mean of x_i - x_1
   Eigen::VectorX<T> squares;               ///< sum_i L^(t-i) (x_i - mean)^2
 
-  explicit Moments(Index size = 0)
-      : first(Eigen::VectorX<T>::Zero(size)), mean(first), squares(first) {
+  explicit Moments(Index size = 0) : first(Eigen::VectorX<T>::Zero(size)), mean(first), squares(first) {
     rows.setZero();
     weight.setZero();
   }
@@ -166,8 +165,8 @@ class WithScaling {
   Vector z_, e_, prediction_;
 };
 
-/// A learner on [x; h(x)], h_j = min(|z_j|, 3): each input also by how far it is from its mean, so that what bends there
-/// can be followed on both sides. Bounded, so that a row of the first days does no harm later.
+/// A learner on [x; h(x)], h_j = min(|z_j|, 3): each input also by how far it is from its mean, so that what bends
+/// there can be followed on both sides. Bounded, so that a row of the first days does no harm later.
 ///     WithBends learner(f, RidgeLearner<>(2 * f, m));
 /// Shapes  x (f), y (m); the inner learner has 2 f inputs
 /// Errors  those of the inner learner; an inner learner of another number of inputs
