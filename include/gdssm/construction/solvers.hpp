@@ -18,8 +18,7 @@
 // eigenvalues of H lie in [l, u]; u = `largest_eigenvalue_bound`(S) + rho and l = rho are known without a computation.
 //
 //     Descent             v <- v + r / u                                 |r_k| <= (1 - l/u)^k |q|
-//     HeavyBall           v <- v + a r + b (v - v_before),               |r_k| ~  k ((sqrt u - sqrt l) / (sqrt u + sqrt
-//     l))^k
+//     HeavyBall           v <- v + a r + b (v - v_before)                |r_k| of the order of k b^(k/2) |q|
 //                         a = 4 / (sqrt u + sqrt l)^2, b = ((sqrt u - sqrt l) / (sqrt u + sqrt l))^2
 //     Chebyshev           the polynomial that is least on [l, u]         |r_k| <= |q| / T_k((u + l) / (u - l))
 //     ConjugateGradients  the polynomial that is best for this q         r_f = 0

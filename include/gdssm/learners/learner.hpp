@@ -31,13 +31,14 @@
 // What it remembers does not grow with the stream, `predict` and `observe` allocate nothing, and finite pairs have
 // finite predictions. That is the concept `Learner`, and all that other headers ask of one. Variants are types:
 //
-//     how a query is answered from S and M     RegressionLearner<Solver>      RidgeLearner, GradientDescentLearner, ...
-//     how pairs enter S and M                  RegressionLearner<Solver, T, Pairs>         Standardised, Scaled,
-//     AsGiven which inputs it gets                     WithFeatures<Map, Learner>, WithPast<Design, Learner>,
-//                                              WithScaling<Learner>, WithBends<Learner>
-//     what it starts from                      FromLastValue<Learner>
-//     what it may answer                       WithinRange<Learner>
-//     many at once, mixed                      Bank<Rule, Members...>; a member is a learner or a std::vector of them
+//     how a query is answered from S and M   RegressionLearner<Solver>: RidgeLearner, GradientDescentLearner, ...
+//     how pairs enter S and M                RegressionLearner<Solver, T, Pairs>, with Standardised, Scaled or AsGiven
+//     which inputs it gets                   WithFeatures<Map, Learner>, WithPast<Design, Learner>,
+//                                            WithScaling<Learner>, WithBends<Learner>
+//     what it starts from                    FromLastValue<Learner>
+//     what it may answer                     WithinRange<Learner>
+//     many at once, mixed                    Bank<Rule, Members...>; a member is a learner or a std::vector of them
+//     chosen at run time                     AnyLearner
 //
 // and whatever has been composed is again a Learner, whose state nests the states of its parts as `visit` shows them.
 

@@ -26,26 +26,26 @@
 // **AdaHedge** (de Rooij, van Erven, Grunwald, Koolen, JMLR 15, 2014) takes the rate at which weights fall from the
 // losses themselves, so that neither their size nor the length of the stream need be known:
 //
-//     (14)  w_k ~ exp(-eta R_k),    eta = ln K / (Delta + e),    Delta <- Delta + sum_k w_k l_k + 1/eta ln sum_k w_k
-//     exp(-eta l_k),
+//     (14)  w_k ~ exp(-eta R_k),    eta = ln K / (Delta + e),
+//           Delta <- Delta + sum_k w_k l_k + 1/eta ln sum_k w_k exp(-eta l_k),
 //
 // R_k being what expert k has lost, Delta the *mixability gap*, how far the mixture has fallen behind what mixing at
 // rate eta could have lost, and e a millionth of the largest loss so far, so that rounding does not break the ties of
 // the first rows. To follow a best expert that changes, every expert keeps a share alpha / K of what all have (fixed
 // share; Herbster, Warmuth, Machine Learning 32, 1998), here in units of loss, since eta changes:
 //
-//     (15)  R_k <- R_k + l_k,    R_k <- -1/eta ln( (1 - alpha) v_k + alpha / K ),    v_k = exp(-eta R_k) / sum_j
-//     exp(-eta R_j)
+//     (15)  R_k <- R_k + l_k,    v_k = exp(-eta R_k) / sum_j exp(-eta R_j),
+//           R_k <- -1/eta ln( (1 - alpha) v_k + alpha / K )
 //
 // Then for any losses, however chosen, and any sequence of experts that changes s times,
 //
 //     (16)  sum_t sum_k w_k l_k - sum_t l_{k(t)}  <=  Delta + (Delta + e) (1 + s ln(K / alpha) / ln K)
 //                                                          + sum_t 1/eta_t ln(1 / (1 - alpha)),
 //
-// which `regret_bound` evaluates (proof in docs/theory.md, Learners). With squared losses the mixture's own loss is at
-// most sum_k w_k l_k, by convexity; with their linearisation at yhat, l_k = 2 (yhat - y) (p_k - y), (16) holds against
-// the best *fixed combination* of experts (s = 0) in place of the best expert, since the squared loss lies above its
-// tangent.
+// which `regret_bound` evaluates (proof in docs/theory.md, section 12). With squared losses the mixture's own loss is
+// at most sum_k w_k l_k, by convexity; with their linearisation at yhat, l_k = 2 (yhat - y) (p_k - y), (16) holds
+// against the best *fixed combination* of experts (s = 0) in place of the best expert, since the squared loss lies
+// above its tangent.
 
 namespace gdssm {
 
@@ -233,8 +233,8 @@ class AdaHedge {
 };
 
 /// Bernstein online aggregation: expert k's gains r_k = 2 (yhat - y) (yhat - p_k) over the mixture, less their squares,
-///     R_k <- R_k + r_k - eta_k r_k^2,     w_k ~ eta_k exp(eta_k R_k),     eta_k = min(1 / max |r_k|, sqrt(ln K / sum
-///     r_k^2)).
+///     R_k <- R_k + r_k - eta_k r_k^2,     w_k ~ eta_k exp(eta_k R_k),
+///     eta_k = min(1 / max |r_k|, sqrt(ln K / sum r_k^2)).
 /// The mixture falls behind the best fixed combination by the order of sqrt(ln K sum r_k^2): little where experts
 /// agree. Source  Wintenberger, Machine Learning 106, 2017
 template <class T = double>
