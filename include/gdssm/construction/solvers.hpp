@@ -278,7 +278,8 @@ struct Elimination {
       if (!(pivot > negligible * (S(j, j) + settings.ridge))) continue;
       const T inverse = T(1) / pivot, share = column[f] * inverse;
       for (Index i = 0; i < m; ++i) prediction[i] += share * column[f + 1 + i];
-      for (Index k = j + 1; k < f; ++k) subtract(ws.bordered.col(k).data(), column, column[k] * inverse, k / chunk * chunk, rows);
+      for (Index k = j + 1; k < f; ++k)
+        subtract(ws.bordered.col(k).data(), column, column[k] * inverse, k / chunk * chunk, rows);
     }
     return {.ending = Ending::eliminated, .steps = 0, .residual = T(0), .error_bound = T(0)};
   }
