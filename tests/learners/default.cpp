@@ -49,15 +49,16 @@ TEST_CASE("The default is as good as the right learner, whichever of them it is"
 
 TEST_CASE("Shifting or rescaling columns changes the default's predictions by rounding alone", "[theorem]") {
   const Stream stream = linear_stream(3, 1, 120, 2);
+  // Mixing resolves losses to a millionth of the largest, which magnifies rounding as much.
   const MatrixXd predictions = default_predictions(stream);
   Stream other = stream;
   other.x.row(0) *= 1e6;
   other.x.row(1) *= -3.7e-5;
   other.x.row(2).array() += 20;
-  CHECK(difference(default_predictions(other), predictions) < 1e-9);
+  CHECK(difference(default_predictions(other), predictions) < 1e-8);
   other = stream;
   other.y *= 1e3;
-  CHECK(difference(default_predictions(other), 1e3 * predictions) < 1e-9);
+  CHECK(difference(default_predictions(other), 1e3 * predictions) < 1e-8);
 }
 
 TEST_CASE("The default takes vectors, and allocates nothing", "[no_heap]") {

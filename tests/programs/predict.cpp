@@ -446,7 +446,7 @@ TEST_CASE("A run that was cut in two with --state predicts what one run would, t
     const Table rest = second.predictions(with_state);
     REQUIRE(rest.rows.size() == 35);
     for (std::size_t t = 0; t < 35; ++t)
-      for (const std::size_t column : {1, 2, 3, 4}) REQUIRE(rest.rows[t][column] == all.rows[t + 25][column]);
+      for (std::size_t column = 1; column < 5; ++column) REQUIRE(rest.rows[t][column] == all.rows[t + 25][column]);
   }
 }
 

@@ -439,7 +439,8 @@ class LogScore {
     std::nth_element(scratch_.data(), scratch_.data() + K / 2, scratch_.data() + K);
     T median = scratch_[K / 2];
     if (K % 2 == 0) median = (median + *std::max_element(scratch_.data(), scratch_.data() + K / 2)) / T(2);
-    const T prior = T(2) * median / W, floor = T(1e-12) * (most + prior) / (W + T(2));
+    const T prior = T(2) * median / W,
+            floor = std::max(T(1e-12) * (most + prior) / (W + T(2)), std::numeric_limits<T>::min());
     T best = -std::numeric_limits<T>::infinity(), sum(0);
     for (Index k = 0; k < K; ++k) {
       const T v = std::max((state_.squares(k, i) + prior) / (W + T(2)), floor), e = y - predictions(i, k);

@@ -41,7 +41,7 @@ class SlidingWindowLearner {
   };
 
   SlidingWindowLearner(Index inputs, Index targets, Index window = 100, T ridge = T(1))
-      : window_(inputs, targets, {.ridge = ridge}), begun_(window_), start_(window_.state()) {
+      : window_(inputs, targets, {.ridge = ridge}), begun_(window_), start_(window_) {
     if (window < 1) refuse(name, "window is ", window, ", expected at least 1");
     position_.setZero();
     inputs_.setZero(inputs, window);
@@ -68,8 +68,8 @@ class SlidingWindowLearner {
     targets_.col(at) = y;
     position_[0] += 1;
     if (at + 1 < window()) return;
-    window_.set_state(begun_.state());
-    begun_.set_state(start_);
+    window_ = begun_;
+    begun_ = start_;
     position_[0] = 0;
   }
 
@@ -97,8 +97,7 @@ class SlidingWindowLearner {
  private:
   static constexpr auto name = "SlidingWindowLearner";
 
-  Ridge window_, begun_;
-  typename Ridge::State start_;
+  Ridge window_, begun_, start_;
   Eigen::Matrix<Counter<T>, 1, 1> position_;
   Eigen::MatrixX<T> inputs_, targets_;
 };
