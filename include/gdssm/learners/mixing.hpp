@@ -64,13 +64,13 @@ concept MixingRule = std::copyable<R> &&
 
 namespace detail {
 
-/// yhat <- sum_k w_k p_k, in the order of the experts.
+/// yhat <- sum_k w_k p_k, as p_1 + sum_k w_k (p_k - p_1): where all agree, what they say, to the bit.
 template <class T>
 void weigh(const Eigen::MatrixX<T>& predictions, const Eigen::MatrixX<T>& weights, Eigen::VectorX<T>& mixture) {
   for (Index i = 0; i < mixture.size(); ++i) {
     T sum(0);
-    for (Index k = 0; k < weights.rows(); ++k) sum += weights(k, i) * predictions(i, k);
-    mixture[i] = saturated(sum);
+    for (Index k = 1; k < weights.rows(); ++k) sum += weights(k, i) * (predictions(i, k) - predictions(i, 0));
+    mixture[i] = saturated(T(predictions(i, 0) + sum));
   }
 }
 
