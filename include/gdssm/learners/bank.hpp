@@ -98,6 +98,7 @@ class Bank {
     if (experts == 0) refuse(name, "there are no members, expected at least one");
     predictions_.setZero(target_count(), experts);
     x_.setZero(inputs_);
+    prediction_ = y_;
     rule_.start(experts, target_count());
   }
 

@@ -444,8 +444,8 @@ class LogScore {
     T best = -std::numeric_limits<T>::infinity(), sum(0);
     for (Index k = 0; k < K; ++k) {
       const T v = std::max((state_.squares(k, i) + prior) / (W + T(2)), floor), e = y - predictions(i, k);
-      scratch_[k] =
-          std::log(state_.weights(k, i)) - settings_.rate * (std::log(v) + T(5) * std::log1p(e / v * e / T(4))) / T(2);
+      scratch_[k] = settings_.discount * std::log(std::max(state_.weights(k, i), std::numeric_limits<T>::min())) -
+                    settings_.rate * (std::log(v) + T(5) * std::log1p(e / v * e / T(4))) / T(2);
       best = std::max(best, scratch_[k]);
     }
     if (!(best > -std::numeric_limits<T>::infinity())) return;
