@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <filesystem>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -16,7 +17,7 @@
 
 #include "gdssm/io/atomic_file.hpp"
 #include "gdssm/io/csv.hpp"
-#include "gdssm/learners/gradient_descent.hpp"
+#include "gdssm/learners/regression.hpp"
 #include "gdssm/version.hpp"
 #include "io/support.hpp"
 #include "programs/run.hpp"
@@ -182,7 +183,7 @@ TEST_CASE("Sunspots are predicted with a skill above 0.8 and far better than by 
 
   // Every figure again, from the predictions and the data.
   const Table data = read_table(gdssm::read_file(sunspots)), table = read_table(gdssm::read_file(out));
-  CHECK(table.columns == Strings{"row", "prediction", "target"});
+  CHECK(table.columns == Strings{"row", "prediction", "target", "low", "high"});
   REQUIRE(table.rows.size() == 300);
   double sum = 0, absolute = 0, squared = 0, squared_mean = 0, squared_last = 0;
   for (std::size_t t = 0; t < 300; ++t) {
@@ -211,10 +212,11 @@ TEST_CASE("Sunspots are predicted with a skill above 0.8 and far better than by 
 TEST_CASE("A prediction is the learner's, to rounding", "[program]") {
   const File file(linear_table(40));
   const Table data = read_table(linear_table(40));
-  for (const Strings& options : {Strings{}, Strings{"--steps", "7", "--ridge", "0.5"}, Strings{"--threads", "2"}}) {
+  for (const Strings& options : {Strings{"--learner", "descent"}, Strings{"--steps", "7", "--ridge", "0.5"},
+                                 Strings{"--steps", "100", "--threads", "2"}}) {
     const Table table = file.predictions(options);
     gdssm::DescentSettings<> settings;
-    if (options.size() == 4) settings = {.steps = 7, .ridge = 0.5};
+    if (options[1] == "7") settings = {.steps = 7, .ridge = 0.5};
     gdssm::GradientDescentLearner<> learner(2, 1, settings);
     for (std::size_t t = 0; t < 40; ++t) {
       const Eigen::Vector2d x(data.rows[t][0], data.rows[t][1]);
@@ -228,7 +230,7 @@ TEST_CASE("A prediction is the learner's, to rounding", "[program]") {
 TEST_CASE("Standard output and --out get the same bytes, and lines may end with CRLF", "[program]") {
   const File file(linear_table(30)), crlf(linear_table(30, "\r\n"));
   const Run streamed = file.run();
-  CHECK(streamed.out.starts_with("row,prediction,target\n1,0,"));
+  CHECK(streamed.out.starts_with("row,prediction,target,low,high\n1,0,"));
   const std::string out = file.beside("out.csv");
   CHECK(file.run({"--out", out}).status == 0);
   CHECK(gdssm::read_file(out) == streamed.out);
@@ -255,16 +257,16 @@ TEST_CASE("Changing a row changes no prediction before it", "[program]") {
 TEST_CASE("Rows from a pipe are answered one by one", "[program]") {
   Session session({"-"});
   session.write("x,target\n");
-  CHECK(session.line() == "row,prediction,target");
+  CHECK(session.line() == "row,prediction,target,low,high");
   session.write("1,10\n");
-  CHECK(session.line() == "1,0,10");
+  CHECK(session.line() == "1,0,10,0,0");
   session.write("2,20\r\n");
-  CHECK(session.line() == "2,10,20");
+  CHECK(session.line() == "2,10,20,10,10");
   session.write("3,");
   session.write("\n");
   const std::string third = session.line();
   CHECK(third.starts_with("3,"));
-  CHECK(third.ends_with(","));
+  CHECK(third.find(",,") != std::string::npos);  // no target
   session.close_input();
   CHECK(session.line() == "");
   CHECK(session.end().status == 0);
@@ -273,7 +275,7 @@ TEST_CASE("Rows from a pipe are answered one by one", "[program]") {
 TEST_CASE("A pipe that nobody reads any more ends the program with an error", "[program][misuse]") {
   Session session({"-"});
   session.write("x,target\n");
-  CHECK(session.line() == "row,prediction,target");
+  CHECK(session.line() == "row,prediction,target,low,high");
   session.close_output();
   session.write("1,10\n2,20\n");
   session.close_input();
@@ -313,12 +315,13 @@ TEST_CASE("Several targets are predicted each as if it were alone", "[program]")
   }
   const File file(both), first(one), second(other);
   const Table table = file.predictions({"--target", "v, w", "--target", "u", "--summary", file.beside("s.json")});
-  CHECK(table.columns == Strings{"row", "prediction_v, w", "target_v, w", "prediction_u", "target_u"});
+  CHECK(table.columns == Strings{"row", "prediction_v, w", "target_v, w", "low_v, w", "high_v, w", "prediction_u",
+                                 "target_u", "low_u", "high_u"});
   const Table u = first.predictions({"--summary", first.beside("s.json")}), v = second.predictions();
   for (std::size_t t = 0; t < 25; ++t) {
     CHECK(table.rows[t][1] == v.rows[t][1]);
-    CHECK(table.rows[t][3] == u.rows[t][1]);
-    CHECK(is_missing(table.rows[t][4]) == (t == 12));
+    CHECK(table.rows[t][5] == u.rows[t][1]);
+    CHECK(is_missing(table.rows[t][6]) == (t == 12));
   }
   const Json summary = Json::parse(gdssm::read_file(file.beside("s.json")))["targets"];
   const Json alone = Json::parse(gdssm::read_file(first.beside("s.json")));
@@ -397,14 +400,150 @@ TEST_CASE("After an error there is no output file, and an older one is untouched
   CHECK(good.names() == std::set<std::string>{"data.csv"});
 }
 
+const Strings learners{"default",       "ridge",     "descent", "chebyshev", "heavy-ball", "conjugate-gradients",
+                       "least-squares", "window",    "delta",   "longhorn",  "nlms",       "recursive-least-squares",
+                       "mean",          "last-value"};
+
+TEST_CASE("Every learner, with every kind of features, is causal and finite on awkward columns", "[program]") {
+  gdssm::test::Random random(7);
+  std::string text = "zero,twin,other_twin,large,y\n";
+  for (int t = 0; t < 60; ++t) {
+    const double twin = random(), large = t < 30 ? 1e9 : 1e9 + 1e6 * random(),
+                 y = twin + 1e-6 * (large - 1e9) + 0.1 * random();
+    text += "0," + gdssm::format_number(twin) + "," + gdssm::format_number(twin) + "," + gdssm::format_number(large) +
+            "," + gdssm::format_number(y) + "\n";
+  }
+  std::string changed = text;
+  changed.replace(changed.rfind(',') + 1, std::string::npos, "1e99\n");  // the last target
+  const File file(text), other(changed);
+  const auto expect_sound = [&](const Strings& options) {
+    CAPTURE(options.back());
+    const Table table = file.predictions(options), last_changed = other.predictions(options);
+    REQUIRE(table.rows.size() == 60);
+    for (std::size_t t = 0; t < 60; ++t) {
+      REQUIRE(std::isfinite(table.rows[t][1]));
+      REQUIRE(table.rows[t][1] == last_changed.rows[t][1]);
+    }
+  };
+  for (const std::string& name : learners) expect_sound({"--lags", "2", "--learner", name});
+  for (const char* features : {"linear", "polynomial:2", "fourier:20"})
+    expect_sound({"--ridge", "1", "--features", features});
+}
+
+TEST_CASE("A run that was cut in two with --state predicts what one run would, to the byte", "[program]") {
+  const std::string text = linear_table(60);
+  std::size_t middle = 0;
+  for (int line = 0; line < 26; ++line) middle = text.find('\n', middle) + 1;
+  const std::string header = text.substr(0, text.find('\n') + 1);
+  const File whole(text), first(text.substr(0, middle)), second(header + text.substr(middle));
+  for (const Strings& options : {Strings{}, Strings{"--learner", "window", "--lags", "2"}, Strings{"--learner", "nlms"},
+                                 Strings{"--learner", "recursive-least-squares"}}) {
+    const TemporaryFolder folder;
+    Strings with_state = options;
+    with_state.insert(with_state.end(), {"--state", (folder / "state").string()});
+    const Table all = whole.predictions(options);
+    first.predictions(with_state);
+    const Table rest = second.predictions(with_state);
+    REQUIRE(rest.rows.size() == 35);
+    for (std::size_t t = 0; t < 35; ++t)
+      for (std::size_t column = 1; column < 5; ++column) REQUIRE(rest.rows[t][column] == all.rows[t + 25][column]);
+  }
+}
+
+TEST_CASE("Two states join to that of both files' rows", "[program]") {
+  const std::string text = linear_table(60);
+  std::size_t middle = 0;
+  for (int line = 0; line < 26; ++line) middle = text.find('\n', middle) + 1;
+  const std::string header = text.substr(0, text.find('\n') + 1);
+  const File first(text.substr(0, middle)), second(header + text.substr(middle)), both(text),
+      query("a,b,target\n0.25,-30,\n");
+  const std::string a = first.beside("a"), b = first.beside("b"), ab = first.beside("ab"),
+                    joined = first.beside("joined");
+  for (const Strings& options : {Strings{"--learner", "ridge"}, Strings{"--ridge", "2", "--forgetting", "0.9"}}) {
+    const auto with = [&](const std::string& option, const std::string& name) {
+      Strings all = options;
+      all.insert(all.end(), {option, name});
+      return all;
+    };
+    for (const std::string& file : {a, b, ab, joined}) std::filesystem::remove(file);
+    first.predictions(with("--state", a));
+    second.predictions(with("--state", b));
+    both.predictions(with("--state", ab));
+    REQUIRE(predict({"--merge", a, b, "--state", joined}).status == 0);
+    const double expected = query.predictions({"--state", ab}).rows[0][1];
+    CHECK(query.predictions({"--state", joined}).rows[0][1] == Approx(expected).epsilon(1e-12));
+    CHECK(query.predictions({"--merge", a, b}).rows[0][1] == Approx(expected).epsilon(1e-12));
+    CHECK(query.predictions({"--merge", a, a}).rows[0][1] != Approx(expected).epsilon(1e-6));
+  }
+  CHECK(query.refusal({"--learner", "mean", "--state", ab}).find("its learner is {") != std::string::npos);
+  CHECK(File("a,c,target\n1,2,3\n").refusal({"--state", ab}).find("its features are 'a', 'b', expected 'a', 'c'") !=
+        std::string::npos);
+  CHECK(query.refusal({"--state", query.path()}) != "");
+  CHECK(gdssm::read_file(query.path()).starts_with("a,b,target"));
+}
+
+TEST_CASE("--compare prints a line a learner, the summary has them, and predictions stay as they are", "[program]") {
+  const File file(linear_table(60));
+  const Run table = file.run({"--compare", "--summary", file.beside("s.json"), "--out", file.beside("out.csv")});
+  REQUIRE(table.status == 0);
+  CHECK(table.out.starts_with("target "));
+  const Json summary = Json::parse(gdssm::read_file(file.beside("s.json")));
+  CHECK(summary["learners"].size() == learners.size() - 1);
+  for (const std::string& name : learners) {
+    CAPTURE(name);
+    CHECK(table.out.find("\n" + name + " ") != std::string::npos);
+    if (name != "default") CHECK(summary["learners"][name]["rmse"].is_number());
+  }
+  CHECK(gdssm::read_file(file.beside("out.csv")) == file.run().out);
+  const File alone(linear_table(60));
+  const Run ridge = alone.run({"--learner", "ridge", "--summary", alone.beside("s.json")});
+  CHECK(Json::parse(gdssm::read_file(alone.beside("s.json")))["rmse"] == summary["learners"]["ridge"]["rmse"]);
+}
+
+TEST_CASE("The plot is one document with both figures, however long the stream", "[program]") {
+  const File file(linear_table(3000));
+  const std::string plot = file.beside("plot.svg");
+  const Run result = file.run({"--learner", "ridge", "--plot", plot, "--out", file.beside("out.csv")});
+  REQUIRE(result.status == 0);
+  const std::string svg = gdssm::read_file(plot);
+  CHECK(svg.starts_with("<svg "));
+  CHECK(svg.ends_with("</svg>\n"));
+  CHECK(svg.find("skill so far") != std::string::npos);
+  CHECK(svg.size() < 400000);
+}
+
+TEST_CASE("The intervals hold 93 to 97 % of the targets", "[program]") {
+  gdssm::test::Random random(3);
+  std::string text = "x,y\n";
+  double noise = 1;
+  for (int t = 0; t < 3000; ++t) {
+    const double x = random();
+    if (t % 500 == 0) noise = 0.1 + 3 * (random() + 0.5);
+    double error = 0;
+    for (int i = 0; i < 12; ++i) error += random();
+    text += gdssm::format_number(x) + "," + gdssm::format_number(3 * x + noise * error) + "\n";
+  }
+  const Table table = File(text).predictions();
+  int covered = 0;
+  for (const auto& row : table.rows) covered += row[3] <= row[2] && row[2] <= row[4];
+  CHECK(covered > 0.93 * 3000);
+  CHECK(covered < 0.97 * 3000);
+}
+
 TEST_CASE("A wrong command line ends with status 2 and one line", "[program][misuse]") {
   const File file("a,b\n1,2\n3,4\n");
   CHECK(file.refusal({"--target", "a", "--target", "a"}, 2).starts_with("--target: 'a' is given twice"));
   CHECK(file.refusal({"--out", "x", "--summary", "x"}, 2).starts_with("--summary: "));
-  for (const Strings& options :
-       {Strings{"--burn-in", "-1"}, Strings{"--burn-in", "1.5"}, Strings{"--steps", "-1"}, Strings{"--steps", "many"},
-        Strings{"--ridge", "-1"}, Strings{"--ridge", "nan"}, Strings{"--ridge", "inf"}, Strings{"--threads", "0"},
-        Strings{"--out"}, Strings{"--nonsense"}, Strings{"more.csv"}}) {
+  for (const Strings& options : {Strings{"--burn-in", "-1"},     Strings{"--burn-in", "1.5"},
+                                 Strings{"--steps", "-1"},       Strings{"--steps", "many"},
+                                 Strings{"--learner", "oracle"}, Strings{"--learner", "ridge", "--steps", "3"},
+                                 Strings{"--forgetting", "0"},   Strings{"--forgetting", "1.1"},
+                                 Strings{"--window", "0"},       Strings{"--lags", "-1"},
+                                 Strings{"--features", "cubic"}, Strings{"--window", "9", "--steps", "9"},
+                                 Strings{"--merge", "one"},      Strings{"--ridge", "-1"},
+                                 Strings{"--ridge", "nan"},      Strings{"--ridge", "inf"},
+                                 Strings{"--threads", "0"},      Strings{"--out"},
+                                 Strings{"--nonsense"},          Strings{"more.csv"}}) {
     CAPTURE(options.front());
     CHECK(file.refusal(options, 2) != "");
   }
@@ -416,7 +555,9 @@ TEST_CASE("Help and version are answered on standard output", "[program]") {
   const Run help = predict({"--help"}), version = predict({"--version"});
   CHECK(help.status == 0);
   CHECK(help.err == "");
-  for (const char* option : {"FILE", "--target", "--out", "--summary", "--burn-in", "--threads", "--version"})
+  for (const char* option :
+       {"FILE", "--target", "--out", "--summary", "--burn-in", "--learner", "--steps", "--ridge", "--forgetting",
+        "--lags", "--features", "--compare", "--plot", "--state", "--merge", "--threads", "--version"})
     CHECK(help.out.find(option) != std::string::npos);
   CHECK(version.status == 0);
   CHECK(version.out == "predict (gdssm) " + std::string(gdssm::version) + "\n");

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <istream>
 #include <limits>
 #include <ostream>
@@ -36,8 +38,36 @@ inline std::string_view without_blanks(std::string_view text) {
   return text;
 }
 
+/// Powers of ten that a double holds exactly, as are the whole numbers of up to 15 digits: their quotient is rounded
+/// once, as the text's value is.
+inline constexpr double exact_powers_of_ten[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+/// Reads a number of up to 15 digits without an exponent, which most are, from [at, end). nullptr: it is not one.
+inline const char* parse_short_number(const char* at, const char* end, double& number) {
+  const bool negative = at != end && *at == '-';
+  if (negative) ++at;
+  const char* const begin = at;
+  long long digits = 0;
+  while (at != end && *at >= '0' && *at <= '9' && at - begin <= 16) digits = 10 * digits + (*at++ - '0');
+  std::ptrdiff_t count = at - begin, decimals = 0;
+  if (at != end && *at == '.') {
+    const char* const point = at++;
+    while (at != end && *at >= '0' && *at <= '9' && count + decimals <= 16) {
+      digits = 10 * digits + (*at++ - '0');
+      decimals = at - point - 1;
+    }
+    count += decimals;
+  }
+  if (count == 0 || count > 15 || (at != end && *at != ',')) return nullptr;
+  const double magnitude = static_cast<double>(digits) / exact_powers_of_ten[decimals];
+  number = negative ? -magnitude : magnitude;
+  return at;
+}
+
 /// Reads blanks, a finite number and blanks from [at, end). The place where it stopped; nullptr: no such number.
 inline const char* parse_number(const char* at, const char* end, double& number) {
+  if (const char* const after = parse_short_number(at, end, number)) return after;
   while (at != end && is_blank(*at)) ++at;
   if (at != end && *at == '+' && ++at != end && *at == '-') return nullptr;
   const auto [after, error] = std::from_chars(at, end, number);
@@ -149,16 +179,38 @@ class CsvReader {
   /// The next physical line, without what ends it.
   bool read_line() {
     errno = 0;
-    std::getline(*in_, line_);
+    line_.clear();
+    bool any = false;
+    while (chunk_at_ != chunk_.size() || refill()) {
+      any = true;
+      const char* const rest = chunk_.data() + chunk_at_;
+      const std::size_t left = chunk_.size() - chunk_at_;
+      const void* const end = std::memchr(rest, '\n', left);
+      const std::size_t size = end ? static_cast<std::size_t>(static_cast<const char*>(end) - rest) : left;
+      line_.append(rest, size);
+      chunk_at_ += size + (end ? 1 : 0);
+      if (end) break;
+    }
     if (in_->bad()) {
       const std::string reason = errno == 0 ? "" : ": " + std::generic_category().message(errno);
       throw std::runtime_error(place(line_number_ + 1) + ": reading failed" + reason);
     }
-    if (in_->fail()) return false;
+    if (!any) return false;
     if (line_.ends_with('\r')) line_.pop_back();
     ++line_number_;
     at_ = 0;
     return true;
+  }
+
+  /// Takes what the stream has at hand, and waits only where it has nothing.
+  bool refill() {
+    if (in_->peek() == std::istream::traits_type::eof()) return false;
+    const std::streamsize at_hand = in_->rdbuf()->in_avail();
+    chunk_.resize(static_cast<std::size_t>(std::clamp<std::streamsize>(at_hand, 1, 1 << 16)));
+    in_->read(chunk_.data(), static_cast<std::streamsize>(chunk_.size()));
+    chunk_.resize(static_cast<std::size_t>(in_->gcount()));
+    chunk_at_ = 0;
+    return !chunk_.empty();
   }
 
   /// The next line with cells in it. Empty ones may only be at the end.
@@ -247,6 +299,8 @@ class CsvReader {
   std::string name_;
   std::vector<std::string> columns_;
   std::unordered_map<std::string, std::size_t> positions_;
+  std::string chunk_;  // read from the stream, and not yet all handed out
+  std::size_t chunk_at_ = 0;
   std::string line_;
   std::size_t at_ = 0;  // the reader's position in line_
   std::size_t line_number_ = 0;

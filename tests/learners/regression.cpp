@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/learners/gradient_descent.hpp"
+#include "gdssm/learners/regression.hpp"
 
 #include <cmath>
 #include <limits>
@@ -8,6 +8,7 @@
 #include <Eigen/Dense>
 
 #include "io/support.hpp"
+#include "learners/streams.hpp"
 #include "support/catch.hpp"
 #include "support/exact.hpp"
 #include "support/no_heap.hpp"
@@ -21,47 +22,16 @@ namespace {
 
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
+using test::difference;
 using test::Engine;
 using test::ExactContext;
 using test::ExactLayer;
+using test::integer_stream;
+using test::linear_stream;
 using test::message_of;
+using test::predictions_of;
 using test::Rational;
-
-/// A stream of pairs, one a column.
-struct Stream {
-  MatrixXd x, y;
-
-  Index rows() const { return x.cols(); }
-};
-
-/// y = W x + noise, columns correlated.
-Stream linear_stream(Index inputs, Index targets, Index rows, std::uint64_t seed, double noise = 0.1) {
-  test::Random random(seed);
-  MatrixXd W(targets, inputs), mix(inputs, inputs), z(inputs, rows), errors(targets, rows);
-  for (MatrixXd* matrix : {&W, &mix, &z, &errors}) random.fill(*matrix);
-  const MatrixXd x = z + mix * z;
-  return {x, W * x + noise * errors};
-}
-
-/// Small integers, in which sums, products and shifts by powers of two are exact.
-Stream integer_stream(Index inputs, Index targets, Index rows, std::uint64_t seed) {
-  Engine engine(seed);
-  Stream stream{MatrixXd(inputs, rows), MatrixXd(targets, rows)};
-  for (double& x : stream.x.reshaped()) x = test::random_integer(engine, 9);
-  for (double& y : stream.y.reshaped()) y = test::random_integer(engine, 9);
-  return stream;
-}
-
-/// The predictions, each made before its target was observed.
-template <class Learner>
-MatrixXd predictions_of(Learner& learner, const Stream& stream) {
-  MatrixXd predictions(stream.y.rows(), stream.rows());
-  for (Index t = 0; t < stream.rows(); ++t) {
-    predictions.col(t) = learner.predict(stream.x.col(t));
-    learner.observe(stream.x.col(t), stream.y.col(t));
-  }
-  return predictions;
-}
+using test::Stream;
 
 MatrixXd predictions_of(const Stream& stream, DescentSettings<> settings = {}) {
   GradientDescentLearner<> learner(stream.x.rows(), stream.y.rows(), settings);
@@ -96,11 +66,6 @@ struct Explicit {
     return mean_target + M * H.ldlt().solve(q);
   }
 };
-
-/// Largest difference, in units of the largest entry of the second.
-double difference(const MatrixXd& a, const MatrixXd& b) {
-  return (a - b).cwiseAbs().maxCoeff() / b.cwiseAbs().maxCoeff();
-}
 
 /// Z_t^T of the layer with the closed form's weights but attention A = e_0 e_row^T.
 template <class Layer, class T>
@@ -377,41 +342,38 @@ TEST_CASE("A pair costs no allocation, a prediction neither", "[no_heap]") {
 
 TEST_CASE("What a learner can't take is refused with its place, and changes nothing", "[misuse]") {
   CHECK(message_of([] { GradientDescentLearner<>(0, 1); }) ==
-        "GradientDescentLearner: there are 0 inputs and 1 targets, expected at least 1");
+        "RegressionLearner: there are 0 inputs and 1 targets, expected at least 1 and 1");
   CHECK(message_of([] { GradientDescentLearner<>(1, 0); }) ==
-        "GradientDescentLearner: there are 1 inputs and 0 targets, expected at least 1");
+        "RegressionLearner: there are 1 inputs and 0 targets, expected at least 1 and 1");
   CHECK(message_of([] { GradientDescentLearner<>(1, 1, {.steps = -1, .ridge = 1}); }) ==
-        "GradientDescentLearner: steps is -1, expected at least 0");
+        "RegressionLearner: steps is -1, expected at least 0");
   for (const double rho : {-1.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()})
     CHECK(message_of([&] {
             GradientDescentLearner<>(1, 1, {.steps = 1, .ridge = rho});
-          }).starts_with("GradientDescentLearner: ridge is "));
+          }).starts_with("RegressionLearner: ridge is "));
 
   GradientDescentLearner<> learner(2, 1);
   learner.observe(VectorXd{{1, 2}}, VectorXd{{3}});
   const auto state = learner.state();
   const VectorXd x{{1, 2}}, y{{3}};
-  CHECK(message_of([&] { learner.predict(y); }) ==
-        "GradientDescentLearner::predict: the input has 1 entries, expected 2");
+  CHECK(message_of([&] { learner.predict(y); }) == "RegressionLearner: predict: the input has 1 entries, expected 2");
   CHECK(message_of([&] { learner.observe(x, x); }) ==
-        "GradientDescentLearner::observe: the target has 2 entries, expected 1");
+        "RegressionLearner: observe: the target has 2 entries, expected 1");
   for (const double bad :
        {1.1e100, -1e300, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     const VectorXd bad_x{{1, bad}}, bad_y{{bad}};
     const std::string expected = ", expected a number of magnitude at most 1e+100";
-    CHECK(message_of([&] {
-            learner.predict(bad_x);
-          }).starts_with("GradientDescentLearner::predict: the input entry 1 is "));
+    CHECK(message_of([&] { learner.predict(bad_x); }).starts_with("RegressionLearner: predict: the input entry 1 is "));
     CHECK(message_of([&] { learner.observe(bad_x, y); }).ends_with(expected));
     CHECK(message_of([&] {
             learner.observe(x, bad_y);
-          }).starts_with("GradientDescentLearner::observe: the target entry 0 is "));
+          }).starts_with("RegressionLearner: observe: the target entry 0 is "));
   }
   CHECK(message_of([&] { learner.set_state(GradientDescentLearner<>(3, 1).state()); }) ==
-        "GradientDescentLearner::set_state: first_input is 3 x 1, expected 2 x 1");
+        "RegressionLearner: set_state: first_input is 3 x 1, expected 2 x 1");
   auto broken = state;
   broken.S(1, 1) = std::numeric_limits<double>::quiet_NaN();
-  CHECK(message_of([&] { learner.set_state(broken); }).starts_with("GradientDescentLearner::set_state: S "));
+  CHECK(message_of([&] { learner.set_state(broken); }).starts_with("RegressionLearner: set_state: S "));
   CHECK(learner.state() == state);
 }
 

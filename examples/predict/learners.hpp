@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gdssm/learners/any_learner.hpp"
+
+namespace gdssm::predict {
+
+/// What the command line says of a learner. What is not given has the value that the learner's name stands for.
+struct LearnerOptions {
+  std::optional<std::string> learner;
+  std::optional<Index> steps, window;
+  std::optional<double> ridge, forgetting;
+  Index lags = 0;
+  std::string features = "linear";  ///< linear, polynomial:DEGREE or fourier:COUNT
+
+  friend bool operator==(const LearnerOptions&, const LearnerOptions&) = default;
+};
+
+/// The names that --learner takes, the default first.
+std::vector<std::string> learner_names();
+
+/// The learner that the options speak of: the one that is named, else the first that takes what is given.
+/// Errors  std::invalid_argument: an option that the learner does not take, "--steps: ..."
+std::string learner_of(const LearnerOptions& options);
+
+/// The same options for another learner, without those that it does not take.
+LearnerOptions options_for(const std::string& learner, LearnerOptions options);
+
+/// Errors  std::invalid_argument: a name of features that is none of the three
+void expect_features(const std::string& features);
+
+/// The learner for so many inputs and one target.
+/// Errors  those of `learner_of`, `expect_features` and the learner
+AnyLearner<> make_learner(const LearnerOptions& options, Index inputs);
+
+}  // namespace gdssm::predict

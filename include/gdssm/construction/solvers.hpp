@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include <Eigen/Core>
+
+#include "gdssm/construction/descent.hpp"
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/view.hpp"
+
+// Answers to a query q from the accumulators S and M: yhat = M v with v near (S + rho I)^{-1} q, where a method is a
+// type. With H = S + rho I, all but one are iterations on H v = q that need one product of H with a vector a step, from
+// v = 0, whose residual r = q - H v is p(H) q for a polynomial p with p(0) = 1; they differ in the polynomial. Let the
+// eigenvalues of H lie in [l, u]; u = `largest_eigenvalue_bound`(S) + rho and l = rho are known without a computation.
+//
+//     Descent             v <- v + r / u                                 |r_k| <= (1 - l/u)^k |q|
+//     HeavyBall           v <- v + a r + b (v - v_before)                |r_k| of the order of k b^(k/2) |q|
+//                         a = 4 / (sqrt u + sqrt l)^2, b = ((sqrt u - sqrt l) / (sqrt u + sqrt l))^2
+//     Chebyshev           the polynomial that is least on [l, u]         |r_k| <= |q| / T_k((u + l) / (u - l))
+//     ConjugateGradients  the polynomial that is best for this q         r_f = 0
+//     Elimination         no iteration: f steps of Gauss on a bordered matrix, (10d)
+//
+//     (10d)  [ H  q ]                             [ .       .     ]
+//            [ M  0 ]   -- eliminate H's rows ->  [ 0   -M H^-1 q ]
+//
+// A method offers Settings<T>, Scratch<T> (sized once) and the function
+//     solve(S, M, q, settings, scratch, prediction) -> Answer<T>
+// which allocates nothing. Source  docs/theory.md, K steps; Saad, Iterative Methods for Sparse Linear Systems, 12.3;
+// Polyak, USSR Computational Mathematics and Mathematical Physics 4, 1964; Hestenes, Stiefel, J. Res. NBS 49, 1952.
+
+namespace gdssm {
+
+/// Which test ended a solution.
+enum class Ending {
+  steps_taken,  ///< K steps are done, as asked, and none of the tests below was met
+  converged,    ///< |q - H v| <= tolerance |q|
+  stalled,      ///< conjugate gradients: the curvature along the next direction is lost in rounding
+  eliminated    ///< solved directly; residual and bound are 0 up to rounding and have not been measured
+};
+
+/// How an answer came about.
+template <class T>
+struct Answer {
+  Ending ending = Ending::steps_taken;
+  Index steps = 0;    ///< products of H with a vector
+  T residual = T(0);  ///< |q - H v|; not measured in types without a square root
+  /// No entry of the prediction is further from ridge regression's: max_i |M_i| |q - H v| / rho (infinite at rho = 0
+  /// unless the residual is 0), from |M H^{-1} r| and H >= rho.
+  T error_bound = T(0);
+};
+
+/// Steps, penalty and tolerance of an iteration.
+template <class T = double>
+struct DescentSettings {
+  Index steps = 100;   ///< K at most, 0 or more
+  T ridge = T(1);      ///< rho, 0 or more; on standardised inputs in units of rows: as strong as so many without slope
+  T decay = T(1);      ///< L of the sums, in (0, 1]
+  T tolerance = T(0);  ///< ends before K steps where |q - H v| <= tolerance |q|; 0: always K steps, or an exact answer
+};
+
+/// Penalty of a direct solution.
+template <class T = double>
+struct RidgeSettings {
+  T ridge = T(1);  ///< rho, 0 or more; on standardised inputs in units of rows: as strong as so many without slope
+  T decay = T(1);  ///< L of the sums, in (0, 1]
+};
+
+namespace detail {
+
+/// The vectors of an iteration. After `solve`: v, and the residual r = q - H v.
+template <class T>
+struct IterationScratch {
+  IterationScratch(Index inputs, Index /*targets*/) : v(Eigen::VectorX<T>::Constant(inputs, T(0))), r(v), d(v), Hd(v) {}
+
+  Eigen::VectorX<T> v, r, d, Hd;
+};
+
+/// Whether r is as small as asked for.
+template <class T>
+bool is_small(const Eigen::VectorX<T>& r, const T& squared_query, const T& tolerance) {
+  return r.squaredNorm() <= tolerance * tolerance * squared_query;
+}
+
+/// Runs `step(k)`, which moves v and keeps r, until r is small, K steps are done or a step returns false, and measures.
+template <class S_, class M_, class Q, class T, class Step>
+Answer<T> iterate(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
+                  const DescentSettings<T>& settings, IterationScratch<T>& scratch, Step&& step) {
+  Answer<T> answer;
+  scratch.v.setConstant(T(0));
+  scratch.r = q;
+  const T squared_query = q.squaredNorm();
+  for (;; ++answer.steps) {
+    if (is_small(scratch.r, squared_query, settings.tolerance)) {
+      answer.ending = Ending::converged;
+      break;
+    }
+    if (answer.steps == settings.steps) break;
+    if (!step(answer.steps)) {
+      answer.ending = Ending::stalled;
+      break;
+    }
+  }
+  if constexpr (std::is_floating_point_v<T>) {
+    scratch.r = q;  // what the recurrences carry along may have drifted from the residual
+    scratch.r.noalias() -= S * scratch.v;
+    scratch.r -= settings.ridge * scratch.v;
+    answer.residual = scratch.r.norm();
+    const T slope = std::sqrt(M.rowwise().squaredNorm().maxCoeff());
+    answer.error_bound = answer.residual == T(0) || slope == T(0) ? T(0) : slope * (answer.residual / settings.ridge);
+  }
+  return answer;
+}
+
+template <class S_, class T>
+void multiply_hessian(const Eigen::MatrixBase<S_>& S, const T& rho, const Eigen::VectorX<T>& d, Eigen::VectorX<T>& Hd) {
+  Hd.noalias() = S * d;
+  Hd += rho * d;
+}
+
+/// u and l; l no closer to 0 than rounding can tell.
+template <class T>
+struct Spectrum {
+  template <class S_>
+  Spectrum(const Eigen::MatrixBase<S_>& S, const T& rho) : most(largest_eigenvalue_bound(S) + rho), least(rho) {
+    if constexpr (std::is_floating_point_v<T>) least = std::max(least, std::numeric_limits<T>::epsilon() * most);
+  }
+  T most, least;
+};
+
+}  // namespace detail
+
+/// K steps of gradient descent of size 1 / u, (10): every error shrinks, well determined directions first.
+struct Descent {
+  template <class T>
+  using Settings = DescentSettings<T>;
+  template <class T>
+  using Scratch = detail::IterationScratch<T>;
+
+  template <class S_, class M_, class Q, class T>
+  static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
+                         const DescentSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
+    const T a = T(1) / (largest_eigenvalue_bound(S) + settings.ridge);
+    const Answer<T> answer = detail::iterate(S, M, q, settings, ws, [&](Index) {
+      detail::multiply_hessian(S, settings.ridge, ws.r, ws.Hd);
+      ws.v += a * ws.r;
+      ws.r -= a * ws.Hd;
+      return true;
+    });
+    prediction.noalias() = M * ws.v;
+    return answer;
+  }
+};
+
+/// K steps of Chebyshev's semi-iteration: no polynomial of degree K is smaller everywhere on [l, u].
+struct Chebyshev {
+  template <class T>
+  using Settings = DescentSettings<T>;
+  template <class T>
+  using Scratch = detail::IterationScratch<T>;
+
+  template <class S_, class M_, class Q, class T>
+  static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
+                         const DescentSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
+    const detail::Spectrum<T> spectrum(S, settings.ridge);
+    const T middle = (spectrum.most + spectrum.least) / T(2), half = (spectrum.most - spectrum.least) / T(2);
+    T ratio = half / middle;  // T_{k-1}(middle / half) / T_k(middle / half), finite also where half = 0
+    const Answer<T> answer = detail::iterate(S, M, q, settings, ws, [&](Index k) {
+      if (k == 0) {
+        ws.d = ws.r / middle;
+      } else {
+        const T next = half / (T(2) * middle - half * ratio);
+        ws.d = next * ratio * ws.d + T(2) / (T(2) * middle - half * ratio) * ws.r;
+        ratio = next;
+      }
+      detail::multiply_hessian(S, settings.ridge, ws.d, ws.Hd);
+      ws.v += ws.d;
+      ws.r -= ws.Hd;
+      return true;
+    });
+    prediction.noalias() = M * ws.v;
+    return answer;
+  }
+};
+
+/// K steps of gradient descent with Polyak's momentum, both constant.
+struct HeavyBall {
+  template <class T>
+  using Settings = DescentSettings<T>;
+  template <class T>
+  using Scratch = detail::IterationScratch<T>;
+
+  template <class S_, class M_, class Q, class T>
+  static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
+                         const DescentSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
+    const detail::Spectrum<T> spectrum(S, settings.ridge);
+    const T root_u = std::sqrt(spectrum.most), root_l = std::sqrt(spectrum.least);
+    const T a = T(4) / ((root_u + root_l) * (root_u + root_l));
+    const T b = (root_u - root_l) / (root_u + root_l) * ((root_u - root_l) / (root_u + root_l));
+    ws.d.setZero();
+    const Answer<T> answer = detail::iterate(S, M, q, settings, ws, [&](Index) {
+      ws.d = a * ws.r + b * ws.d;
+      detail::multiply_hessian(S, settings.ridge, ws.d, ws.Hd);
+      ws.v += ws.d;
+      ws.r -= ws.Hd;
+      return true;
+    });
+    prediction.noalias() = M * ws.v;
+    return answer;
+  }
+};
+
+/// At most K steps of conjugate gradients, which end by themselves after as many as H has different eigenvalues.
+struct ConjugateGradients {
+  template <class T>
+  using Settings = DescentSettings<T>;
+  template <class T>
+  using Scratch = detail::IterationScratch<T>;
+
+  template <class S_, class M_, class Q, class T>
+  static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
+                         const DescentSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
+    ws.d = q;
+    T rr = q.squaredNorm();
+    T negligible(0);
+    if constexpr (std::is_floating_point_v<T>)
+      negligible = std::numeric_limits<T>::epsilon() * detail::Spectrum<T>(S, settings.ridge).most;
+    const Answer<T> answer = detail::iterate(S, M, q, settings, ws, [&](Index) {
+      detail::multiply_hessian(S, settings.ridge, ws.d, ws.Hd);
+      const T curvature = ws.d.dot(ws.Hd);
+      if (!(curvature > negligible * ws.d.squaredNorm())) return false;
+      const T a = rr / curvature;
+      ws.v += a * ws.d;
+      ws.r -= a * ws.Hd;
+      const T next = ws.r.squaredNorm();
+      ws.d = ws.r + next / rr * ws.d;
+      rr = next;
+      return true;
+    });
+    prediction.noalias() = M * ws.v;
+    return answer;
+  }
+};
+
+/// Ridge regression itself, M (S + rho I)^{-1} q, by elimination without pivoting on the bordered matrix (10d): f^3 / 3
+/// multiplications. A column whose pivot is lost in rounding depends on those before it, and gets no coefficient: equal
+/// columns, and rho = 0 before f rows have come, have answers like any others.
+struct Elimination {
+  template <class T>
+  using Settings = RidgeSettings<T>;
+
+  /// The columns of H, each followed by its entries of q and M, and filled up to whole chunks; what stands above the
+  /// diagonal is not used.
+  template <class T>
+  struct Scratch {
+    Scratch(Index inputs, Index targets)
+        : bordered(Eigen::MatrixX<T>::Constant((inputs + 1 + targets + chunk - 1) / chunk * chunk, inputs, T(0))) {}
+
+    Eigen::MatrixX<T> bordered;
+  };
+
+  template <class S_, class M_, class Q, class T>
+  static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
+                         const RidgeSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
+    const Index f = q.size(), m = M.rows(), rows = ws.bordered.rows();
+    ws.bordered.topRows(f) = S;
+    ws.bordered.row(f) = q.transpose();
+    ws.bordered.middleRows(f + 1, m) = M;
+    prediction.setConstant(T(0));
+    T negligible(0);
+    if constexpr (std::is_floating_point_v<T>) negligible = T(8 * f) * std::numeric_limits<T>::epsilon();
+    for (Index j = 0; j < f; ++j) {
+      T* const column = ws.bordered.col(j).data();
+      const T pivot = column[j] += settings.ridge;
+      if (!(pivot > negligible * (S(j, j) + settings.ridge))) continue;
+      const T inverse = T(1) / pivot, share = column[f] * inverse;
+      for (Index i = 0; i < m; ++i) prediction[i] += share * column[f + 1 + i];
+      for (Index k = j + 1; k < f; ++k)
+        subtract(ws.bordered.col(k).data(), column, column[k] * inverse, k / chunk * chunk, rows);
+    }
+    return {.ending = Ending::eliminated, .steps = 0, .residual = T(0), .error_bound = T(0)};
+  }
+
+ private:
+  static constexpr Index chunk = 8;
+
+  /// y <- y - a x, entries [begin, end), whole chunks: vectors without a remainder.
+  template <class T>
+  static void subtract(T* __restrict y, const T* __restrict x, const T& a, Index begin, Index end) {
+    for (Index i = begin; i < end; i += chunk)
+      for (Index l = 0; l < chunk; ++l) y[i + l] -= a * x[i + l];
+  }
+};
+
+}  // namespace gdssm

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/parameters.hpp"
+#include "gdssm/learners/learner.hpp"
+
+namespace gdssm {
+
+/// A learner whose type is known at run time only, for programs that choose one by name. A value and a `Learner`
+/// itself, so adaptors and banks take it:
+///     AnyLearner<> learner = name == "ridge" ? AnyLearner(RidgeLearner<>(f, m)) : AnyLearner(LastValue<>(f, m));
+/// Errors  those of the learner within; a state whose members have other names
+template <class T = double>
+class AnyLearner {
+ public:
+  using Scalar = T;
+  using Vector = Eigen::VectorX<T>;
+
+  /// The members of the state within, as matrices by name.
+  struct State {
+    std::vector<std::string> names;
+    std::vector<Eigen::MatrixX<T>> members;
+
+    template <class Visitor, class First, class... More>
+    static void visit(Visitor&& visitor, First&& first, More&&... more) {
+      if (((more.names != first.names) || ...))
+        refuse("AnyLearner", "a state has members of other names, expected those of this learner's");
+      for (std::size_t i = 0; i < first.names.size(); ++i)
+        visitor(Name{first.names[i]}, first.members[i], more.members[i]...);
+    }
+    friend bool operator==(const State& a, const State& b) { return a.names == b.names && identical(a, b); }
+  };
+
+  template <class L>
+  requires(!std::is_same_v<L, AnyLearner> && Learner<L>) explicit AnyLearner(L learner)
+      : learner_(std::make_unique<Model<L>>(std::move(learner))) {}
+  AnyLearner(const AnyLearner& other) : learner_(other.learner_->copy()) {}
+  AnyLearner(AnyLearner&&) noexcept = default;
+  AnyLearner& operator=(const AnyLearner& other) {
+    if (this != &other) learner_ = other.learner_->copy();
+    return *this;
+  }
+  AnyLearner& operator=(AnyLearner&&) noexcept = default;
+  ~AnyLearner() = default;
+
+  Index input_count() const { return learner_->input_count(); }
+  Index target_count() const { return learner_->target_count(); }
+  const Vector& predict(const Vector& x) { return learner_->predict(x); }
+  void observe(const Vector& x, const Vector& y) { learner_->observe(x, y); }
+  State state() const { return learner_->state(); }
+  void set_state(const State& state) { learner_->set_state(state); }
+  void merge(const State& later) { learner_->merge(later); }
+
+ private:
+  struct Interface {
+    virtual ~Interface() = default;
+    virtual std::unique_ptr<Interface> copy() const = 0;
+    virtual Index input_count() const = 0;
+    virtual Index target_count() const = 0;
+    virtual const Vector& predict(const Vector& x) = 0;
+    virtual void observe(const Vector& x, const Vector& y) = 0;
+    virtual State state() const = 0;
+    virtual void set_state(const State& state) = 0;
+    virtual void merge(const State& later) = 0;
+  };
+
+  template <class L>
+  struct Model final : Interface {
+    explicit Model(L l) : learner(std::move(l)) {}
+    std::unique_ptr<Interface> copy() const override { return std::make_unique<Model>(learner); }
+    Index input_count() const override { return learner.input_count(); }
+    Index target_count() const override { return learner.target_count(); }
+    const Vector& predict(const Vector& x) override { return learner.predict(x); }
+    void observe(const Vector& x, const Vector& y) override { learner.observe(x, y); }
+    State state() const override {
+      State result;
+      const typename L::State state = learner.state();
+      gdssm::visit(
+          [&](const Name& name, const auto& member) {
+            result.names.push_back(name.str());
+            result.members.push_back(member.template cast<T>());
+          },
+          state);
+      return result;
+    }
+    void set_state(const State& state) override { learner.set_state(own(state)); }
+    void merge(const State& later) override { learner.merge(own(later)); }
+
+    /// The state as the learner's own type, which then judges its shapes.
+    typename L::State own(const State& state) const {
+      typename L::State result = learner.state();
+      std::size_t i = 0;
+      gdssm::visit(
+          [&](const Name& name, auto& member) {
+            using Member = std::remove_reference_t<decltype(member)>;
+            if (i == state.names.size() || state.names[i] != name.str())
+              refuse("AnyLearner", "set_state: member ", i, " is ",
+                     i < state.names.size() ? state.names[i] : std::string("missing"), ", expected ", name.str());
+            const Eigen::MatrixX<T>& given = state.members[i++];
+            if (given.rows() != member.rows() || given.cols() != member.cols())
+              refuse("AnyLearner", "set_state: ", name.str(), " is ", given.rows(), " x ", given.cols(), ", expected ",
+                     member.rows(), " x ", member.cols());
+            member = given.template cast<typename Member::Scalar>();
+          },
+          result);
+      return result;
+    }
+    L learner;
+  };
+
+  std::unique_ptr<Interface> learner_;
+};
+
+template <class L>
+AnyLearner(L) -> AnyLearner<typename L::Scalar>;
+
+}  // namespace gdssm

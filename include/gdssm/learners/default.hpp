@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include "gdssm/learners/adaptors.hpp"
+#include "gdssm/learners/bank.hpp"
+#include "gdssm/learners/blend.hpp"
+#include "gdssm/learners/constant.hpp"
+#include "gdssm/learners/learner.hpp"
+#include "gdssm/learners/mixing.hpp"
+#include "gdssm/learners/regression.hpp"
+#include "gdssm/learners/scaling.hpp"
+
+// The learner for a stream of which nothing is known. Whether targets depend on inputs as they are or on how these have
+// changed, whether the past says more than the inputs, whether the relation drifts, how strongly to pull towards no
+// relation: nobody can know beforehand, so each answer is a member of a bank, and the bank finds out as it goes.
+// docs/learners.md says why these.
+
+namespace gdssm {
+
+namespace detail {
+
+/// The members of the default bank, by what they see.
+template <class T>
+struct DefaultMembers {
+  using Hedge = AdaHedge<SquaredLoss, T>;
+  using Rule = Blend<Hedge, Hedge, LogScore<T>, LogScore<T>, Stacking<LogScore<T>>>;
+  using Design = Beside<Levels, Changes, RecentTargets>;
+  using Level = WithinRange<RidgeLearner<T>>;
+  using LevelAndLast = WithinRange<WithPast<Beside<Levels, RecentTargets>, RidgeLearner<T>>>;
+  using Autoregression = WithinRange<WithPast<RecentTargets, FromLastValue<RidgeLearner<T>>>>;
+  using Difference = WithinRange<WithPast<Changes, FromLastValue<RidgeLearner<T, Scaled>>>>;
+  using DistributedLag = WithinRange<WithPast<Design, FromLastValue<RidgeLearner<T>>>>;
+  using Bent = WithinRange<WithBends<RidgeLearner<T>>>;
+};
+
+}  // namespace detail
+
+/// What `default_learner` returns.
+template <class T = double>
+using DefaultLearner =
+    Bank<typename detail::DefaultMembers<T>::Rule, RunningMean<T>, LastValue<T>,
+         std::vector<typename detail::DefaultMembers<T>::Level>, typename detail::DefaultMembers<T>::LevelAndLast,
+         typename detail::DefaultMembers<T>::Autoregression,
+         std::vector<typename detail::DefaultMembers<T>::Difference>,
+         std::vector<typename detail::DefaultMembers<T>::DistributedLag>, typename detail::DefaultMembers<T>::Bent>;
+
+/// A learner that needs no tuning, for f inputs and m targets of any units. Whatever the stream, the sum of its squared
+/// errors exceeds that of its best member by no more than what two applications of (16) allow: the mixture by AdaHedge
+/// against the members, and another against that mixture.
+/// Errors  std::invalid_argument: f or m below 1
+template <class T = double>
+DefaultLearner<T> default_learner(Index inputs, Index targets) {
+  using Members = detail::DefaultMembers<T>;
+  using Settings = RidgeSettings<T>;
+  detail::expect_sizes("default_learner", inputs, targets);
+  const Index f = inputs, m = targets;
+  const T room(1);
+
+  std::vector<typename Members::Level> levels;
+  for (const Settings& s : {Settings{T(0.1), T(1)}, Settings{T(1), T(1)}, Settings{T(10), T(1)},
+                            Settings{T(0.1), T(0.98)}, Settings{T(0.1), T(0.93)}, Settings{T(10), T(0.9)}})
+    levels.emplace_back(RidgeLearner<T>(f, m, s), room);
+
+  std::vector<typename Members::Difference> differences;
+  for (const Settings& s :
+       {Settings{T(1), T(1)}, Settings{T(10), T(1)}, Settings{T(1), T(0.9)}, Settings{T(10), T(0.9)}})
+    differences.emplace_back(WithPast(f, Changes{}, FromLastValue(RidgeLearner<T, Scaled>(f, m, s))), room);
+
+  const typename Members::Design design(Levels{}, Changes{}, RecentTargets{2});
+  std::vector<typename Members::DistributedLag> lags;
+  for (const Settings& s : {Settings{T(10), T(1)}, Settings{T(10), T(0.98)}})
+    lags.emplace_back(WithPast(f, design, FromLastValue(RidgeLearner<T>(2 * f + 2 * m, m, s))), room);
+
+  return DefaultLearner<T>(
+      typename Members::Rule(typename Members::Hedge(T(0.001)), typename Members::Hedge(), LogScore<T>(),
+                             LogScore<T>({.decay = T(0.95), .share = T(0), .rate = T(1), .discount = T(0.95)}),
+                             Stacking<LogScore<T>>()),
+      RunningMean<T>(f, m), LastValue<T>(f, m), std::move(levels),
+      WithinRange(WithPast(f, Beside(Levels{}, RecentTargets{1}), RidgeLearner<T>(f + m, m)), room),
+      WithinRange(WithPast(f, RecentTargets{3}, FromLastValue(RidgeLearner<T>(3 * m, m))), room),
+      std::move(differences), std::move(lags),
+      WithinRange(WithBends(f, RidgeLearner<T>(2 * f, m, {.ridge = T(0.3)})), room));
+}
+
+}  // namespace gdssm

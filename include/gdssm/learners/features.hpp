@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+#include <tuple>
+#include <utility>
+
+#include <Eigen/Core>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/random.hpp"
+#include "gdssm/learners/learner.hpp"
+
+// Fixed features: with them the closed form applies to nonlinear regression as it is. A map offers
+//     input_count(), output_count()      f and the number of features
+//     map(x, phi)                        phi <- the features of x; allocates nothing
+// and has no state.
+
+namespace gdssm {
+
+/// phi = x.
+template <class T = double>
+class Identity {
+ public:
+  using Scalar = T;
+  explicit Identity(Index inputs) : inputs_(inputs) {}
+  Index input_count() const { return inputs_; }
+  Index output_count() const { return inputs_; }
+  void operator()(const Eigen::VectorX<T>& x, Eigen::Ref<Eigen::VectorX<T>> phi) const { phi = x; }
+
+ private:
+  Index inputs_;
+};
+
+/// phi = [x; 1]: an intercept for learners that have none.
+template <class T = double>
+class Affine {
+ public:
+  using Scalar = T;
+  explicit Affine(Index inputs) : inputs_(inputs) {}
+  Index input_count() const { return inputs_; }
+  Index output_count() const { return inputs_ + 1; }
+  void operator()(const Eigen::VectorX<T>& x, Eigen::Ref<Eigen::VectorX<T>> phi) const {
+    phi.head(inputs_) = x;
+    phi[inputs_] = T(1);
+  }
+
+ private:
+  Index inputs_;
+};
+
+/// phi = all products of 1 to `degree` entries of x, by degree and then in the order of the entries: for two inputs and
+/// degree 2, x_0, x_1, x_0^2, x_0 x_1, x_1^2. There are (f + d choose d) - 1.
+/// Errors  std::invalid_argument: f or degree below 1, more than 10,000 features
+template <class T = double>
+class Polynomial {
+ public:
+  using Scalar = T;
+  Polynomial(Index inputs, Index degree) : inputs_(inputs), degree_(degree) {
+    if (inputs < 1 || degree < 1)
+      refuse("Polynomial", "there are ", inputs, " inputs and the degree is ", degree, ", expected at least 1");
+    Index count = 1;
+    for (Index d = 1; d <= degree; ++d) {
+      count = count * (inputs + d) / d;
+      if (count > 10001)
+        refuse("Polynomial", inputs, " inputs to degree ", degree, ", expected at most 10000 features");
+    }
+    outputs_ = count - 1;
+  }
+  Index input_count() const { return inputs_; }
+  Index output_count() const { return outputs_; }
+  void operator()(const Eigen::VectorX<T>& x, Eigen::Ref<Eigen::VectorX<T>> phi) const {
+    Index at = 0;
+    for (Index d = 1; d <= degree_; ++d) products(x, T(1), 0, d, phi, at);
+  }
+
+ private:
+  void products(const Eigen::VectorX<T>& x, const T& product, Index from, Index factors,
+                Eigen::Ref<Eigen::VectorX<T>>& phi, Index& at) const {
+    if (factors == 0) {
+      phi[at++] = product;
+      return;
+    }
+    for (Index j = from; j < inputs_; ++j) products(x, detail::saturated(T(product * x[j])), j, factors - 1, phi, at);
+  }
+
+  Index inputs_, degree_, outputs_ = 0;
+};
+
+/// phi_k = sqrt(2 / D) cos(w_k . x + b_k), w_k ~ N(0, I / width^2), b_k ~ U(0, 2 pi): phi(x) . phi(x') is near the
+/// Gaussian kernel exp(-|x - x'|^2 / (2 width^2)). The same seed gives the same features everywhere.
+/// Errors  std::invalid_argument: f or the number of features below 1, a width that is not above 0
+/// Source  Rahimi, Recht, NIPS 2007
+template <class T = double>
+class RandomFourier {
+ public:
+  using Scalar = T;
+  RandomFourier(Index inputs, Index features, T width = T(1), std::uint64_t seed = 1) {
+    if (inputs < 1 || features < 1)
+      refuse("RandomFourier", "there are ", inputs, " inputs and ", features, " features, expected at least 1");
+    if (!(width > T(0))) refuse("RandomFourier", "width is ", width, ", expected above 0");
+    RandomStream<T> random(seed);
+    frequencies_.resize(features, inputs);
+    phases_.resize(features);
+    for (T& w : frequencies_.reshaped()) w = random.normal() / width;
+    for (T& b : phases_) b = T(2 * std::numbers::pi) * random.uniform();
+  }
+  Index input_count() const { return frequencies_.cols(); }
+  Index output_count() const { return frequencies_.rows(); }
+  void operator()(const Eigen::VectorX<T>& x, Eigen::Ref<Eigen::VectorX<T>> phi) const {
+    phi = phases_;
+    phi.noalias() += frequencies_ * x;
+    const T size = std::sqrt(T(2) / static_cast<T>(output_count()));
+    for (Index k = 0; k < phi.size(); ++k) phi[k] = size * std::cos(phi[k]);
+  }
+
+ private:
+  Eigen::MatrixX<T> frequencies_;
+  Eigen::VectorX<T> phases_;
+};
+
+/// phi = [first(x); second(x)].
+/// Errors  std::invalid_argument: maps of different inputs
+template <class First, class Second>
+class Joined {
+ public:
+  using Scalar = typename First::Scalar;
+  Joined(First first, Second second) : first_(std::move(first)), second_(std::move(second)) {
+    expect_equal("Joined", "the second map's number of inputs", second_.input_count(), first_.input_count());
+  }
+  Index input_count() const { return first_.input_count(); }
+  Index output_count() const { return first_.output_count() + second_.output_count(); }
+  void operator()(const Eigen::VectorX<Scalar>& x, Eigen::Ref<Eigen::VectorX<Scalar>> phi) const {
+    first_(x, phi.head(first_.output_count()));
+    second_(x, phi.tail(second_.output_count()));
+  }
+
+ private:
+  First first_;
+  Second second_;
+};
+
+/// A learner on the features of its inputs:
+///     WithFeatures learner(Affine<>(f), NlmsLearner<>(f + 1, m));
+/// Shapes  x (the map's inputs), y (m)
+/// Errors  those of the inner learner; an inner learner of other inputs than the map has outputs
+template <class Map, Learner Inner>
+class WithFeatures {
+ public:
+  using Scalar = typename Inner::Scalar;
+  using Vector = Eigen::VectorX<Scalar>;
+  using State = typename Inner::State;
+
+  WithFeatures(Map map, Inner inner) : map_(std::move(map)), inner_(std::move(inner)) {
+    expect_equal(name, "the inner learner's number of inputs", inner_.input_count(), map_.output_count());
+    x_.setZero(map_.input_count());
+    phi_.setZero(map_.output_count());
+  }
+
+  Index input_count() const { return map_.input_count(); }
+  Index target_count() const { return inner_.target_count(); }
+
+  template <class Input>
+  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
+    detail::expect_query(name, x, input_count());
+    x_ = x;
+    map_(x_, phi_);
+    return inner_.predict(phi_);
+  }
+
+  template <class Input, class Target>
+  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
+    detail::expect_pair(name, x, y, input_count(), target_count());
+    x_ = x;
+    map_(x_, phi_);
+    inner_.observe(phi_, y);
+  }
+
+  State state() const { return inner_.state(); }
+  void set_state(const State& state) { inner_.set_state(state); }
+  void merge(const State& later) { inner_.merge(later); }
+
+ private:
+  static constexpr auto name = "WithFeatures";
+
+  Map map_;
+  Inner inner_;
+  Vector x_, phi_;
+};
+
+}  // namespace gdssm

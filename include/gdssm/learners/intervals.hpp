@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+
+#include <Eigen/Core>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/parameters.hpp"
+#include "gdssm/learners/learner.hpp"
+
+namespace gdssm {
+
+/// Intervals around predictions from their own recent errors e, whatever made them:
+///     (17)  yhat +- h,   h = q (A / W) sqrt((W + 3) / W),   A <- D A + |e|,   W <- D W + 1,
+///           ln q <- ln q + g (miss - beta),     miss = 1 if |e| > h, else 0.
+/// A / W follows how large errors are, q how they are distributed; while few errors are known, the root widens h.
+/// Nothing is assumed of the stream: summed up, (17) says that the share of misses among n rows on which q moved is
+/// beta + (ln q_n - ln q_0) / (g n), exactly.
+/// Shapes  predictions, targets, half widths (m)
+/// Errors  std::invalid_argument: m below 1, settings out of their ranges, a state of another shape
+/// Source  Gibbs, Candes, NeurIPS 2021, with the quantile itself followed in logarithms
+template <class T = double>
+class Intervals {
+ public:
+  using Vector = Eigen::VectorX<T>;
+
+  struct Settings {
+    T miss = T(0.05);     ///< beta, the share of targets that may lie outside, between 0 and 1
+    T rate = T(0.05);     ///< g, above 0
+    T decay = T(0.98);    ///< D, in (0, 1]
+    T multiple = T(2.7);  ///< q_0, above 0: 2.46 for normal errors, more for heavier tails
+    Index start = 10;     ///< q stands still for so many rows
+  };
+
+  struct State {
+    Eigen::Matrix<Counter<T>, 1, 1> rows;  ///< errors seen, the first one included
+    Vector weight;                         ///< W (m)
+    Vector errors;                         ///< A (m)
+    Vector log_multiple;                   ///< ln q (m)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"rows"}, self.rows...);
+      visitor(Name{"weight"}, self.weight...);
+      visitor(Name{"errors"}, self.errors...);
+      visitor(Name{"log_multiple"}, self.log_multiple...);
+    }
+    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
+  };
+
+  explicit Intervals(Index targets, Settings settings = {}) : settings_(settings) {
+    if (targets < 1) refuse(name, "there are ", targets, " targets, expected at least 1");
+    if (!(settings.miss > T(0)) || !(settings.miss < T(1)))
+      refuse(name, "miss is ", settings.miss, ", expected between 0 and 1");
+    if (!(settings.rate > T(0))) refuse(name, "rate is ", settings.rate, ", expected above 0");
+    if (!(settings.multiple > T(0))) refuse(name, "multiple is ", settings.multiple, ", expected above 0");
+    detail::expect_decay(name, settings.decay);
+    state_.rows.setZero();
+    state_.weight = state_.errors = half_widths_ = Vector::Zero(targets);
+    state_.log_multiple = Vector::Constant(targets, std::log(settings.multiple));
+  }
+
+  /// h of the next prediction; 0 before there is an error to go by.
+  const Vector& half_widths() {
+    for (Index i = 0; i < half_widths_.size(); ++i) {
+      const T W = state_.weight[i];
+      half_widths_[i] =
+          W > T(0) ? std::exp(state_.log_multiple[i]) * (state_.errors[i] / W) * std::sqrt((W + T(3)) / W) : T(0);
+    }
+    return half_widths_;
+  }
+
+  /// What was predicted, and what it should have been. The first error of a stream is that of a prediction from
+  /// nothing, and does not count.
+  void observe(const Vector& prediction, const Vector& target) {
+    expect_equal(name, "the number of predictions", prediction.size(), half_widths_.size());
+    expect_equal(name, "the number of targets", target.size(), half_widths_.size());
+    half_widths();
+    for (Index i = 0; i < target.size() && state_.rows[0] > 0; ++i) {
+      const T e = std::abs(target[i] - prediction[i]);
+      if (state_.rows[0] >= Counter<T>(settings_.start) && half_widths_[i] > T(0))
+        state_.log_multiple[i] += settings_.rate * ((e > half_widths_[i] ? T(1) : T(0)) - settings_.miss);
+      state_.weight[i] = settings_.decay * state_.weight[i] + T(1);
+      state_.errors[i] = settings_.decay * state_.errors[i] + e;
+    }
+    state_.rows[0] += 1;
+  }
+
+  const State& state() const { return state_; }
+  void set_state(const State& state) {
+    detail::expect_state(name, state_, state);
+    state_ = state;
+  }
+  /// Recent errors are those of `later`, unless it has none.
+  void merge(const State& later) {
+    detail::expect_state(name, state_, later);
+    const Counter<T> rows = state_.rows[0] + later.rows[0];
+    if (later.rows[0] > 1) state_ = later;
+    state_.rows[0] = rows;
+  }
+
+ private:
+  static constexpr auto name = "Intervals";
+
+  Settings settings_;
+  State state_;
+  Vector half_widths_;
+};
+
+}  // namespace gdssm

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+
+#include <Eigen/Core>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/parameters.hpp"
+#include "gdssm/learners/learner.hpp"
+
+// What a regression remembers of a stream: two sums, both of them states of (1)-(2) with one decay L everywhere,
+//
+//     S_t = L S_{t-1} + x_t x_t^T   from the attention A = e_0 e_0^T,
+//     M_t = L M_{t-1} + y_t x_t^T   from the attention A = e_0 e_1^T (transposed),
+//
+// in the coordinates in which a type of pairs takes them, `AsGiven`, `Scaled` or `Standardised`. A type of pairs offers
+// the state, its start, `absorb` (a pair comes), `remove` (a pair goes), `merge` (the pairs of two states), and `pose`,
+// which turns the state and a query into S, M and q of the problem to solve.
+//
+// Columns of real files differ in offset and unit; a row standardised by the moments of its day keeps the wrong scale
+// for ever. Hence pairs are centred as they come and scaled when asked. With weights w_t = L w_{t-1} + 1 of all pairs
+// and means over them, what S and M absorb is
+//
+//     (x_t, y_t)  ->  sqrt(L w_{t-1} / w_t) (x_t - mean_{t-1} x, y_t - mean_{t-1} y),
+//
+// and the sums of its products are those of the pairs centred by the mean of *all* t of them, by the identity
+// sum_{i<=t} c_i (x_i - mean_t)(x_i - mean_t)^T = L sum_{i<t} c_i (x_i - mean_{t-1})(x_i - mean_{t-1})^T + (L w_{t-1} /
+// w_t) d d^T with d = x_t - mean_{t-1} (Welford, Technometrics 4, 1962, for L = 1). They remain states of (1)-(2), of
+// such tokens. Sums over two stretches of rows join in the same way, with d the difference of their means (Chan, Golub,
+// LeVeque, The American Statistician 37, 1983).
+
+namespace gdssm {
+
+namespace detail {
+
+/// S, M and q in units of the root mean squares of w rows and the query together, whose square counts `share`. A column
+/// that would be divided by less than 1e-100 (float: 1e-12) is dropped.
+template <class T>
+void scale_problem(const Eigen::MatrixX<T>& sums, const Eigen::MatrixX<T>& products, const T& w, const T& share,
+                   Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>& q, Eigen::VectorX<T>& inverse_scale) {
+  for (Index j = 0; j < q.size(); ++j) {
+    const T scale = std::sqrt((sums(j, j) + share * q[j] * q[j]) / (w + T(1)));
+    inverse_scale[j] = scale * T(largest_input<T>) >= T(1) ? T(1) / scale : T(0);
+  }
+  q.array() *= inverse_scale.array();
+  for (Index j = 0; j < q.size(); ++j) {
+    S.col(j) = sums.col(j).cwiseProduct(inverse_scale) * inverse_scale[j];
+    M.col(j) = products.col(j) * inverse_scale[j];
+  }
+}
+
+}  // namespace detail
+
+/// Pairs as they come, for inputs that are centred and of one unit already: no intercept, and the prediction is that of
+/// the stack of 2K - 1 constructed layers (`descent_steps`).
+struct AsGiven {
+  template <class T>
+  struct State {
+    Eigen::Matrix<Counter<T>, 1, 1> rows;  ///< pairs observed
+    Eigen::MatrixX<T> S;                   ///< sum_i L^(t-i) x_i x_i^T (f x f)
+    Eigen::MatrixX<T> M;                   ///< sum_i L^(t-i) y_i x_i^T (m x f)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"rows"}, self.rows...);
+      visitor(Name{"S"}, self.S...);
+      visitor(Name{"M"}, self.M...);
+    }
+    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
+  };
+
+  template <class T>
+  static State<T> initial_state(Index inputs, Index targets) {
+    State<T> state;
+    state.rows.setConstant(Counter<T>(0));
+    state.S.setConstant(inputs, inputs, T(0));
+    state.M.setConstant(targets, inputs, T(0));
+    return state;
+  }
+
+  /// A pair comes, and the earlier ones lose the factor L. What x and y hold afterwards is the pair that S and M took.
+  template <class T>
+  static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
+    state.rows[0] += Counter<T>(1);
+    if (!(decay == T(1))) {
+      state.S *= decay;
+      state.M *= decay;
+    }
+    state.S.noalias() += x * x.transpose();
+    state.M.noalias() += y * x.transpose();
+  }
+
+  /// A pair that was absorbed, at decay 1, is taken out again.
+  template <class T>
+  static void remove(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y) {
+    state.rows[0] -= Counter<T>(1);
+    state.S.noalias() -= x * x.transpose();
+    state.M.noalias() -= y * x.transpose();
+  }
+
+  /// state <- the pairs of `state` followed by those of `later`.
+  template <class T>
+  static void merge(State<T>& state, const State<T>& later, const T& decay) {
+    const T L = detail::power(decay, later.rows.value());
+    state.rows += later.rows;
+    state.S = L * state.S + later.S;
+    state.M = L * state.M + later.M;
+  }
+
+  /// The problem as it is; the answer at W = 0 is 0.
+  template <class T>
+  static void pose(const State<T>& state, Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>&,
+                   Eigen::VectorX<T>&, Eigen::VectorX<T>& answer) {
+    S = state.S;
+    M = state.M;
+    answer.setConstant(T(0));
+  }
+};
+
+/// Pairs scaled when asked and not centred: no intercept, for inputs and targets that are centred by what they are,
+/// such as changes. Predictions do not change when a column is rescaled.
+struct Scaled {
+  template <class T>
+  struct State {
+    Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< pairs observed
+    Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
+    Eigen::MatrixX<T> S;                     ///< sum_i L^(t-i) x_i x_i^T (f x f)
+    Eigen::MatrixX<T> M;                     ///< sum_i L^(t-i) y_i x_i^T (m x f)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"rows"}, self.rows...);
+      visitor(Name{"weight"}, self.weight...);
+      visitor(Name{"S"}, self.S...);
+      visitor(Name{"M"}, self.M...);
+    }
+    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
+  };
+
+  template <class T>
+  static State<T> initial_state(Index inputs, Index targets) {
+    State<T> state;
+    state.rows.setZero();
+    state.weight.setZero();
+    state.S.setZero(inputs, inputs);
+    state.M.setZero(targets, inputs);
+    return state;
+  }
+
+  /// A pair comes, and the earlier ones lose the factor L.
+  template <class T>
+  static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
+    state.rows[0] += 1;
+    state.weight[0] = Counter<T>(decay) * state.weight[0] + 1;
+    if (decay != T(1)) {
+      state.S *= decay;
+      state.M *= decay;
+    }
+    state.S.noalias() += x * x.transpose();
+    state.M.noalias() += y * x.transpose();
+  }
+
+  /// A pair that was absorbed, at decay 1, is taken out again.
+  template <class T>
+  static void remove(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y) {
+    state.rows[0] -= 1;
+    state.weight[0] -= 1;
+    state.S.noalias() -= x * x.transpose();
+    state.M.noalias() -= y * x.transpose();
+    state.S.diagonal() = state.S.diagonal().cwiseMax(T(0));  // a sum of squares, and rounding
+  }
+
+  /// state <- the pairs of `state` followed by those of `later`.
+  template <class T>
+  static void merge(State<T>& state, const State<T>& later, const T& decay) {
+    const T L = detail::power(decay, later.rows.value());
+    state.rows += later.rows;
+    state.weight = Counter<T>(L) * state.weight + later.weight;
+    state.S = L * state.S + later.S;
+    state.M = L * state.M + later.M;
+  }
+
+  /// The problem of a query q in units of the inputs' root mean squares, those of the query among them.
+  template <class T>
+  static void pose(const State<T>& state, Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>& q,
+                   Eigen::VectorX<T>& inverse_scale, Eigen::VectorX<T>& answer) {
+    detail::scale_problem(state.S, state.M, T(state.weight.value()), T(1), S, M, q, inverse_scale);
+    answer.setZero();
+  }
+};
+
+/// Pairs as a learner should take columns of unknown offset and unit: centred and scaled, from moments that are kept
+/// beside the sums. Predictions have an intercept, and do not change when a column is shifted or rescaled. A column
+/// that has not varied so far has the coefficient 0.
+struct Standardised {
+  /// S, M and the moments. Inputs and targets are taken relative to the first ones, so that a large offset costs no
+  /// digits of what varies.
+  template <class T>
+  struct State {
+    Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< pairs observed
+    Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
+    Eigen::VectorX<T> first_input;           ///< x_1 (f)
+    Eigen::VectorX<T> mean_input;            ///< weighted mean of x_i - x_1 (f)
+    Eigen::VectorX<T> first_target, mean_target;
+    Eigen::MatrixX<T> S;  ///< sum_i L^(t-i) (x_i - mean)(x_i - mean)^T (f x f)
+    Eigen::MatrixX<T> M;  ///< sum_i L^(t-i) (y_i - mean)(x_i - mean)^T (m x f)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"rows"}, self.rows...);
+      visitor(Name{"weight"}, self.weight...);
+      visitor(Name{"first_input"}, self.first_input...);
+      visitor(Name{"mean_input"}, self.mean_input...);
+      visitor(Name{"first_target"}, self.first_target...);
+      visitor(Name{"mean_target"}, self.mean_target...);
+      visitor(Name{"S"}, self.S...);
+      visitor(Name{"M"}, self.M...);
+    }
+    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
+  };
+
+  template <class T>
+  static State<T> initial_state(Index inputs, Index targets) {
+    State<T> state;
+    state.rows.setZero();
+    state.weight.setZero();
+    state.first_input = state.mean_input = Eigen::VectorX<T>::Zero(inputs);
+    state.first_target = state.mean_target = Eigen::VectorX<T>::Zero(targets);
+    state.S.setZero(inputs, inputs);
+    state.M.setZero(targets, inputs);
+    return state;
+  }
+
+  /// A pair comes, and the earlier ones lose the factor L. What x and y hold afterwards is the pair that S and M took.
+  template <class T>
+  static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
+    if (state.rows.value() == 0) {
+      state.first_input = x;
+      state.first_target = y;
+    }
+    const Counter<T> before = Counter<T>(decay) * state.weight.value(), w = before + 1;
+    state.rows[0] += 1;
+    state.weight[0] = w;
+    x -= state.first_input;  // one at a time: their sum would have the offset's rounding
+    x -= state.mean_input;
+    y -= state.first_target;
+    y -= state.mean_target;
+    state.mean_input += x / T(w);
+    state.mean_target += y / T(w);
+    const T share = std::sqrt(T(before / w));
+    x *= share;
+    y *= share;
+    if (decay != T(1)) {
+      state.S *= decay;
+      state.M *= decay;
+    }
+    state.S.noalias() += x * x.transpose();
+    state.M.noalias() += y * x.transpose();
+  }
+
+  /// A pair that was absorbed, at decay 1, is taken out again: the steps of `absorb`, backwards.
+  template <class T>
+  static void remove(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y) {
+    const Counter<T> n = state.weight.value(), after = n - 1;
+    state.rows[0] -= 1;
+    state.weight[0] = after;
+    if (!(after > 0)) {
+      state = initial_state<T>(x.size(), y.size());
+      return;
+    }
+    x -= state.first_input;
+    x -= state.mean_input;
+    y -= state.first_target;
+    y -= state.mean_target;
+    state.mean_input -= x / T(after);
+    state.mean_target -= y / T(after);
+    const T stretch = std::sqrt(T(n / after));
+    x *= stretch;
+    y *= stretch;
+    state.S.noalias() -= x * x.transpose();
+    state.M.noalias() -= y * x.transpose();
+    state.S.diagonal() = state.S.diagonal().cwiseMax(T(0));  // a sum of squares, and rounding
+  }
+
+  /// state <- the pairs of `state` followed by those of `later`.
+  template <class T>
+  static void merge(State<T>& state, const State<T>& later, const T& decay) {
+    if (later.rows.value() == 0) return;
+    if (state.rows.value() == 0) {
+      state = later;
+      return;
+    }
+    const T L = detail::power(decay, later.rows.value());
+    const Counter<T> before = Counter<T>(L) * state.weight.value(), w = before + later.weight.value();
+    Eigen::VectorX<T> x = later.first_input - state.first_input + later.mean_input - state.mean_input;
+    Eigen::VectorX<T> y = later.first_target - state.first_target + later.mean_target - state.mean_target;
+    const Counter<T> share = later.weight.value() / w;
+    state.rows += later.rows;
+    state.weight[0] = w;
+    state.mean_input += T(share) * x;
+    state.mean_target += T(share) * y;
+    x *= T(std::sqrt(before * share));
+    y *= T(std::sqrt(before * share));
+    state.S = L * state.S + later.S + x * x.transpose();
+    state.M = L * state.M + later.M + y * x.transpose();
+  }
+
+  /// The problem of a query q: S, M and q in units of the inputs' standard deviations, and the answer at W = 0, the
+  /// mean target. The deviations are those of the weighted inputs and the query together, which bounds its z-scores by
+  /// sqrt(w) + 1/sqrt(w); by the inputs alone they have no bound, and the first rows would pay for it.
+  template <class T>
+  static void pose(const State<T>& state, Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>& q,
+                   Eigen::VectorX<T>& inverse_scale, Eigen::VectorX<T>& answer) {
+    const T w = T(state.weight.value());
+    q -= state.first_input;
+    q -= state.mean_input;
+    detail::scale_problem(state.S, state.M, w, w / (w + T(1)), S, M, q, inverse_scale);
+    answer = state.first_target + state.mean_target;
+  }
+};
+
+}  // namespace gdssm

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <Eigen/Core>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/parameters.hpp"
+#include "gdssm/learners/learner.hpp"
+
+// Recursive least squares keeps the inverse P = H^{-1} of H_t = L H_{t-1} + x x^T by Sherman's and Morrison's formula,
+// f^2 multiplications a pair. With L < 1 the textbook form forgets its penalty too: in a direction without news H tends
+// to 0 and P grows as L^-t until it overflows, and rounding may cost P its sign before. Here
+//
+//     (10e)  H_t = sum_i L^(t-i) x_i x_i^T + D_t,     D_t diagonal, rho L^f <= D_t,j <= rho:
+//            D_t = L D_{t-1}, and then the entry j = t mod f is set to rho again,
+//
+// which is a second step of rank one, along e_j. So P <= I / (rho L^f) always, whatever comes. And S = H - D stands
+// beside P, so that P is inverted anew every so many rows, and at once where the formula would cancel: rounding never
+// adds up over more than a round. Source  Gay, IEEE ICASSP 1996 (leakage one coordinate at a time); docs/theory.md, K
+// steps.
+
+namespace gdssm {
+
+/// Least squares with forgetting by an inverse that is kept, on inputs as they come: M_t P_t q is ridge regression with
+/// a penalty between rho L^f and rho.
+/// Shapes  x (f), y (m); cost f^2 a pair and a prediction
+/// Errors  those of `RegressionLearner`; a ridge of 0
+template <class T = double>
+class RecursiveLeastSquares {
+ public:
+  using Scalar = T;
+  using Vector = Eigen::VectorX<T>;
+
+  struct Settings {
+    T ridge = T(1);  ///< rho, above 0
+    T decay = T(1);  ///< L, in (0, 1]
+  };
+
+  struct State {
+    Eigen::Matrix<Counter<T>, 1, 1> rows;  ///< t, pairs observed
+    Eigen::MatrixX<T> S;                   ///< sum_i L^(t-i) x_i x_i^T (f x f)
+    Eigen::MatrixX<T> M;                   ///< sum_i L^(t-i) y_i x_i^T (m x f)
+    Vector penalty;                        ///< D_t (f)
+    Eigen::MatrixX<T> P;                   ///< (S + D)^{-1} (f x f)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"rows"}, self.rows...);
+      visitor(Name{"S"}, self.S...);
+      visitor(Name{"M"}, self.M...);
+      visitor(Name{"penalty"}, self.penalty...);
+      visitor(Name{"P"}, self.P...);
+    }
+    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
+  };
+
+  RecursiveLeastSquares(Index inputs, Index targets, Settings settings = {}) : settings_(settings) {
+    detail::expect_sizes(name, inputs, targets);
+    detail::expect_at_least_zero(name, "ridge", settings.ridge);
+    detail::expect_decay(name, settings.decay);
+    if (!(settings.ridge * T(largest_input<T>) >= T(1)))
+      refuse(name, "ridge is ", settings.ridge, ", expected at least ", 1 / largest_input<T>);
+    state_.rows.setZero();
+    state_.S.setZero(inputs, inputs);
+    state_.M.setZero(targets, inputs);
+    state_.penalty.setConstant(inputs, settings.ridge);
+    state_.P = state_.S;
+    state_.P.diagonal().setConstant(T(1) / settings.ridge);
+    x_ = Px_ = scale_ = state_.penalty;
+    prediction_.setZero(targets);
+  }
+
+  Index input_count() const { return x_.size(); }
+  Index target_count() const { return prediction_.size(); }
+  const Settings& settings() const { return settings_; }
+
+  template <class Input>
+  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
+    detail::expect_query(name, x, input_count());
+    x_ = x;
+    Px_.noalias() = state_.P * x_;
+    prediction_.noalias() = state_.M * Px_;
+    for (Index i = 0; i < prediction_.size(); ++i) prediction_[i] = detail::saturated(prediction_[i]);
+    return prediction_;
+  }
+
+  template <class Input, class Target>
+  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
+    detail::expect_pair(name, x, y, input_count(), target_count());
+    const T L = settings_.decay;
+    const auto j = static_cast<Index>(std::fmod(state_.rows[0], static_cast<Counter<T>>(input_count())));
+    x_ = x;
+    if (L != T(1)) {
+      state_.S *= L;
+      state_.M *= L;
+      state_.penalty *= L;
+      state_.P /= L;
+    }
+    state_.S.noalias() += x_ * x_.transpose();
+    state_.M.noalias() += y * x_.transpose();
+    state_.rows[0] += 1;
+
+    Px_.noalias() = state_.P * x_;
+    bool sound = add(x_.dot(Px_), T(1));
+    const T restored = settings_.ridge - state_.penalty[j];
+    state_.penalty[j] = settings_.ridge;
+    if (restored > T(0)) {
+      Px_ = state_.P.col(j);
+      sound = sound && add(Px_[j], restored);
+    }
+    if (!sound || std::fmod(state_.rows[0], round_length()) == 0) invert();
+  }
+
+  const State& state() const { return state_; }
+  void set_state(const State& state) {
+    detail::expect_state(name, state_, state);
+    state_ = state;
+  }
+  /// The sums join, and the penalties are those of `later`.
+  void merge(const State& later) {
+    detail::expect_state(name, state_, later);
+    const T L = detail::power(settings_.decay, later.rows[0]);
+    state_.S = L * state_.S + later.S;
+    state_.M = L * state_.M + later.M;
+    if (later.rows[0] > 0) state_.penalty = later.penalty;
+    state_.rows += later.rows;
+    invert();
+  }
+
+ private:
+  static constexpr auto name = "RecursiveLeastSquares";
+
+  /// Rows from one inversion to the next: enough that it adds little to the f^2 of a row.
+  Counter<T> round_length() const { return static_cast<Counter<T>>(std::max<Index>(64, 2 * input_count())); }
+
+  /// P <- (P^{-1} + c z z^T)^{-1} = P - Pz (Pz)^T c / (1 + c z^T P z), given Pz. False: rounding has spoilt P, or would
+  /// now, since what is left of P along z is smaller than what is taken by the factor 1 + c z^T P z.
+  bool add(const T& curvature, const T& c) {
+    if (!(curvature >= T(0)) || !(c * curvature * std::sqrt(std::numeric_limits<T>::epsilon()) <= T(1))) return false;
+    Px_ *= std::sqrt(c / (T(1) + c * curvature));
+    state_.P.noalias() -= Px_ * Px_.transpose();
+    return true;
+  }
+
+  /// P <- (S + D)^{-1}, with S + D scaled to a unit diagonal and then swept (Gauss and Jordan, in place). Pivots that
+  /// are lost in rounding are taken as what rounding can tell, which bounds P there as well.
+  void invert() {
+    const Index f = input_count();
+    Eigen::MatrixX<T>& P = state_.P;
+    P = state_.S;
+    P.diagonal() += state_.penalty;
+    for (Index j = 0; j < f; ++j) scale_[j] = T(1) / std::sqrt(P(j, j));
+    for (Index j = 0; j < f; ++j) P.col(j) = P.col(j).cwiseProduct(scale_) * scale_[j];
+    const T least = T(8 * f) * std::numeric_limits<T>::epsilon();
+    for (Index k = 0; k < f; ++k) {
+      const T root = std::sqrt(std::max(P(k, k), least));
+      Px_ = P.col(k) / root;
+      P.noalias() -= Px_ * Px_.transpose();
+      P.col(k) = Px_ / root;
+      P.row(k) = P.col(k).transpose();
+      P(k, k) = -T(1) / (root * root);
+    }
+    for (Index j = 0; j < f; ++j) P.col(j) = -(P.col(j).cwiseProduct(scale_) * scale_[j]);
+  }
+
+  Settings settings_;
+  State state_;
+  Vector x_, Px_, scale_, prediction_;
+};
+
+}  // namespace gdssm

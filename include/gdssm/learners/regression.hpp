@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <Eigen/Core>
+
+#include "gdssm/construction/solvers.hpp"
+#include "gdssm/core/error.hpp"
+#include "gdssm/learners/learner.hpp"
+#include "gdssm/learners/pairs.hpp"
+
+namespace gdssm {
+
+/// Learns a linear map from a stream: everything seen so far stands in the sums S and M of `Pairs`, and a query is
+/// answered by `Solver` on
+///     1/2 sum_i L^(t-i) |y_i - W x_i|^2 + rho/2 |W|^2,
+/// one of `Descent`, `HeavyBall`, `Chebyshev`, `ConjugateGradients`, which take K steps, and `Elimination`, which is
+/// ridge regression. Before the first target the prediction is 0. With a decay L < 1 the rows before the last 1/(1-L)
+/// or so are forgotten; the penalty is not, so that no direction without news can run away.
+///
+/// Finite inputs have finite predictions: `Standardised` pairs, in streams of up to 1e9 rows.
+/// Shapes  x (f), y (m), prediction (m); cost f (f + m) a pair; a prediction K f^2 + f m, or f^2 (f/3 + m)
+/// Errors  std::invalid_argument: f or m below 1, settings out of their ranges, vectors of other sizes, entries that
+///         are not finite or above 1e100 in magnitude (float: 1e12), a state of another shape. What is refused changes
+///         nothing.
+/// Source  arXiv:2410.11687v1; docs/theory.md, K steps and the state as a value
+template <class Solver, class T = double, class Pairs = Standardised>
+class RegressionLearner {
+ public:
+  using Scalar = T;
+  using Vector = Eigen::VectorX<T>;
+  using Settings = typename Solver::template Settings<T>;
+  using State = typename Pairs::template State<T>;
+
+  /// The largest magnitude of an entry of x and y; numbers without rounding may exceed it.
+  static constexpr double largest_input = gdssm::largest_input<T>;
+
+  RegressionLearner(Index inputs, Index targets, Settings settings = {})
+      : settings_(settings), scratch_(std::max<Index>(inputs, 1), std::max<Index>(targets, 1)) {
+    detail::expect_sizes(name, inputs, targets);
+    if constexpr (requires { settings.steps; }) {
+      if (settings.steps < 0) refuse(name, "steps is ", settings.steps, ", expected at least 0");
+      detail::expect_at_least_zero(name, "tolerance", settings.tolerance);
+    }
+    detail::expect_at_least_zero(name, "ridge", settings.ridge);
+    detail::expect_decay(name, settings.decay);
+    state_ = Pairs::template initial_state<T>(inputs, targets);
+    S_ = state_.S;
+    M_ = state_.M;
+    x_ = inverse_scale_ = Vector::Constant(inputs, T(0));
+    y_ = prediction_ = Vector::Constant(targets, T(0));
+  }
+
+  Index input_count() const { return x_.size(); }
+  Index target_count() const { return y_.size(); }
+  const Settings& settings() const { return settings_; }
+
+  /// The prediction of the target that belongs to x, from what has been observed.
+  template <class Input>
+  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
+    detail::expect_query(name, x, input_count());
+    x_ = x;
+    Pairs::pose(state_, S_, M_, x_, inverse_scale_, prediction_);
+    answer_ = {};
+    answer_.ending = Ending::converged;
+    if (!(S_.trace() > negligible())) return prediction_;
+    answer_ = Solver::solve(S_, M_, x_, settings_, scratch_, y_);
+    for (Index i = 0; i < y_.size(); ++i) prediction_[i] = detail::saturated(T(prediction_[i] + y_[i]), prediction_[i]);
+    return prediction_;
+  }
+
+  /// How the last prediction came about: its residual, error bound and which test ended it, in the units of the
+  /// problem that `Pairs` poses (standardised inputs, targets as they are).
+  const Answer<T>& answer() const { return answer_; }
+
+  /// Learns that the input x has the target y.
+  template <class Input, class Target>
+  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
+    detail::expect_pair(name, x, y, input_count(), target_count());
+    x_ = x;
+    y_ = y;
+    Pairs::absorb(state_, x_, y_, settings_.decay);
+  }
+
+  /// Takes a pair out again that was observed: up to rounding, as if it had never come.
+  /// Errors  std::invalid_argument: decay below 1 (the pair has lost an unknown part of its weight), no pairs
+  template <class Input, class Target>
+  void remove(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
+    detail::expect_inputs(name, "remove: the input", x, input_count());
+    detail::expect_inputs(name, "remove: the target", y, target_count());
+    if (!(settings_.decay == T(1))) refuse(name, "remove: decay is ", settings_.decay, ", expected 1");
+    if (!(state_.rows.value() > 0)) refuse(name, "remove: no pairs have been observed, expected this one");
+    x_ = x;
+    y_ = y;
+    Pairs::remove(state_, x_, y_);
+  }
+
+  const State& state() const { return state_; }
+
+  /// Goes on from a state of this shape, wherever it comes from.
+  void set_state(const State& state) {
+    detail::expect_state(name, state_, state);
+    state_ = state;
+  }
+
+  /// Goes on as if it had next seen the pairs of `later`: their sums, with the decay of this learner, join its own.
+  void merge(const State& later) {
+    detail::expect_state(name, state_, later);
+    Pairs::merge(state_, later, settings_.decay);
+  }
+
+ private:
+  static constexpr auto name = "RegressionLearner";
+
+  // What is left of S when the query is 1e100 deviations away; dividing by less would overflow.
+  static T negligible() {
+    if constexpr (std::is_floating_point_v<T>)
+      return T(1 / (largest_input * largest_input));
+    else
+      return T(0);
+  }
+
+  Settings settings_;
+  State state_;
+  Eigen::MatrixX<T> S_, M_;  // of the query's problem
+  Vector x_, y_, inverse_scale_, prediction_;
+  typename Solver::template Scratch<T> scratch_;
+  Answer<T> answer_;
+};
+
+/// Ridge regression on all rows, or on those that a decay has left.
+template <class T = double, class Pairs = Standardised>
+using RidgeLearner = RegressionLearner<Elimination, T, Pairs>;
+
+/// K steps of gradient descent on all rows: ridge regression from the side of the mean, what the paper's stack of
+/// layers computes.
+template <class T = double, class Pairs = Standardised>
+using GradientDescentLearner = RegressionLearner<Descent, T, Pairs>;
+
+template <class T = double, class Pairs = Standardised>
+using ChebyshevLearner = RegressionLearner<Chebyshev, T, Pairs>;
+
+template <class T = double, class Pairs = Standardised>
+using HeavyBallLearner = RegressionLearner<HeavyBall, T, Pairs>;
+
+template <class T = double, class Pairs = Standardised>
+using ConjugateGradientsLearner = RegressionLearner<ConjugateGradients, T, Pairs>;
+
+}  // namespace gdssm

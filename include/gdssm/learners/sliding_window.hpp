@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <Eigen/Core>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/parameters.hpp"
+#include "gdssm/learners/learner.hpp"
+#include "gdssm/learners/regression.hpp"
+
+namespace gdssm {
+
+/// Ridge regression on the last `window` pairs: each pair that comes is added to the sums, and the one that leaves is
+/// taken out. Differences leave rounding behind, of the size of what was taken out; so a second set of sums, begun
+/// every `window` rows and only added to, replaces the first one when it is full. What has left the window leaves no
+/// trace of itself after another `window` rows.
+/// Shapes  x (f), y (m), memory window (f + m); cost as `RidgeLearner`'s
+/// Errors  those of `RegressionLearner`; a window below 1
+template <class T = double, class Pairs = Standardised>
+class SlidingWindowLearner {
+ public:
+  using Scalar = T;
+  using Vector = Eigen::VectorX<T>;
+  using Ridge = RidgeLearner<T, Pairs>;
+
+  struct State {
+    typename Ridge::State window;              ///< the sums over the window
+    typename Ridge::State begun;               ///< the sums over the rows of this round
+    Eigen::Matrix<Counter<T>, 1, 1> position;  ///< of the next row in the round
+    Eigen::MatrixX<T> inputs, targets;         ///< the rows of the window, columns in the order of positions
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visit_part("window", visitor, self.window...);
+      visit_part("begun", visitor, self.begun...);
+      visitor(Name{"position"}, self.position...);
+      visitor(Name{"inputs"}, self.inputs...);
+      visitor(Name{"targets"}, self.targets...);
+    }
+    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
+  };
+
+  SlidingWindowLearner(Index inputs, Index targets, Index window = 100, T ridge = T(1))
+      : window_(inputs, targets, {.ridge = ridge}), begun_(window_), start_(window_) {
+    if (window < 1) refuse(name, "window is ", window, ", expected at least 1");
+    position_.setZero();
+    inputs_.setZero(inputs, window);
+    targets_.setZero(targets, window);
+  }
+
+  Index input_count() const { return inputs_.rows(); }
+  Index target_count() const { return targets_.rows(); }
+  Index window() const { return inputs_.cols(); }
+
+  template <class Input>
+  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
+    return window_.predict(x);
+  }
+
+  template <class Input, class Target>
+  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
+    detail::expect_pair(name, x, y, input_count(), target_count());
+    const auto at = static_cast<Index>(position_[0]);
+    if (window_.state().rows[0] == Counter<T>(window())) window_.remove(inputs_.col(at), targets_.col(at));
+    window_.observe(x, y);
+    begun_.observe(x, y);
+    inputs_.col(at) = x;
+    targets_.col(at) = y;
+    position_[0] += 1;
+    if (at + 1 < window()) return;
+    window_ = begun_;
+    begun_ = start_;
+    position_[0] = 0;
+  }
+
+  State state() const { return {window_.state(), begun_.state(), position_, inputs_, targets_}; }
+  void set_state(const State& state) {
+    detail::expect_state(name, this->state(), state);
+    if (!(state.position[0] >= 0) || !(state.position[0] < Counter<T>(window())))
+      refuse(name, "set_state: position is ", state.position[0], ", expected at least 0 and below ", window());
+    window_.set_state(state.window);
+    begun_.set_state(state.begun);
+    position_ = state.position;
+    inputs_ = state.inputs;
+    targets_ = state.targets;
+  }
+  /// Goes on with the rows of the window of `later`.
+  void merge(const State& later) {
+    detail::expect_state(name, state(), later);
+    const auto rows = static_cast<Index>(later.window.rows[0]), end = static_cast<Index>(later.position[0]);
+    for (Index i = 0; i < rows; ++i) {
+      const Index at = (end - rows + i + window()) % window();
+      observe(later.inputs.col(at), later.targets.col(at));
+    }
+  }
+
+ private:
+  static constexpr auto name = "SlidingWindowLearner";
+
+  Ridge window_, begun_, start_;
+  Eigen::Matrix<Counter<T>, 1, 1> position_;
+  Eigen::MatrixX<T> inputs_, targets_;
+};
+
+}  // namespace gdssm

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gdssm/learners/learner.hpp"
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <Eigen/Dense>
+
+#include "gdssm/learners/adaptors.hpp"
+#include "gdssm/learners/any_learner.hpp"
+#include "gdssm/learners/bank.hpp"
+#include "gdssm/learners/blend.hpp"
+#include "gdssm/learners/constant.hpp"
+#include "gdssm/learners/delta_rule.hpp"
+#include "gdssm/learners/features.hpp"
+#include "gdssm/learners/recursive_least_squares.hpp"
+#include "gdssm/learners/regression.hpp"
+#include "gdssm/learners/scaling.hpp"
+#include "gdssm/learners/sliding_window.hpp"
+#include "io/support.hpp"
+#include "learners/streams.hpp"
+#include "support/catch.hpp"
+#include "support/no_heap.hpp"
+
+namespace gdssm {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+using test::difference;
+using test::linear_stream;
+using test::message_of;
+using test::predictions_of;
+using test::Stream;
+
+struct Named {
+  std::string name;
+  AnyLearner<> learner;
+};
+
+Bank<Blend<AdaHedge<>, Boa<>, LogScore<>, Stacking<LogScore<>>>, std::vector<RidgeLearner<>>, LastValue<>> small_bank(
+    Index f, Index m) {
+  std::vector<RidgeLearner<>> ridges;
+  for (const double decay : {1.0, 0.9}) ridges.emplace_back(f, m, RidgeSettings<>{.ridge = 1, .decay = decay});
+  return Bank(Blend{AdaHedge<>(0.01), Boa<>(), LogScore<>(), Stacking<LogScore<>>()}, ridges, LastValue<>(f, m));
+}
+
+/// Every learner and adaptor there is, for f inputs and m targets.
+std::vector<Named> all_learners(Index f, Index m) {
+  std::vector<Named> all;
+  const auto add = [&](const char* name, auto learner) { all.push_back({name, AnyLearner(std::move(learner))}); };
+  add("ridge", RidgeLearner<>(f, m));
+  add("ridge, forgetting", RidgeLearner<>(f, m, {.ridge = 0.5, .decay = 0.9}));
+  add("ridge, scaled", RidgeLearner<double, Scaled>(f, m));
+  add("chebyshev, as given", ChebyshevLearner<double, AsGiven>(f, m));
+  add("recursive", RecursiveLeastSquares<>(f, m, {.ridge = 1, .decay = 0.95}));
+  add("window", SlidingWindowLearner<>(f, m, 4));
+  add("delta", DeltaLearner<>(f, m));
+  add("longhorn, scaled", WithScaling(LonghornLearner<>(f, m), 0.99));
+  add("nlms on features", WithFeatures(Affine<>(f), NlmsLearner<>(f + 1, m)));
+  add("bends", WithBends(f, RidgeLearner<>(2 * f, m)));
+  add("past", WithPast(f, Beside(Levels{}, Changes{}, RecentTargets{2}),
+                       FromLastValue(WithinRange(RidgeLearner<>(2 * f + 2 * m, m)))));
+  add("mean", RunningMean<>(f, m, 0.9));
+  add("last", LastValue<>(f, m));
+  add("bank", small_bank(f, m));
+  return all;
+}
+
+TEST_CASE("Every learner is a Learner", "[theorem]") {
+  STATIC_REQUIRE(Learner<RidgeLearner<>>);
+  STATIC_REQUIRE(Learner<RidgeLearner<float, Scaled>>);
+  STATIC_REQUIRE(Learner<AnyLearner<>>);
+  STATIC_REQUIRE(Learner<WithScaling<NlmsLearner<float>>>);
+  STATIC_REQUIRE(Learner<decltype(small_bank(1, 1))>);
+  STATIC_REQUIRE(!Learner<int>);
+}
+
+TEST_CASE("Theorem: no learner's prediction depends on what comes later, to the bit", "[theorem]") {
+  const Stream stream = linear_stream(3, 2, 40, 1);
+  for (const Index k : {0, 1, 17}) {
+    Stream changed = stream;
+    changed.y.col(k).array() += 5;
+    changed.x.rightCols(39 - k).array() *= 3;
+    auto one = all_learners(3, 2), other = all_learners(3, 2);
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      CAPTURE(one[i].name, k);
+      const MatrixXd a = predictions_of(one[i].learner, stream), b = predictions_of(other[i].learner, changed);
+      CHECK(a.leftCols(k + 1) == b.leftCols(k + 1));
+      CHECK(a != b);
+      CHECK(a.allFinite());
+    }
+  }
+}
+
+TEST_CASE("Every learner goes on from another's state, bit for bit, and predicting leaves it alone", "[theorem]") {
+  const Stream stream = linear_stream(3, 2, 40, 2);
+  const Stream first{stream.x.leftCols(22), stream.y.leftCols(22)},
+      second{stream.x.rightCols(18), stream.y.rightCols(18)};
+  auto one = all_learners(3, 2), other = all_learners(3, 2);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    CAPTURE(one[i].name);
+    predictions_of(one[i].learner, first);
+    const auto state = one[i].learner.state();
+    CHECK_FALSE(other[i].learner.state() == state);
+    other[i].learner.set_state(state);
+    CHECK(other[i].learner.state() == state);
+    other[i].learner.predict(VectorXd::Constant(3, 1e5));
+    CHECK(other[i].learner.state() == state);
+    CHECK(predictions_of(one[i].learner, second) == predictions_of(other[i].learner, second));
+    CHECK(one[i].learner.state() == other[i].learner.state());
+  }
+}
+
+TEST_CASE("Theorem: where sums are remembered, merged states are that of all rows", "[theorem]") {
+  const Stream stream = linear_stream(3, 2, 40, 3);
+  const Stream first{stream.x.leftCols(22), stream.y.leftCols(22)},
+      second{stream.x.rightCols(18), stream.y.rightCols(18)};
+  const VectorXd q = VectorXd::LinSpaced(3, -1, 1);
+  auto whole = all_learners(3, 2), one = all_learners(3, 2), other = all_learners(3, 2);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    const std::string& name = whole[i].name;
+    CAPTURE(name);
+    predictions_of(whole[i].learner, stream);
+    predictions_of(one[i].learner, first);
+    predictions_of(other[i].learner, second);
+    const VectorXd before = one[i].learner.predict(q);
+    one[i].learner.merge(all_learners(3, 2)[i].learner.state());  // nothing has come
+    CHECK(difference(one[i].learner.predict(q), before) < 1e-9);
+    one[i].learner.merge(other[i].learner.state());
+    const VectorXd merged = one[i].learner.predict(q), expected = whole[i].learner.predict(q);
+    CHECK(merged.allFinite());
+    if (name.starts_with("ridge") || name.starts_with("cheb") || name == "window" || name == "mean" || name == "last")
+      CHECK(difference(merged, expected) < 1e-12);
+    if (name == "recursive") CHECK(difference(merged, expected) < 0.2);  // its penalty depends on the phase
+  }
+}
+
+TEST_CASE("A pair that is observed and removed leaves things as they were", "[theorem]") {
+  const Stream stream = linear_stream(3, 2, 20, 4);
+  const VectorXd q = VectorXd::LinSpaced(3, -1, 1), x{{5, -3, 2}}, y{{7, 1}};
+  const auto check = [&](auto learner) {
+    learner.observe(x, y);
+    learner.remove(x, y);
+    CHECK(learner.predict(q).isZero(0));
+    predictions_of(learner, stream);
+    const VectorXd before = learner.predict(q);
+    learner.observe(x, y);
+    CHECK(difference(learner.predict(q), before) > 1e-3);
+    learner.remove(x, y);
+    CHECK(difference(learner.predict(q), before) < 1e-12);
+    learner.remove(stream.x.col(7), stream.y.col(7));
+    MatrixXd rest_x(3, 19), rest_y(2, 19);
+    rest_x << stream.x.leftCols(7), stream.x.rightCols(12);
+    rest_y << stream.y.leftCols(7), stream.y.rightCols(12);
+    decltype(learner) without(3, 2);
+    predictions_of(without, Stream{rest_x, rest_y});
+    CHECK(difference(learner.predict(q), without.predict(q)) < 1e-12);
+  };
+  check(RidgeLearner<>(3, 2));
+  check(RidgeLearner<double, AsGiven>(3, 2));
+  check(RidgeLearner<double, Scaled>(3, 2));
+  RidgeLearner<> forgetting(3, 2, {.ridge = 1, .decay = 0.9});
+  forgetting.observe(x, y);
+  CHECK(message_of([&] { forgetting.remove(x, y); }) == "RegressionLearner: remove: decay is 0.9, expected 1");
+  CHECK(message_of([&] { RidgeLearner<>(3, 2).remove(x, y); }).find("no pairs") != std::string::npos);
+}
+
+TEST_CASE("The window holds its rows and no others: an outlier that has left leaves no trace", "[theorem]") {
+  Stream stream = linear_stream(3, 1, 200, 5);
+  stream.y(0, 20) = 1e12;
+  stream.x(1, 20) = -1e11;
+  const Index window = 30;
+  SlidingWindowLearner<> learner(3, 1, window, 2);
+  for (Index t = 0; t < stream.rows(); ++t) {
+    if (t > 0 && (t <= 20 || t > 20 + 2 * window)) {
+      const Index n = std::min(t, window);
+      RidgeLearner<> direct(3, 1, {.ridge = 2});
+      predictions_of(direct, Stream{stream.x.middleCols(t - n, n), stream.y.middleCols(t - n, n)});
+      REQUIRE(difference(learner.predict(stream.x.col(t)), direct.predict(stream.x.col(t))) < 1e-11);
+    }
+    learner.observe(stream.x.col(t), stream.y.col(t));
+  }
+}
+
+TEST_CASE("Theorem: a delta rule's error on the pair it has just seen is 1 - a_t |x|^2 times what it was",
+          "[theorem]") {
+  const VectorXd x{{0.6, -0.8, 1.2}}, y{{2, -1}}, before{{0.1, 0.2, 0.3}};
+  const double norm = x.squaredNorm();
+  const auto ratio_of = [&](auto learner) {
+    learner.observe(before, y);
+    const VectorXd error = learner.predict(x) - y;
+    learner.observe(x, y);
+    const VectorXd after = learner.predict(x) - y;
+    CHECK((after - after[0] / error[0] * error).norm() < 1e-14 * error.norm());
+    return after[0] / error[0];
+  };
+  CHECK(ratio_of(DeltaLearner<>(3, 2, {.a = 0.2})) == Approx(1 - 0.2 * norm));
+  CHECK(std::abs(ratio_of(DeltaLearner<>(3, 2, {.a = 50}))) < 1e-14);
+  CHECK(ratio_of(LonghornLearner<>(3, 2, {.a = 0.2})) == Approx(1 / (1 + 0.2 * norm)));
+  CHECK(ratio_of(NlmsLearner<>(3, 2, {.a = 0.7})) == Approx(0.3));
+  CHECK(ratio_of(NlmsLearner<>(3, 2, {.a = 1.5, .epsilon = 1})) == Approx(1 - 1.5 * norm / (1 + norm)));
+}
+
+TEST_CASE("Finite pairs have finite predictions, whatever the learner", "[theorem]") {
+  const std::vector<double> extremes{0,     1,      -1,  1e100, -1e100, 1e99,   1e-100, 5e-324, 1e-50,
+                                     -1e50, 1e-160, 1e6, -1e-3, 1e75,   -1e-75, 3,      1e15,   1e16};
+  test::Engine engine(6);
+  for (int seed = 0; seed < 30; ++seed) {
+    Stream stream{MatrixXd(3, 14), MatrixXd(2, 14)};
+    for (double& x : stream.x.reshaped()) x = extremes[engine() % extremes.size()];
+    for (double& y : stream.y.reshaped()) y = extremes[engine() % extremes.size()];
+    for (Named& one : all_learners(3, 2)) {
+      CAPTURE(one.name, seed);
+      REQUIRE(predictions_of(one.learner, stream).allFinite());
+    }
+  }
+}
+
+TEST_CASE("Nothing allocates between rows, whatever the learner", "[no_heap]") {
+  for (const Index f : {1, 40}) {
+    const Stream stream = linear_stream(f, 2, 6, 7);
+    std::vector<VectorXd> x, y;
+    for (Index t = 0; t < 6; ++t) {
+      x.push_back(stream.x.col(t));
+      y.push_back(stream.y.col(t));
+    }
+    for (Named& one : all_learners(f, 2)) {
+      CAPTURE(one.name, f);
+      CHECK(test::allocations_of([&] {
+              for (std::size_t t = 0; t < 6; ++t) {
+                one.learner.predict(x[t]);
+                one.learner.observe(x[t], y[t]);
+              }
+            }) == 0);
+    }
+  }
+}
+
+TEST_CASE("Every learner refuses sizes, numbers and states that it can't take, and stays as it is", "[misuse]") {
+  const VectorXd x{{1, 2, 3}}, y{{4, 5}};
+  auto all = all_learners(3, 2), wider = all_learners(4, 2);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string& name = all[i].name;
+    AnyLearner<>& learner = all[i].learner;
+    CAPTURE(name);
+    learner.observe(x, y);
+    const auto state = learner.state();
+    CHECK(message_of([&] { learner.predict(y); }).find("the input has 2 entries, expected 3") != std::string::npos);
+    CHECK(message_of([&] { learner.observe(x, x); }).find("the target has 3 entries, expected 2") != std::string::npos);
+    for (const double bad : {1.1e100, -std::numeric_limits<double>::infinity(), std::nan("")}) {
+      const VectorXd bad_x{{1, bad, 2}}, bad_y{{1, bad}};
+      CHECK(message_of([&] { learner.predict(bad_x); }).find("the input entry 1 is ") != std::string::npos);
+      CHECK(message_of([&] { learner.observe(x, bad_y); }).find("the target entry 1 is ") != std::string::npos);
+    }
+    if (name != "last" && name != "mean")
+      CHECK(message_of([&] { learner.set_state(wider[i].learner.state()); }).find(", expected ") != std::string::npos);
+    auto broken = state;
+    broken.members.back()(0, 0) = std::nan("");
+    CHECK(message_of([&] { learner.set_state(broken); }).find("expected a finite number") != std::string::npos);
+    broken = state;
+    broken.names.back() = "other";
+    CHECK(message_of([&] { learner.set_state(broken); }).find("expected ") != std::string::npos);
+    CHECK(learner.state() == state);
+  }
+}
+
+TEST_CASE("Features are what their formulas say", "[theorem]") {
+  const VectorXd x{{2, 3}};
+  VectorXd phi(5);
+  Polynomial<>(2, 2)(x, phi);
+  CHECK(phi == VectorXd{{2, 3, 4, 6, 9}});
+  CHECK(Polynomial<>(3, 3).output_count() == 19);
+  const Index D = 20000;
+  const RandomFourier<> map(2, D, 1.5, 7);
+  const VectorXd other{{2.7, 2.1}};
+  VectorXd a(D), b(D);
+  map(x, a);
+  map(other, b);
+  CHECK(std::abs(a.dot(b) - std::exp(-(x - other).squaredNorm() / (2 * 1.5 * 1.5))) < 0.02);
+  CHECK(message_of([] { Polynomial<>(100, 5); }).find("at most 10000 features") != std::string::npos);
+}
+
+TEST_CASE("A square is learned from polynomial features, exactly", "[theorem]") {
+  const Stream line = linear_stream(2, 1, 80, 8);
+  Stream stream = line;
+  for (Index t = 0; t < 80; ++t) stream.y(0, t) = std::pow(line.x(0, t) - 2 * line.x(1, t), 2);
+  WithFeatures learner(Polynomial<>(2, 2), RidgeLearner<>(5, 1, {.ridge = 1e-9}));
+  const MatrixXd predictions = predictions_of(learner, stream);
+  CHECK((predictions - stream.y).rightCols(60).cwiseAbs().maxCoeff() < 1e-6);
+}
+
+}  // namespace
+}  // namespace gdssm

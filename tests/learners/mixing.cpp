@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gdssm/learners/mixing.hpp"
+
+#include <cmath>
+#include <vector>
+
+#include <Eigen/Dense>
+
+#include "gdssm/learners/bank.hpp"
+#include "gdssm/learners/blend.hpp"
+#include "gdssm/learners/constant.hpp"
+#include "gdssm/learners/intervals.hpp"
+#include "gdssm/learners/regression.hpp"
+#include "io/support.hpp"
+#include "learners/streams.hpp"
+#include "support/catch.hpp"
+
+namespace gdssm {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+using test::linear_stream;
+using test::message_of;
+using test::predictions_of;
+using test::Stream;
+
+/// What a rule has lost on a sequence, and each of its experts.
+struct Losses {
+  double mixture = 0;
+  VectorXd experts;
+  std::vector<VectorXd> by_row;
+};
+
+/// An adversary: of the targets -1, 0 and 1, whichever hurts the mixture most, in a random order of moods.
+template <class Rule>
+Losses play(Rule& rule, Index K, Index rows, std::uint64_t seed) {
+  test::Random random(seed);
+  rule.start(K, 1);
+  Losses losses;
+  losses.experts.setZero(K);
+  for (Index t = 0; t < rows; ++t) {
+    MatrixXd predictions(1, K);
+    for (double& p : predictions.reshaped()) p = 2 * random();
+    if (t / 100 % 2 == 0) predictions(0, t / 400 % K) *= 0.1;
+    const double mixture = rule.mix(predictions)[0];
+    const double mood = random();
+    const VectorXd y = VectorXd::Constant(1, mood < -0.2 ? 0.0 : mixture > 0 ? -1.0 : 1.0);
+    losses.mixture += std::pow(mixture - y[0], 2);
+    losses.by_row.push_back((predictions.row(0).array() - y[0]).square().matrix().transpose());
+    losses.experts += losses.by_row.back();
+    rule.update(predictions, y);
+  }
+  return losses;
+}
+
+TEST_CASE("Theorem: (16) holds for AdaHedge, also on targets that an adversary has chosen", "[theorem]") {
+  for (const Index K : {2, 5, 17})
+    for (const double share : {0.0, 0.001, 0.02})
+      for (const std::uint64_t seed : {1, 2, 3}) {
+        CAPTURE(K, share, seed);
+        AdaHedge<> rule(share);
+        const Losses losses = play(rule, K, 2000, seed);
+        const double regret = losses.mixture - losses.experts.minCoeff(), bound = rule.regret_bound();
+        CHECK(regret <= bound);
+        if (share < 0.01) CHECK(bound < 0.25 * losses.mixture);  // it says something
+        if (share == 0) continue;
+        // The best expert of each stretch of 400 rows.
+        double stretches = 0;
+        for (std::size_t begin = 0; begin < 2000; begin += 400) {
+          VectorXd sum = VectorXd::Zero(K);
+          for (std::size_t t = begin; t < begin + 400; ++t) sum += losses.by_row[t];
+          stretches += sum.minCoeff();
+        }
+        CHECK(losses.mixture - stretches <= rule.regret_bound(0, 4));
+      }
+}
+
+TEST_CASE("Theorem: with linearised losses AdaHedge is bounded against the best fixed combination", "[theorem]") {
+  test::Random random(4);
+  AdaHedge<LinearisedLoss> rule;
+  rule.start(3, 1);
+  double mixture_loss = 0, combination_loss = 0;
+  for (int t = 0; t < 3000; ++t) {
+    const double a = random(), b = random();
+    const MatrixXd predictions{{a, b, 0.3}};
+    const VectorXd y = VectorXd::Constant(1, 0.5 * a + 0.5 * b + 0.1 * random());
+    mixture_loss += std::pow(rule.mix(predictions)[0] - y[0], 2);
+    combination_loss += std::pow(0.5 * a + 0.5 * b - y[0], 2);
+    rule.update(predictions, y);
+  }
+  CHECK(mixture_loss - combination_loss <= rule.regret_bound());
+  CHECK(mixture_loss < 40);  // the best member alone loses about 125
+}
+
+template <class Rule>
+void check_alone(Rule rule) {
+  const Stream stream = linear_stream(3, 2, 40, 5);
+  Bank bank(rule, RidgeLearner<>(3, 2));
+  RidgeLearner<> member(3, 2);
+  CHECK(predictions_of(bank, stream) == predictions_of(member, stream));
+}
+
+TEST_CASE("A bank of one answers what its member answers, to the bit, whatever the rule", "[theorem]") {
+  check_alone(AdaHedge<>(0.01));
+  check_alone(AdaHedge<LinearisedLoss>());
+  check_alone(Boa<>());
+  check_alone(LogScore<>());
+  check_alone(Stacking<LogScore<>>());
+  check_alone(Blend<AdaHedge<>, Boa<>, Stacking<AdaHedge<>>>(AdaHedge<>(), Boa<>(), Stacking<AdaHedge<>>()));
+}
+
+TEST_CASE("Every rule finds the expert that is right, and again when another one is", "[theorem]") {
+  const auto check = [](auto rule) {
+    rule.start(4, 1);
+    test::Random random(6);
+    double recent = 0;
+    for (int t = 0; t < 2000; ++t) {
+      MatrixXd predictions(1, 4);
+      for (double& p : predictions.reshaped()) p = random();
+      const VectorXd y = VectorXd::Constant(1, predictions(0, t < 1000 ? 1 : 2) + 0.01 * random());
+      const double error = rule.mix(predictions)[0] - y[0];
+      if (t % 1000 >= 900) recent += error * error / 200;
+      rule.update(predictions, y);
+    }
+    CHECK(recent < 0.005);  // a guess costs 1/12
+  };
+  check(AdaHedge<>(0.01));
+  check(LogScore<>());
+  check(LogScore<>({.decay = 0.95, .share = 0, .rate = 1, .discount = 0.95}));
+}
+
+TEST_CASE("Stacking finds a combination that no weights between 0 and 1 make", "[theorem]") {
+  Stacking<LogScore<>> rule;
+  rule.start(2, 1);
+  test::Random random(7);
+  double recent = 0;
+  for (int t = 0; t < 1000; ++t) {
+    const double a = random(), b = random();
+    const MatrixXd predictions{{a, b}};
+    const VectorXd y = VectorXd::Constant(1, 1.5 * a - 0.5 * b);
+    if (t >= 900) recent += std::pow(rule.mix(predictions)[0] - y[0], 2) / 100;
+    rule.mix(predictions);
+    rule.update(predictions, y);
+  }
+  CHECK(recent < 1e-3);
+}
+
+TEST_CASE("Members of other sizes, no members and shares outside [0, 1) are refused", "[misuse]") {
+  CHECK(message_of([] { Bank(AdaHedge<>(), LastValue<>(2, 1), LastValue<>(3, 1)); }) ==
+        "Bank: a member's number of inputs is 3, expected 2");
+  CHECK(message_of([] { Bank(AdaHedge<>(), std::vector<LastValue<>>()); }) ==
+        "Bank: there are no members, expected at least one");
+  CHECK(message_of([] { AdaHedge<>(1.0); }) == "AdaHedge: share is 1, expected at least 0 and below 1");
+  CHECK(message_of([] { LogScore<>({.discount = 0}); }).find("expected above 0") != std::string::npos);
+}
+
+TEST_CASE("Theorem: the share of misses follows from where q began and ended, on any errors", "[theorem]") {
+  for (const int kind : {0, 1, 2}) {
+    Intervals<> intervals(1);
+    test::Random random(8);
+    const double start = intervals.state().log_multiple[0];
+    int misses = 0, rows = 0;
+    for (int t = 0; t < 5000; ++t) {
+      const double u = random(), scale = kind == 1 && t > 2500 ? 50 : 1;
+      const double e = kind == 2 ? 0.1 / (u * u + 1e-4) : scale * u;
+      const double h = intervals.half_widths()[0];
+      if (t >= 10) {
+        misses += std::abs(e) > h;
+        ++rows;
+      }
+      intervals.observe(VectorXd::Zero(1), VectorXd::Constant(1, e));
+    }
+    const double moved = intervals.state().log_multiple[0] - start;
+    CHECK(static_cast<double>(misses) / rows - 0.05 == Approx(moved / (0.05 * rows)).margin(1e-9));
+    CHECK(std::abs(static_cast<double>(misses) / rows - 0.05) < 0.01);
+  }
+}
+
+}  // namespace
+}  // namespace gdssm

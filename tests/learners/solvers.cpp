@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gdssm/construction/solvers.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <Eigen/Dense>
+
+#include "gdssm/learners/recursive_least_squares.hpp"
+#include "gdssm/learners/regression.hpp"
+#include "learners/streams.hpp"
+#include "support/catch.hpp"
+
+namespace gdssm {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+using test::difference;
+using test::linear_stream;
+using test::Stream;
+
+struct Problem {
+  MatrixXd S, M;
+  VectorXd q;
+
+  explicit Problem(Index f, std::uint64_t seed = 1) : q(VectorXd::LinSpaced(f, -1, 2)) {
+    const Stream stream = linear_stream(f, 2, 3 * f, seed);
+    S = stream.x * stream.x.transpose();
+    M = stream.y * stream.x.transpose();
+  }
+  VectorXd ridge(double rho) const {
+    const MatrixXd H = S + rho * MatrixXd::Identity(S.rows(), S.cols());
+    return M * H.ldlt().solve(q);
+  }
+};
+
+template <class Solver>
+struct Solved {
+  VectorXd prediction = VectorXd::Zero(2);
+  Answer<double> answer;
+
+  Solved(const Problem& p, typename Solver::template Settings<double> settings) {
+    typename Solver::template Scratch<double> scratch(p.q.size(), 2);
+    answer = Solver::solve(p.S, p.M, p.q, settings, scratch, prediction);
+  }
+};
+
+template <class Solver>
+void check_iteration(Index steps_to_converge) {
+  for (const Index f : {1, 5, 12}) {
+    const Problem p(f);
+    const double rho = 0.5;
+    const VectorXd exact = p.ridge(rho);
+    const Solved<Solver> none(p, {.steps = 0, .ridge = rho});
+    CHECK(none.prediction.isZero(0));
+    CHECK(none.answer.ending == Ending::steps_taken);
+    CHECK(none.answer.residual == Approx(p.q.norm()));
+
+    const Solved<Solver> tight(p, {.steps = 100000, .ridge = rho, .tolerance = 1e-12});
+    CAPTURE(f, tight.answer.steps);
+    CHECK(tight.answer.ending == Ending::converged);
+    CHECK(tight.answer.steps <= steps_to_converge);
+    CHECK(difference(tight.prediction, exact) < 1e-8);
+
+    // The bound holds after any number of steps, and says something.
+    for (const Index K : {1, 2, 4, 8, 16}) {
+      const Solved<Solver> some(p, {.steps = K, .ridge = rho});
+      CHECK((some.prediction - exact).cwiseAbs().maxCoeff() <= some.answer.error_bound + 1e-12);
+      CHECK(std::isfinite(some.answer.error_bound));
+    }
+  }
+}
+
+TEST_CASE("Theorem: every iteration converges to ridge regression, within its error bound all the way", "[theorem]") {
+  SECTION("descent") { check_iteration<Descent>(20000); }
+  SECTION("heavy ball") { check_iteration<HeavyBall>(2000); }
+  SECTION("Chebyshev") { check_iteration<Chebyshev>(1000); }
+  SECTION("conjugate gradients") { check_iteration<ConjugateGradients>(25); }
+}
+
+TEST_CASE("Theorem: residuals are below those of the polynomials: Chebyshev's takes half of descent's steps or fewer",
+          "[theorem]") {
+  const Problem p(8, 3);
+  const double rho = 0.3, u = largest_eigenvalue_bound(p.S) + rho, l = rho;
+  for (const Index K : {1, 5, 10, 20, 40}) {
+    const Solved<Chebyshev> chebyshev(p, {.steps = K, .ridge = rho});
+    const Solved<Descent> descent(p, {.steps = K, .ridge = rho});
+    const double bound = p.q.norm() / std::cosh(static_cast<double>(K) * std::acosh((u + l) / (u - l)));
+    CHECK(chebyshev.answer.residual <= bound * (1 + 1e-12));
+    CHECK(descent.answer.residual <= std::pow(1 - l / u, static_cast<double>(K)) * p.q.norm() * (1 + 1e-12));
+  }
+  const auto steps = [&](auto solver) {
+    return Solved<decltype(solver)>(p, {.steps = 100000, .ridge = rho, .tolerance = 1e-6}).answer.steps;
+  };
+  CHECK(steps(Chebyshev{}) * 2 < steps(Descent{}));
+  CHECK(steps(HeavyBall{}) < steps(Descent{}));
+  CHECK(steps(ConjugateGradients{}) <= 10);
+}
+
+TEST_CASE("Conjugate gradients end by themselves where S says no more", "[theorem]") {
+  Problem p(4);
+  p.S.setZero();
+  p.S(0, 0) = 2;
+  p.M.setZero();
+  p.M(0, 0) = 3;
+  const Solved<ConjugateGradients> solved(p, {.steps = 50, .ridge = 0});
+  CHECK(solved.answer.ending == Ending::stalled);
+  CHECK(solved.prediction.allFinite());
+}
+
+TEST_CASE("Theorem: elimination is ridge regression, also of dependent columns", "[theorem]") {
+  for (const Index f : {1, 2, 7, 8, 9, 30})
+    for (const double rho : {1e-6, 1.0, 1e4}) {
+      const Problem p(f, 5);
+      const Solved<Elimination> solved(p, {.ridge = rho});
+      CHECK(solved.answer.ending == Ending::eliminated);
+      CHECK(difference(solved.prediction, p.ridge(rho)) < 1e-9);
+    }
+  // Equal columns, rho = 0: the answer of either alone.
+  const Problem one(3, 6);
+  Problem twice(6, 6);
+  twice.S << one.S, one.S, one.S, one.S;
+  twice.M << one.M, one.M;
+  twice.q << one.q, one.q;
+  CHECK(difference(Solved<Elimination>(twice, {.ridge = 0}).prediction, one.ridge(0)) < 1e-9);
+}
+
+MatrixXd direct_inverse(const RecursiveLeastSquares<>& learner) {
+  MatrixXd H = learner.state().S;
+  H.diagonal() += learner.state().penalty;
+  const VectorXd scale = H.diagonal().cwiseSqrt().cwiseInverse();
+  const MatrixXd unit = scale.asDiagonal() * H * scale.asDiagonal();
+  return scale.asDiagonal() * unit.ldlt().solve(MatrixXd::Identity(H.rows(), H.cols())) * scale.asDiagonal();
+}
+
+double inverse_error(const RecursiveLeastSquares<>& learner) {
+  const MatrixXd P = direct_inverse(learner);
+  const VectorXd scale = P.diagonal().cwiseSqrt().cwiseInverse();
+  return (scale.asDiagonal() * (learner.state().P - P) * scale.asDiagonal()).cwiseAbs().maxCoeff();
+}
+
+/// Columns that break recursive least squares elsewhere: zero, equal, of 1e6 beside 1e-3, the same row over and over.
+void check_faults(Index rows, double decay) {
+  CAPTURE(rows, decay);
+  RecursiveLeastSquares<> learner(6, 1, {.ridge = 1, .decay = decay});
+  test::Random random(9);
+  VectorXd x = VectorXd::Zero(6), y(1);
+  for (Index t = 0; t < rows; ++t) {
+    const double a = random(), b = random();
+    if (t / 1000 % 3 != 2) x << 0, a, a, 1e6 * b, 1e-3 * (a - b), 1;  // every third thousand repeats one row
+    y << 2 * x[1] - 1e-6 * x[3] + 0.1 * random();
+    learner.observe(x, y);
+  }
+  CHECK(inverse_error(learner) < 1e-6);
+  CHECK(learner.state().P.allFinite());
+  const double f = 6, least = std::pow(decay, f);
+  CHECK(learner.state().P.diagonal().maxCoeff() <= 1 / least * (1 + 1e-9));
+  CHECK(learner.state().penalty.minCoeff() >= least * (1 - 1e-12));
+  CHECK(learner.state().penalty.maxCoeff() <= 1);
+}
+
+TEST_CASE("Theorem: the inverse that is kept is the inverse, and bounded, on columns that break others", "[theorem]") {
+  for (const double decay : {0.9, 0.99, 0.999, 1.0}) check_faults(50000, decay);
+}
+
+// A quarter of an hour: named on the command line, test_learners "[long]".
+TEST_CASE("The inverse is within 1e-6 of a direct solve after 10^8 rows", "[.][long]") {
+  check_faults(100000000, 0.99);
+  check_faults(100000000, 1);
+}
+
+TEST_CASE("Theorem: without forgetting, recursive least squares is ridge regression on pairs as given", "[theorem]") {
+  const Stream stream = linear_stream(4, 2, 300, 10);
+  RecursiveLeastSquares<> recursive(4, 2, {.ridge = 3});
+  RidgeLearner<double, AsGiven> ridge(4, 2, {.ridge = 3});
+  CHECK(difference(test::predictions_of(recursive, stream), test::predictions_of(ridge, stream)) < 1e-12);
+}
+
+}  // namespace
+}  // namespace gdssm
