@@ -20,7 +20,7 @@
 #include "gdssm/construction/step_size.hpp"
 #include "gdssm/io/csv.hpp"
 #include "gdssm/training/initialization.hpp"
-#include "reproduce/experiments.hpp"
+#include "reproduce/experiment.hpp"
 #include "reproduce/statistics.hpp"
 #include "reproduce/trainers.hpp"
 #include "reproduce/weights.hpp"
