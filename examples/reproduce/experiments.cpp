@@ -9,9 +9,10 @@ extern const Experiment linear_vector;
 extern const Experiment linear_scalar;
 extern const Experiment linear_all_positions;
 extern const Experiment linear_online;
+extern const Experiment features;
 
 std::vector<const Experiment*> experiments() {
-  return {&theory, &linear_vector, &linear_scalar, &linear_all_positions, &linear_online};
+  return {&theory, &linear_vector, &linear_scalar, &linear_all_positions, &linear_online, &features};
 }
 
 }  // namespace gdssm::reproduce

@@ -13,8 +13,9 @@
 
 namespace gdssm::reproduce {
 
-/// A share as a percentage of two digits.
-inline std::string percent(double share) { return rounded(100 * share, 2) + " %"; }
+/// A share as a percentage of two digits, or to the unit from a hundred on.
+inline std::string percent_number(double share) { return rounded(100 * share, std::abs(share) < 0.995 ? 2 : 3); }
+inline std::string percent(double share) { return percent_number(share) + " %"; }
 
 /// A mean with its standard error, of one digit: 0.2062 ± 0.0004.
 inline std::string with_error(double mean, double standard_error, int digits = 5) {
@@ -32,7 +33,7 @@ struct Spread {
   }
   std::string percent_text() const {
     return least == most ? percent(mean)
-                         : percent(mean) + " (" + rounded(100 * least, 2) + " to " + rounded(100 * most, 2) + ")";
+                         : percent(mean) + " (" + percent_number(least) + " to " + percent_number(most) + ")";
   }
 };
 
@@ -58,7 +59,7 @@ struct Estimate {
 
   std::string text(int digits = 4) const { return with_error(value, standard_error, digits); }
   /// As a percentage: "0.12 ± 0.03 %".
-  std::string percent_text() const { return with_error(100 * value, 100 * standard_error, 2) + " %"; }
+  std::string percent_text() const { return percent_number(value) + " ± " + rounded(100 * standard_error, 1) + " %"; }
 };
 
 /// The mean of losses task by task.
