@@ -10,9 +10,10 @@ extern const Experiment linear_scalar;
 extern const Experiment linear_all_positions;
 extern const Experiment linear_online;
 extern const Experiment features;
+extern const Experiment constructed;
 
 std::vector<const Experiment*> experiments() {
-  return {&theory, &linear_vector, &linear_scalar, &linear_all_positions, &linear_online, &features};
+  return {&theory, &linear_vector, &linear_scalar, &linear_all_positions, &linear_online, &features, &constructed};
 }
 
 }  // namespace gdssm::reproduce

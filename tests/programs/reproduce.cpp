@@ -298,6 +298,14 @@ TEST_CASE("From a readout of zero the layer becomes the gradient step at every n
   }
 }
 
+TEST_CASE("A plain diagonal layer on constructed tokens loses what (9) says", "[theorem]") {
+  const json summary = quick_summary("constructed", "constructed-seed-1.safetensors");
+  expect_near(summary.at("construction_loss"), summary.at("analytic_loss"),
+              4 * summary.at("construction_loss_standard_error").get<double>());
+  CHECK(summary.at("worst_excess") < 0.02);
+  CHECK(summary.at("distance_K") < 0.2);
+}
+
 TEST_CASE("reproduce trains to the same bytes on one thread and on two") {
   const TemporaryFolder folder;
   std::map<std::string, std::string> written[2];
