@@ -11,9 +11,11 @@ extern const Experiment linear_all_positions;
 extern const Experiment linear_online;
 extern const Experiment features;
 extern const Experiment constructed;
+extern const Experiment interpolation;
 
 std::vector<const Experiment*> experiments() {
-  return {&theory, &linear_vector, &linear_scalar, &linear_all_positions, &linear_online, &features, &constructed};
+  return {&theory,        &linear_vector, &linear_scalar, &linear_all_positions,
+          &linear_online, &features,      &constructed,   &interpolation};
 }
 
 }  // namespace gdssm::reproduce

@@ -306,6 +306,12 @@ TEST_CASE("A plain diagonal layer on constructed tokens loses what (9) says", "[
   CHECK(summary.at("distance_K") < 0.2);
 }
 
+TEST_CASE("Trained weights and the closed form lie in one valley once in canonical form", "[theorem]") {
+  const json lines = quick_summary("interpolation", "interpolation-seed-1.safetensors").at("lines");
+  CHECK(lines.at("to the closed form, canonical").at("barrier_most") < 0.01);
+  CHECK(lines.at("to the next seed, canonical").at("barrier_most") < 0.02);
+}
+
 TEST_CASE("reproduce trains to the same bytes on one thread and on two") {
   const TemporaryFolder folder;
   std::map<std::string, std::string> written[2];
