@@ -12,10 +12,11 @@ extern const Experiment linear_online;
 extern const Experiment features;
 extern const Experiment constructed;
 extern const Experiment interpolation;
+extern const Experiment out_of_distribution;
 
 std::vector<const Experiment*> experiments() {
-  return {&theory,        &linear_vector, &linear_scalar, &linear_all_positions,
-          &linear_online, &features,      &constructed,   &interpolation};
+  return {&theory,   &linear_vector, &linear_scalar, &linear_all_positions, &linear_online,
+          &features, &constructed,   &interpolation, &out_of_distribution};
 }
 
 }  // namespace gdssm::reproduce

@@ -312,6 +312,21 @@ TEST_CASE("Trained weights and the closed form lie in one valley once in canonic
   CHECK(lines.at("to the next seed, canonical").at("barrier_most") < 0.02);
 }
 
+TEST_CASE("Where tasks change the closed form loses what (9) says, and trained weights little more", "[theorem]") {
+  const json summary = quick_summary("out-of-distribution", "out-of-distribution-seed-1.safetensors");
+  CHECK(summary.at("largest_deviation") < 4.5);
+  CHECK(summary.at("worst_excess_in_distribution") < 0.01);
+  for (const char* const shift : {"range", "weight scale", "context", "distractors", "label noise", "law"}) {
+    INFO(shift);
+    CHECK(summary.at("shifts").at(shift).size() >= 4);
+  }
+  // Both are homogeneous in W*: relative to predicting zero the closed form loses the same at every scale.
+  const json& scales = summary.at("shifts").at("weight scale");
+  for (const json& at : scales)
+    expect_near(at.at("construction_loss").get<double>() / at.at("zero_loss").get<double>(),
+                scales.at(0).at("construction_loss").get<double>() / scales.at(0).at("zero_loss").get<double>(), 1e-5);
+}
+
 TEST_CASE("reproduce trains to the same bytes on one thread and on two") {
   const TemporaryFolder folder;
   std::map<std::string, std::string> written[2];
