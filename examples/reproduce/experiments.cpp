@@ -13,10 +13,11 @@ extern const Experiment features;
 extern const Experiment constructed;
 extern const Experiment interpolation;
 extern const Experiment out_of_distribution;
+extern const Experiment anisotropic;
 
 std::vector<const Experiment*> experiments() {
   return {&theory,   &linear_vector, &linear_scalar, &linear_all_positions, &linear_online,
-          &features, &constructed,   &interpolation, &out_of_distribution};
+          &features, &constructed,   &interpolation, &out_of_distribution,  &anisotropic};
 }
 
 }  // namespace gdssm::reproduce

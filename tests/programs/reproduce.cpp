@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <Eigen/Core>
@@ -325,6 +326,20 @@ TEST_CASE("Where tasks change the closed form loses what (9) says, and trained w
   for (const json& at : scales)
     expect_near(at.at("construction_loss").get<double>() / at.at("zero_loss").get<double>(),
                 scales.at(0).at("construction_loss").get<double>() / scales.at(0).at("zero_loss").get<double>(), 1e-5);
+}
+
+TEST_CASE("Where variances differ a preconditioner pays, by (8a) and as measured", "[theorem]") {
+  const json inputs = quick_summary("anisotropic", "anisotropic-normal-plain-seed-1.safetensors").at("inputs");
+  for (const auto& [law, plain, preconditioned] :
+       {std::tuple{"uniform", 0.2067, 0.1771}, std::tuple{"normal", 0.2238, 0.1940}}) {
+    INFO(law);
+    expect_near(inputs.at(law).at("plain").at("analytic_loss"), plain, 1e-4);
+    expect_near(inputs.at(law).at("preconditioned").at("analytic_loss"), preconditioned, 1e-4);
+    for (const char* const layer : {"plain", "preconditioned"})
+      expect_near(inputs.at(law).at(layer).at("construction_loss"), inputs.at(law).at(layer).at("analytic_loss"),
+                  4 * inputs.at(law).at(layer).at("construction_loss_standard_error").get<double>());
+    CHECK(inputs.at(law).at("preconditioned").at("excess_over_step") < -0.05);
+  }
 }
 
 TEST_CASE("reproduce trains to the same bytes on one thread and on two") {
