@@ -44,6 +44,7 @@ struct Result {
   std::vector<OutputFile> files;  ///< CSV and weights, named after the experiment
 };
 
+/// Defined in a file of its own, as `extern const Experiment NAME{...}`, and listed in experiments.cpp.
 struct Experiment {
   std::string name;   ///< on the command line, in summary.json and leading its files' names
   std::string title;  ///< its heading in the report

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <sstream>
 #include <string>
@@ -13,17 +14,15 @@
 #include <utility>
 #include <vector>
 
-#include "gdssm/analysis/alignment.hpp"
 #include "gdssm/analysis/implicit_weights.hpp"
-#include "gdssm/analysis/loss_by_context.hpp"
 #include "gdssm/construction/canonical.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/step_size.hpp"
 #include "gdssm/io/csv.hpp"
-#include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/training/initialization.hpp"
-#include "gdssm/training/train.hpp"
-#include "reproduce/experiments.hpp"
+#include "reproduce/experiment.hpp"
+#include "reproduce/statistics.hpp"
+#include "reproduce/trainers.hpp"
 #include "reproduce/weights.hpp"
 #include "support/progress.hpp"
 
@@ -35,14 +34,11 @@ namespace gdssm::reproduce {
 ///     `Kind`  VectorTargets or ScalarTargets
 template <class Kind>
 class LinearExperiment {
-  static constexpr Index features = 10, context = 10, updates = 30000, long_updates = 300000;
-  static constexpr Index evaluation_tasks = 100000, alignment_tasks = 20000, implicit_tasks = 2000;
+  static constexpr Index features = paper_features, context = 10, updates = 30000, long_updates = 300000;
+  static constexpr Index tested_tasks = 100000, alignment_tasks = 20000, implicit_tasks = 2000;
   static constexpr Index curve_tasks = 4096, curve_alignment_tasks = 1024, points = 60;
-  // Evaluation tasks are none of those trained on, and the same for every seed.
-  static constexpr std::uint64_t first_evaluation_task = std::uint64_t{1} << 56;
   static constexpr bool scalar = std::is_same_v<Kind, ScalarTargets>;
 
-  using S = Lanes<float>;
   using Layer = PaperLayer<features>;
   using Parameters = Layer::Parameters<float>;
 
@@ -53,16 +49,14 @@ class LinearExperiment {
         losses_(losses),
         options_(options),
         pool_(options.threads),
+        trainer_(name_, Layer(), {.features = features, .outputs = scalar ? 1 : features, .context = context}),
         step_(losses == 1 ? best_step(task(context)) : best_step_all_positions(task(context))),
-        construction_(gradient_step(layer_, static_cast<float>(step_))) {
-    tasks_.outputs = scalar ? 1 : features;
-  }
+        construction_(gradient_step(trainer_.model(), static_cast<float>(step_))) {}
 
   Result run() {
     programs::Progress progress(name_, options_.seeds * updates + (options_.quick ? 0 : 2 * long_updates));
-    construction_loss_ = loss_by_context<S, Kind>(layer_, construction_, tasks_, range(evaluation_tasks), pool_);
-    construction_on_curve_ =
-        mean_loss(loss_by_context<S, Kind>(layer_, construction_, tasks_, range(curve_tasks), pool_));
+    construction_loss_ = trainer_.losses_by_context(construction_, range(tested_tasks), pool_);
+    construction_on_curve_ = mean_loss(trainer_.losses_by_context(construction_, range(curve_tasks), pool_));
     for (Index k = 0; k < options_.seeds; ++k) seeds_.push_back(train_seed(options_.seed_of(k), progress));
     if (!options_.quick) {
       longer_.push_back(train_longer("constant rates", ConstantRate{}, progress));
@@ -110,7 +104,7 @@ class LinearExperiment {
   };
 
   static LinearTask<> task(Index pairs) { return {features, pairs, uniform_inputs(1.0)}; }
-  TaskRange range(Index count) const { return {options_.seed, count, first_evaluation_task}; }
+  TaskRange range(Index count) const { return evaluation_tasks(options_.seed, count); }
 
   /// The mean over the windows that bear a loss. The standard error is exact for one, a bound for more: their losses
   /// are dependent, and a mean's deviation is at most the deviations' mean.
@@ -138,81 +132,58 @@ class LinearExperiment {
   double gap(const Measured& measured) const { return mean_loss(measured.loss) / mean_loss(construction_loss_) - 1; }
 
   Measured measure(const Parameters& parameters) {
-    return {loss_by_context<S, Kind>(layer_, parameters, tasks_, range(evaluation_tasks), pool_),
-            align<S, Kind>(layer_, parameters, layer_, construction_, tasks_, range(alignment_tasks), pool_),
-            distance_from_step(canonical_form(layer_, parameters), Kind{})};
+    return {trainer_.losses_by_context(parameters, range(tested_tasks), pool_),
+            trainer_.align(parameters, construction_, range(alignment_tasks), pool_),
+            distance_from_step(canonical_form(trainer_.model(), parameters), Kind{})};
   }
 
   void add_point(Index update, const Parameters& parameters, Curve& curve) {
-    const auto loss = loss_by_context<S, Kind>(layer_, parameters, tasks_, range(curve_tasks), pool_);
-    const auto alignment =
-        align<S, Kind>(layer_, parameters, layer_, construction_, tasks_, range(curve_alignment_tasks), pool_);
+    const auto loss = trainer_.losses_by_context(parameters, range(curve_tasks), pool_);
+    const auto alignment = trainer_.align(parameters, construction_, range(curve_alignment_tasks), pool_);
     curve.update.push_back(static_cast<double>(update));
     curve.loss.push_back(mean_loss(loss));
     curve.cosine.push_back(alignment.cosine.mean());
     curve.difference.push_back(alignment.model_difference.mean());
   }
 
-  template <class Schedule>
-  void train_run(std::uint64_t seed, Index total, const Schedule& schedule, TrainingRun<Parameters>& run, Curve& curve,
-                 programs::Progress& progress) {
-    add_point(0, run.parameters, curve);
-    const auto follow = [&](const auto& at) {
-      if (at.update % (total / points) == 0) add_point(at.update, at.parameters, curve);
+  Parameters train_run(std::uint64_t seed, const Recipe& recipe, const Parameters& start, Curve& curve,
+                       programs::Progress& progress) {
+    add_point(0, start, curve);
+    return trainer_.train(recipe, seed, start, pool_, [&](const TrainingProgress<Parameters>& at) {
+      if (at.update % (recipe.updates / points) == 0) add_point(at.update, at.parameters, curve);
       progress.advance();
-    };
-    const TrainingResult ended =
-        train<S, Kind>(layer_, tasks_, AdamW::reference(), schedule,
-                       {.updates = total, .losses = losses_, .seed = seed}, run, pool_, follow);
-    if (ended.status == TrainingStatus::diverged) refuse(name_, "seed ", seed, ": ", ended.message);
+    });
   }
 
   Trained train_seed(std::uint64_t seed, programs::Progress& progress) {
     const auto start = std::chrono::steady_clock::now();
-    auto run = begin_run(AdamW::reference(), reference_initialization<float>(layer_, seed));
-    Trained trained{.seed = seed, .parameters = run.parameters};
-    trained.initial_loss =
-        mean_loss(loss_by_context<S, Kind>(layer_, run.parameters, tasks_, range(evaluation_tasks), pool_));
-    train_run(seed, updates, ConstantRate{}, run, trained.curve, progress);
-    trained.parameters = run.parameters;
-    trained.measured = measure(run.parameters);
-    trained.implicit = implicit_weight_error<float, Kind>(layer_, canonicalised(run.parameters), construction_, tasks_,
-                                                          range(implicit_tasks), pool_);
+    const auto begin = reference_initialization<float>(trainer_.model(), seed);
+    Trained trained{.seed = seed, .parameters = begin};
+    trained.initial_loss = mean_loss(trainer_.losses_by_context(begin, range(tested_tasks), pool_));
+    trained.parameters = train_run(seed, {.updates = updates, .losses = losses_}, begin, trained.curve, progress);
+    trained.measured = measure(trained.parameters);
+    trained.implicit =
+        implicit_weight_error<float, Kind>(trainer_.model(), canonicalised(trained.parameters), construction_,
+                                           trainer_.tasks(), range(implicit_tasks), pool_);
     trained.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return trained;
   }
 
-  template <class Schedule>
-  Longer train_longer(std::string name, const Schedule& schedule, programs::Progress& progress) {
+  Longer train_longer(std::string name, std::function<double(Index)> schedule, programs::Progress& progress) {
     const auto start = std::chrono::steady_clock::now();
-    auto run = begin_run(AdamW::reference(), reference_initialization<float>(layer_, options_.seed));
     Longer longer{.schedule = std::move(name)};
-    train_run(options_.seed, long_updates, schedule, run, longer.curve, progress);
-    longer.measured = measure(run.parameters);
+    longer.measured =
+        measure(train_run(options_.seed, {.updates = long_updates, .schedule = std::move(schedule), .losses = losses_},
+                          reference_initialization<float>(trainer_.model(), options_.seed), longer.curve, progress));
     longer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return longer;
   }
 
   // --- What was found
 
-  struct Spread {
-    double mean, least, most;
-    std::string text(int digits = 4) const {
-      return least == most
-                 ? rounded(mean, digits)
-                 : rounded(mean, digits) + " (" + rounded(least, digits) + " to " + rounded(most, digits) + ")";
-    }
-  };
   template <class Of>
   Spread over_seeds(const Of& of) const {
-    Spread spread{0, of(seeds_.front()), of(seeds_.front())};
-    for (const Trained& trained : seeds_) {
-      const double value = of(trained);
-      spread.mean += value / static_cast<double>(seeds_.size());
-      spread.least = std::min(spread.least, value);
-      spread.most = std::max(spread.most, value);
-    }
-    return spread;
+    return spread_over(seeds_, of);
   }
 
   /// The first point of the curve past half way from the plateau to the construction.
@@ -250,7 +221,7 @@ class LinearExperiment {
             {"canonical_distance", distances(measured.distance)},
             {"left_plateau", left_plateau(trained)},
             {"updates", updates},
-            {"evaluation_tasks", evaluation_tasks},
+            {"evaluation_tasks", tested_tasks},
             {"seconds", trained.seconds}};
   }
 
@@ -286,8 +257,6 @@ class LinearExperiment {
     summary["seeds"] = std::move(seeds);
   }
 
-  std::string percent(double share) const { return rounded(100 * share, 2) + " %"; }
-
   void add_overview(Result& result) const {
     Table& table = result.overview;
     const auto trained = [&](const auto& of, int digits) { return over_seeds(of).text(digits); };
@@ -296,7 +265,7 @@ class LinearExperiment {
              {"quantity", "closed form", "trained"},
              {}};
     table.row({"loss before", "", trained([](const Trained& t) { return t.initial_loss; }, 4)});
-    table.row({"loss on " + grouped(evaluation_tasks) + " tasks",
+    table.row({"loss on " + grouped(tested_tasks) + " tasks",
                rounded(mean_loss(construction_loss_), 5) + " ± " + rounded(loss_error(construction_loss_), 1),
                trained([&](const Trained& t) { return mean_loss(t.measured.loss); }, 5)});
     table.row({losses_ == 1 ? "loss (9)" : "loss (9), mean over positions", rounded(analytic_loss(), 5), ""});
@@ -332,7 +301,7 @@ class LinearExperiment {
         std::count_if(seeds_.begin(), seeds_.end(), [&](const Trained& t) { return gap(t.measured) > 0.1; }));
     std::string text =
         "In closed form, with the step " + rounded(step_, 5) + " that theory calls best, the layer loses " +
-        rounded(mean_loss(construction_loss_), 5) + " on " + grouped(evaluation_tasks) + " tasks; (9) says " +
+        rounded(mean_loss(construction_loss_), 5) + " on " + grouped(tested_tasks) + " tasks; (9) says " +
         rounded(analytic_loss(), 5) + ", " + rounded(std::abs(deviation), 2) + " standard errors away. Trained from " +
         "random weights, with no knowledge of any of this, the worst seed ends " + percent(std::abs(worst)) +
         (worst < 0 ? " below" : " above") +
@@ -471,8 +440,8 @@ class LinearExperiment {
   }
 
   void add_weights(Result& result) const {
-    const auto trained = canonical_form(layer_, seeds_.front().parameters),
-               constructed = canonical_form(layer_, construction_);
+    const auto trained = canonical_form(trainer_.model(), seeds_.front().parameters),
+               constructed = canonical_form(trainer_.model(), construction_);
     const auto step = static_cast<double>(seeds_.front().measured.distance.step);
     const double least_decay = std::min(0.99, std::floor(100 * static_cast<double>(trained.L.minCoeff())) / 100);
     HeatMap map{name_ + "-weights",
@@ -505,7 +474,7 @@ class LinearExperiment {
     std::vector<double> pairs;
     for (Index t = 1; t <= context; ++t) pairs.push_back(static_cast<double>(t));
     Figure loss{name_ + "-context",
-                "Loss after t pairs on " + grouped(evaluation_tasks) +
+                "Loss after t pairs on " + grouped(tested_tasks) +
                     " tasks: (9) with the closed form's step, the closed form as measured (bars of two standard "
                     "errors), and the trained layer.",
                 {"pairs seen, t"},
@@ -605,8 +574,7 @@ class LinearExperiment {
   Index losses_;
   Options options_;
   ThreadPool pool_;
-  Layer layer_;
-  LinearRegression tasks_{.features = features, .outputs = features, .context = context};
+  Trainer<Layer, Kind> trainer_;
   double step_;
   Parameters construction_;
   std::vector<Sample> construction_loss_;

@@ -13,6 +13,6 @@ Result run(const Options& options) {
 
 }  // namespace
 
-const Experiment linear_all_positions{"linear-all-positions", "A loss at every position of the context", &run};
+extern const Experiment linear_all_positions{"linear-all-positions", "A loss at every position of the context", &run};
 
 }  // namespace gdssm::reproduce

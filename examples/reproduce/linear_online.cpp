@@ -20,7 +20,7 @@
 #include "gdssm/training/initialization.hpp"
 #include "gdssm/training/online_gradient.hpp"
 #include "gdssm/training/train.hpp"
-#include "reproduce/experiments.hpp"
+#include "reproduce/experiment.hpp"
 #include "reproduce/parallel.hpp"
 #include "reproduce/weights.hpp"
 #include "support/progress.hpp"
@@ -293,6 +293,6 @@ Result run(const Options& options) {
 
 }  // namespace
 
-const Experiment linear_online{"linear-online", "Training without end, on a stream that changes", &run};
+extern const Experiment linear_online{"linear-online", "Training without end, on a stream that changes", &run};
 
 }  // namespace gdssm::reproduce

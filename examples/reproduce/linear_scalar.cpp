@@ -10,6 +10,7 @@ Result run(const Options& options) { return LinearExperiment<ScalarTargets>("lin
 
 }  // namespace
 
-const Experiment linear_scalar{"linear-scalar", "Trained from random weights: linear regression, scalar targets", &run};
+extern const Experiment linear_scalar{"linear-scalar", "Trained from random weights: linear regression, scalar targets",
+                                      &run};
 
 }  // namespace gdssm::reproduce

@@ -10,6 +10,7 @@ Result run(const Options& options) { return LinearExperiment<VectorTargets>("lin
 
 }  // namespace
 
-const Experiment linear_vector{"linear-vector", "Trained from random weights: linear regression, vector targets", &run};
+extern const Experiment linear_vector{"linear-vector", "Trained from random weights: linear regression, vector targets",
+                                      &run};
 
 }  // namespace gdssm::reproduce

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "gdssm/core/thread_pool.hpp"
 #include "gdssm/core/view.hpp"
 #include "support/progress.hpp"
 
@@ -44,6 +45,24 @@ void run_parts(Index parts, int threads, programs::Progress& progress, const Par
     work();
   }
   if (error) std::rethrow_exception(error);
+}
+
+/// Calls job(i, pool), i = 0..jobs-1, each once: a job a thread where there are as many of them as threads, else one
+/// after the other, each on all threads. What a job finds must not depend on its pool.
+template <class Job>
+void run_jobs(Index jobs, int threads, programs::Progress& progress, const Job& job) {
+  if (jobs >= threads) {
+    run_parts(jobs, threads, progress, [&](Index i) {
+      ThreadPool alone;
+      job(i, alone);
+    });
+    return;
+  }
+  ThreadPool pool(threads);
+  for (Index i = 0; i < jobs; ++i) {
+    job(i, pool);
+    progress.advance();
+  }
 }
 
 }  // namespace gdssm::reproduce

@@ -26,8 +26,9 @@
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/tasks/tokens.hpp"
-#include "reproduce/experiments.hpp"
+#include "reproduce/experiment.hpp"
 #include "reproduce/parallel.hpp"
+#include "reproduce/spectrum.hpp"
 #include "reproduce/weights.hpp"
 
 namespace gdssm::reproduce {
@@ -50,9 +51,9 @@ struct Effort {
 Effort effort_of(const Options& options) {
   return options.quick ? Effort{20, 500, 4000, 2000} : Effort{200, 2000, 20000, 20000};
 }
-constexpr Index tasks_a_part = 100;
+constexpr Index tasks_a_part = Spectrum::contexts_a_part;
 
-/// Task i of a part of the experiment; no two parts share one.
+/// Task i of a part of the experiment; no two parts share one. `Spectrum` draws the first.
 enum class Stream : std::uint64_t { tuning, steps, curve, layer };
 std::uint64_t task_index(Stream stream, Index i, Index size = 0) {
   return (static_cast<std::uint64_t>(stream) << 56) + (static_cast<std::uint64_t>(size) << 40) +
@@ -148,101 +149,6 @@ Agreement compare_layer(Index size, Index tasks, std::uint64_t seed) {
 }
 
 // --- K steps
-
-/// Sizes of K steps, in the order in which they are taken, and the loss to expect from them.
-struct Steps {
-  std::vector<double> sizes;
-  Sample expected;
-};
-
-/// Given a context the loss is exact over maps and queries: with p(l) = prod_k (1 - a_k l), entries of W* of variance 1
-/// and coordinates of q of variance s2, 1/2 s2 tr p(S)^2 an output. So the best sizes are a matter of the eigenvalues l
-/// of S alone, here of sampled contexts.
-class Spectrum {
- public:
-  Spectrum(std::uint64_t seed, Index contexts, int threads, programs::Progress& progress)
-      : eigenvalues_(features, contexts) {
-    const LinearRegression distribution{.features = features, .outputs = 1, .context = context};
-    run_parts(contexts / tasks_a_part, threads, progress, [&](Index part) {
-      for (Index i = part * tasks_a_part; i < (part + 1) * tasks_a_part; ++i) {
-        const Eigen::MatrixXd X =
-            distribution.draw(seed, task_index(Stream::tuning, i)).inputs.leftCols(distribution.context);
-        eigenvalues_.col(i) = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(X * X.transpose(), Eigen::EigenvaluesOnly)
-                                  .eigenvalues()
-                                  .cwiseMax(0);
-      }
-    });
-  }
-
-  /// The best K equal steps: the derivative -2K E sum l (1 - a l)^(2K-1) grows with a; its zero, by
-  /// halving.
-  Steps equal(Index K) const {
-    const auto slope = [&](double a) {
-      const Eigen::ArrayXXd p = 1 - a * eigenvalues_, p2 = p * p;
-      Eigen::ArrayXXd power = -eigenvalues_ * p;
-      for (Index k = 1; k < K; ++k) power *= p2;
-      return power.sum();
-    };
-    double least = 0, most = 1;
-    while (slope(most) < 0) most *= 2;
-    for (int halving = 0; halving < 30; ++halving) {
-      const double middle = (least + most) / 2;
-      (slope(middle) < 0 ? least : most) = middle;
-    }
-    return steps(std::vector<double>(static_cast<std::size_t>(K), (least + most) / 2));
-  }
-
-  /// The best K steps of sizes of their own, for K = 1..most. E tr p(S)^2 is least, among p of degree K with p(0) = 1,
-  /// where E sum l p(l) r(l) = 0 for every r of lower degree: p is the K-th orthogonal polynomial of the weight l, and
-  /// the sizes are one over its roots, the eigenvalues of the Jacobi matrix that Lanczos' recurrence gives.
-  std::vector<Steps> tuned(Index most) const {
-    const Eigen::VectorXd lambda = eigenvalues_.reshaped();
-    Eigen::MatrixXd basis(lambda.size(), most), jacobi = Eigen::MatrixXd::Zero(most, most);
-    basis.col(0) = lambda.cwiseSqrt().normalized();
-    std::vector<Steps> best;
-    for (Index k = 0; k < most; ++k) {
-      Eigen::VectorXd next = lambda.cwiseProduct(basis.col(k));
-      jacobi(k, k) = basis.col(k).dot(next);
-      const auto known = basis.leftCols(k + 1);
-      for (int pass = 0; pass < 2; ++pass) next -= known * (known.transpose() * next).eval();
-      if (k + 1 < most) {
-        jacobi(k, k + 1) = jacobi(k + 1, k) = next.norm();
-        basis.col(k + 1) = next.normalized();
-      }
-      const Eigen::VectorXd roots =
-          Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(jacobi.topLeftCorner(k + 1, k + 1), Eigen::EigenvaluesOnly)
-              .eigenvalues();
-      best.push_back(steps(in_leja_order(roots)));
-    }
-    return best;
-  }
-
- private:
-  /// 1 / roots, so ordered that no product of the first few factors gets large, which would cost digits.
-  /// Source  Reichel, The application of Leja points to Richardson iteration (1991)
-  static std::vector<double> in_leja_order(const Eigen::VectorXd& roots) {
-    std::vector<double> sizes;
-    Eigen::ArrayXd distance = roots;
-    for (Index k = 0; k < roots.size(); ++k) {
-      Index farthest = 0;
-      distance.maxCoeff(&farthest);
-      sizes.push_back(1 / roots[farthest]);
-      distance *= (roots.array() - roots[farthest]).abs();
-    }
-    return sizes;
-  }
-
-  Steps steps(std::vector<double> sizes) const {
-    Eigen::ArrayXXd p = Eigen::ArrayXXd::Ones(eigenvalues_.rows(), eigenvalues_.cols());
-    for (const double a : sizes) p *= 1 - a * eigenvalues_;
-    Steps result{std::move(sizes), {}};
-    for (Index i = 0; i < p.cols(); ++i)
-      result.expected.add(0.5 * uniform_inputs(1.0).variance * p.col(i).square().sum());
-    return result;
-  }
-
-  Eigen::ArrayXXd eigenvalues_;  // a context a column
-};
 
 /// What K steps did on the tasks of a seed.
 struct StepsMeasured {
@@ -694,6 +600,6 @@ Result run(const Options& options) {
 
 }  // namespace
 
-const Experiment theory{"theory", "The closed form: one layer is one step of gradient descent", &run};
+extern const Experiment theory{"theory", "The closed form: one layer is one step of gradient descent", &run};
 
 }  // namespace gdssm::reproduce

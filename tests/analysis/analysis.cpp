@@ -66,6 +66,26 @@ TEST_CASE("The constructed layer's loss after every number of pairs is (9), with
   }
 }
 
+TEMPLATE_TEST_CASE("Losses task by task are those whose mean is the loss after the whole context, in the tasks' order",
+                   "[definition]", VectorTargets, ScalarTargets) {
+  const auto p = random_weights(1);
+  ThreadPool pool(2);
+  const auto losses = query_losses<Lanes<double>, TestType>(layer, p, tasks, {3, 200, 100}, pool);
+  REQUIRE(losses.size() == 200);
+  Sample sample;
+  for (const double loss : losses) sample.add(loss);
+  const auto by_context = loss_by_context<Lanes<double>, TestType>(layer, p, tasks, {3, 200, 100}, pool);
+  CHECK(sample.mean() == Approx(by_context.back().mean()));
+  CHECK(sample.standard_error() == Approx(by_context.back().standard_error()));
+  for (const Index i : {0, 7, 8, 199}) {
+    const TaskRange alone{3, 1, 100 + static_cast<std::uint64_t>(i)};
+    CHECK(losses[static_cast<std::size_t>(i)] ==
+          query_losses<Lanes<double>, TestType>(layer, p, tasks, alone, pool).front());
+  }
+  CHECK_THROWS_WITH((query_losses<double, TestType>(layer, p, tasks, {3, 0}, pool)),
+                    "TaskRange: there are 0 tasks, expected at least one");
+}
+
 TEMPLATE_TEST_CASE("The loss by context is the plain sum over predictions and tasks, for ranges of any length",
                    "[definition]", VectorTargets, ScalarTargets) {
   const auto p = random_weights(1);

@@ -8,6 +8,7 @@
 #include "models/golden.hpp"
 #include "support/catch.hpp"
 
+#include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/training/initialization.hpp"
 
@@ -31,6 +32,17 @@ TrainingRun<Layer::Parameters<double>> trained(const Layer& layer, Index updates
 }
 
 }  // namespace
+
+TEST_CASE("Maps of a single token begin normal, of variance 1 / columns, four standard errors", "[definition]") {
+  const auto p = reference_initialization<double>(constructed_layer(50), 3);
+  for (const Eigen::MatrixXd& map : {p.attention.B, p.gate.D}) {
+    REQUIRE(map.size() == 5000);
+    const double n = 5000, variance = 1. / 100;
+    CHECK(std::abs(map.mean()) < 4 * std::sqrt(variance / n));
+    CHECK(std::abs(map.squaredNorm() / n / variance - 1) < 4 * std::sqrt(2 / n));
+  }
+  CHECK(p.attention.B != p.gate.D);
+}
 
 TEST_CASE("Updates follow the reference's optimiser over 20 of them", "[golden]") {
   for (const std::string name : {"trained_vector_f3", "trained_vector_f10"}) {

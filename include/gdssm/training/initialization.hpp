@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "gdssm/blocks/token_projection.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/models/horner_stack.hpp"
@@ -54,13 +55,24 @@ void initialize(const PreconditionedGate<F, Width>&, Parameters& p, RandomStream
   p.P.setIdentity();
 }
 
+// Maps of a single token, which the reference doesn't have: normal with the variance of its dense layers, 1 / columns.
+template <Index Rows, Index Tokens, class Parameters>
+void initialize(const TokenProjection<Rows, Tokens>&, Parameters& p, RandomStream<>& stream) {
+  draw_entries(p.B, [&] { return stream.normal() / std::sqrt(static_cast<double>(p.B.cols())); });
+}
+
+template <Index Rows, Index Tokens, class Parameters>
+void initialize(const ProjectionGate<Rows, Tokens>&, Parameters& p, RandomStream<>& stream) {
+  draw_entries(p.D, [&] { return stream.normal() / std::sqrt(static_cast<double>(p.D.cols())); });
+}
+
 }  // namespace detail
 
 /// Random weights as the reference begins with:
 ///     A ~ N(0, 0.1^2),   Lambda = -1/2,   log_step ~ U(log 0.001, log 0.1) one a column,   C ~ N(0, 1/f),   d ~ N(0,
 ///     1)
 /// so that L starts in [0.951, 0.9995]. A `GivenDecay` starts at exp(-Delta / 2) with Delta drawn so; a preconditioner
-/// at I. Each layer of a stack has a random stream of its own.
+/// at I. Maps of a single token, B and D, are N(0, 1 / columns). Each layer of a stack has a random stream of its own.
 /// Source  arXiv:2410.11687v1 (code); docs/theory.md, discretisation
 template <class T, class Attention, class Recurrence, class Readout, class Gate>
 auto reference_initialization(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer, std::uint64_t seed,
