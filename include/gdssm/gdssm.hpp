@@ -3,10 +3,12 @@
 
 // Everything but io/, in the order of the theory.
 #include "gdssm/core/dual.hpp"
+#include "gdssm/core/elementary.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/products.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/scan.hpp"
 #include "gdssm/core/thread_pool.hpp"
@@ -20,6 +22,7 @@
 #include "gdssm/blocks/local_attention.hpp"
 #include "gdssm/blocks/output_gate.hpp"
 #include "gdssm/blocks/readout.hpp"
+#include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 
