@@ -2,6 +2,7 @@
 #pragma once
 
 // Everything but io/, in the order of the theory.
+#include "gdssm/core/complex.hpp"
 #include "gdssm/core/dual.hpp"
 #include "gdssm/core/elementary.hpp"
 #include "gdssm/core/error.hpp"
@@ -40,6 +41,22 @@
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
 #include "gdssm/construction/step_size.hpp"
+
+#include "gdssm/baselines/attention.hpp"
+#include "gdssm/baselines/attention_steps.hpp"
+#include "gdssm/baselines/delta_net.hpp"
+#include "gdssm/baselines/gated_linear_rnn.hpp"
+#include "gdssm/baselines/gd_plus_plus.hpp"
+#include "gdssm/baselines/hippo.hpp"
+#include "gdssm/baselines/inputs.hpp"
+#include "gdssm/baselines/least_squares.hpp"
+#include "gdssm/baselines/mesa.hpp"
+#include "gdssm/baselines/projections.hpp"
+#include "gdssm/baselines/rg_lru.hpp"
+#include "gdssm/baselines/s5.hpp"
+#include "gdssm/baselines/selective_ssm.hpp"
+#include "gdssm/baselines/sequence_layer.hpp"
+#include "gdssm/baselines/sequence_model.hpp"
 
 #include "gdssm/training/batch.hpp"
 #include "gdssm/training/gradient.hpp"

@@ -68,6 +68,8 @@ struct Dual {
     using std::cos, std::sin;
     return {cos(a.value), -sin(a.value) * a.derivative};
   }
+  // larger(a, b)' is that of the larger one
+  friend Dual larger(const Dual& a, const Dual& b) { return a.value < b.value ? b : a; }
   // log(1 + exp(a))' = a' / (1 + exp(-a))
   friend Dual softplus(const Dual& a) { return {gdssm::softplus(a.value), logistic(a.value) * a.derivative}; }
 

@@ -98,11 +98,66 @@ Lanes<T, Count> sqrt(const Lanes<T, Count>& x) {
       x, [](auto v) { return detail::vector_sqrt(v); }, [](T v) { return std::sqrt(v); });
 }
 
+/// The larger of two numbers; of lanes, lane by lane.
+template <class T>
+T larger(const T& a, const T& b) {
+  return a < b ? b : a;
+}
+template <class T, Index Count>
+Lanes<T, Count> larger(const Lanes<T, Count>& a, const Lanes<T, Count>& b) {
+  Lanes<T, Count> out;
+  for (Index k = 0; k < out.vectors; ++k) out.vector(k) = a.vector(k) < b.vector(k) ? b.vector(k) : a.vector(k);
+  return out;
+}
+
 /// 1 / (1 + exp(-x)).        Derivative  logistic(x) (1 - logistic(x))
 template <class T>
 T logistic(const T& x) {
   using std::exp;
   return T(1) / (T(1) + exp(-x));
+}
+
+namespace detail {
+
+/// A constant as a number, lanes of numbers, or what else a number converts to.
+template <class T>
+T constant(double value) {
+  if constexpr (std::is_floating_point_v<LaneScalar<T>>)
+    return T(static_cast<LaneScalar<T>>(value));
+  else if constexpr (requires { T::value; })
+    return T(static_cast<decltype(T::value)>(value));
+  else
+    return T(value);
+}
+
+}  // namespace detail
+
+/// x logistic(x).        Derivative  `silu_derivative`
+/// Source  Hendrycks, Gimpel, arXiv:1606.08415
+template <class T>
+T silu(const T& x) {
+  return x * logistic(x);
+}
+template <class T>
+T silu_derivative(const T& x) {
+  const T l = logistic(x);
+  return l + x * l * (T(1) - l);
+}
+
+/// The Gaussian error linear unit in its tanh form, x / 2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), which is x times
+/// the logistic function of twice tanh's argument.        Derivative  `gelu_derivative`
+/// Source  Hendrycks, Gimpel, arXiv:1606.08415
+template <class T>
+T gelu(const T& x) {
+  const T slope = detail::constant<T>(1.5957691216057308), cube = detail::constant<T>(0.071354816272600252);
+  return x * logistic(x * (slope + cube * (x * x)));
+}
+template <class T>
+T gelu_derivative(const T& x) {
+  const T slope = detail::constant<T>(1.5957691216057308), cube = detail::constant<T>(0.071354816272600252);
+  const T square = x * x;
+  const T l = logistic(x * (slope + cube * square));
+  return l + x * l * (T(1) - l) * (slope + T(3) * cube * square);
 }
 
 }  // namespace gdssm
