@@ -13,10 +13,11 @@ extern const Experiment linear_vector;
 extern const Experiment linear_scalar;
 extern const Experiment linear_all_positions;
 extern const Experiment linear_online;
+extern const Experiment baselines;
 
 /// All experiments, in the order of the report.
 inline std::vector<const Experiment*> experiments() {
-  return {&theory, &linear_vector, &linear_scalar, &linear_all_positions, &linear_online};
+  return {&theory, &linear_vector, &linear_scalar, &linear_all_positions, &linear_online, &baselines};
 }
 
 }  // namespace gdssm::reproduce

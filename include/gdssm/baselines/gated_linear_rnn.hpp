@@ -128,10 +128,13 @@ class GatedLinearRnnLayer {
     detail::affine_vjp(c.in_x, X, ws.in_x_bar, c_bar.in_x, c_bar.in_x_bias, X_bar);
   }
 
-  /// Maps by LeCun's law, W_O and biases zero, lambda uniform on [0.9, 0.999].
+  /// Maps by LeCun's law, W_O zero, lambda uniform on [0.9, 0.999]; biases standard normal, so that what goes in once
+  /// is there beside what goes in as a product.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     for (auto* const W : {&p.in_m, &p.in_x, &p.out_m, &p.out_x}) detail::draw_map(*W, stream);
+    for (auto* const b : {&p.in_m_bias, &p.in_x_bias, &p.out_m_bias, &p.out_x_bias})
+      for (auto& entry : b->reshaped()) entry = static_cast<T>(stream.normal());
     for (auto& l : p.decay.reshaped()) l = static_cast<T>(std::log(-std::log(0.9 + 0.099 * stream.uniform())));
   }
 

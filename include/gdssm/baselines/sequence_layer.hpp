@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <type_traits>
 #include <utility>
 
 #include <Eigen/Core>
