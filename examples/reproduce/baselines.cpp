@@ -339,7 +339,7 @@ class BaselineExperiment {
              {}};
     for (const Row& row : rows_)
       table.row({row.candidate.name, row.candidate.reads, std::to_string(row.candidate.depth),
-                 grouped(row.candidate.parameters), rounded(row.rate, 1), spread(row), times_one_step(row.mean())});
+                 grouped(row.candidate.parameters), rounded(row.rate, 2), spread(row), times_one_step(row.mean())});
   }
 
   /// The rows of an input, best first.
@@ -442,7 +442,7 @@ class BaselineExperiment {
                     std::to_string(options_.seed) + "; the best rate is the one used",
                 {"model", "reads", "depth"},
                 {}};
-    for (const double rate : rates) table.columns.push_back("rate " + rounded(rate, 1));
+    for (const double rate : rates) table.columns.push_back("rate " + rounded(rate, 2));
     for (const Row& row : rows_) {
       std::vector<std::string> cells{row.candidate.name, row.candidate.reads, std::to_string(row.candidate.depth)};
       for (const Swept& swept : row.sweep)
