@@ -298,9 +298,13 @@ class BaselineExperiment {
       for (Swept& swept : row.sweep)
         if (!swept.outcome.diverged && (!best || swept.outcome.validation.mean() < best->outcome.validation.mean()))
           best = &swept;
-      if (!best) refuse("baselines", row.candidate.name, " diverged at every rate, expected one at which it trains");
-      row.rate = best->rate;
       row.seeds.resize(static_cast<std::size_t>(options_.seeds));
+      if (!best) {  // which is a finding too, and the other seeds' at the lowest rate
+        row.rate = rates[0];
+        row.seeds.front() = {options_.seed, true, {}};
+        continue;
+      }
+      row.rate = best->rate;
       row.seeds.front() = {options_.seed, false, best->outcome.evaluation};
       row.weights = std::move(best->outcome.weights);
     }
@@ -339,7 +343,8 @@ class BaselineExperiment {
              {}};
     for (const Row& row : rows_)
       table.row({row.candidate.name, row.candidate.reads, std::to_string(row.candidate.depth),
-                 grouped(row.candidate.parameters), rounded(row.rate, 2), spread(row), times_one_step(row.mean())});
+                 grouped(row.candidate.parameters), rounded(row.rate, 2), spread(row),
+                 row.diverged() ? "" : times_one_step(row.mean())});
   }
 
   /// The rows of an input, best first.
@@ -403,7 +408,8 @@ class BaselineExperiment {
     for (const Row& windows : rows_)
       for (const Row& attended : rows_)
         if (windows.candidate.reads == "vec(X)" && attended.candidate.reads == "vec(X), vec(G)" &&
-            windows.candidate.name == attended.candidate.name && windows.candidate.depth == attended.candidate.depth) {
+            !windows.diverged() && !attended.diverged() && windows.candidate.name == attended.candidate.name &&
+            windows.candidate.depth == attended.candidate.depth) {
           ++compared;
           helped += attended.most() < windows.least();
           gains += (gains.empty() ? "" : "; ") + called(windows) + " " + rounded(windows.mean()) + " and " +
