@@ -2,11 +2,14 @@
 #pragma once
 
 // Everything but io/, in the order of the theory.
+#include "gdssm/core/complex.hpp"
 #include "gdssm/core/dual.hpp"
+#include "gdssm/core/elementary.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/products.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/scan.hpp"
 #include "gdssm/core/thread_pool.hpp"
@@ -20,6 +23,7 @@
 #include "gdssm/blocks/local_attention.hpp"
 #include "gdssm/blocks/output_gate.hpp"
 #include "gdssm/blocks/readout.hpp"
+#include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 
@@ -39,6 +43,22 @@
 #include "gdssm/construction/horner_steps.hpp"
 #include "gdssm/construction/solvers.hpp"
 #include "gdssm/construction/step_size.hpp"
+
+#include "gdssm/baselines/attention.hpp"
+#include "gdssm/baselines/attention_steps.hpp"
+#include "gdssm/baselines/delta_net.hpp"
+#include "gdssm/baselines/gated_linear_rnn.hpp"
+#include "gdssm/baselines/gd_plus_plus.hpp"
+#include "gdssm/baselines/hippo.hpp"
+#include "gdssm/baselines/inputs.hpp"
+#include "gdssm/baselines/least_squares.hpp"
+#include "gdssm/baselines/mesa.hpp"
+#include "gdssm/baselines/projections.hpp"
+#include "gdssm/baselines/rg_lru.hpp"
+#include "gdssm/baselines/s5.hpp"
+#include "gdssm/baselines/selective_ssm.hpp"
+#include "gdssm/baselines/sequence_layer.hpp"
+#include "gdssm/baselines/sequence_model.hpp"
 
 #include "gdssm/training/batch.hpp"
 #include "gdssm/training/gradient.hpp"

@@ -2,9 +2,9 @@
 #include "gdssm/blocks/diagonal_recurrence.hpp"
 
 #include <cmath>
-#include <optional>
 
 #include "blocks/prepare.hpp"
+#include "blocks/recurrence_step.hpp"
 #include "support/catch.hpp"
 #include "support/vjp.hpp"
 
@@ -14,6 +14,7 @@ namespace {
 using test::bundle;
 using test::check_vjp;
 using test::Random;
+using test::RecurrenceStep;
 
 TEST_CASE("the decay pulls back to Lambda and log_step, in every discretisation", "[vjp]") {
   using test::Prepare;
@@ -23,45 +24,6 @@ TEST_CASE("the decay pulls back to Lambda and log_step, in every discretisation"
   check_vjp(Prepare<DiagonalRecurrence<1, 1, Bilinear>>{});
   check_vjp(Prepare<DiagonalRecurrence<>>{DiagonalRecurrence<>(2, 5)});
 }
-
-/// Decay, factors and Z_{t-1}^T -> Z_t^T.
-template <class Block, Index Rank>
-struct Step {
-  Block recurrence;
-  std::optional<int> mask = std::nullopt;
-
-  template <class T>
-  auto input() const {
-    const Index rows = recurrence.row_count(), cols = recurrence.col_count();
-    return bundle({"coefficients", "left", "right", "memory"}, recurrence.template coefficients<T>(),
-                  Array<T, Block::rows, Rank>(rows, Rank), Array<T, Block::cols, Rank>(cols, Rank),
-                  Array<T, Block::cols, Block::rows>(cols, rows));
-  }
-  template <class T>
-  auto output(const auto& in) const {
-    const auto& [c, left, right, memory] = in.parts;
-    const Factors<const T, Block::rows, Block::cols, Rank> G{left.view(), right.view()};
-    const T m = mask.value_or(0) != 0 ? T(1) : T(0);
-    auto state = recurrence.template initial_state<T>();
-    state.memory = memory;
-    auto ws = recurrence.template workspace<T>();
-    recurrence.step(c, G, mask ? &m : nullptr, state, ws);
-    return bundle({"memory"}, state.memory);
-  }
-  template <class T>
-  auto pull_back(const auto& in, const auto& out_bar) const {
-    const auto& [c, left, right, memory] = in.parts;
-    const Factors<const T, Block::rows, Block::cols, Rank> G{left.view(), right.view()};
-    const T m = mask.value_or(0) != 0 ? T(1) : T(0);
-    auto in_bar = input<T>();
-    auto& [c_bar, left_bar, right_bar, memory_bar] = in_bar.parts;
-    memory_bar = std::get<0>(out_bar.parts);
-    auto ws = recurrence.template workspace<T>();
-    recurrence.step_vjp(c, G, mask ? &m : nullptr, memory.view(), memory_bar.view(), c_bar,
-                        Factors<T, Block::rows, Block::cols, Rank>{left_bar.view(), right_bar.view()}, ws);
-    return in_bar;
-  }
-};
 
 /// Decay, the factors of a sequence and Z_0^T -> every Z_t^T, and the last state.
 template <class Block, Index Rank>
@@ -105,15 +67,15 @@ struct Sequence {
 };
 
 TEST_CASE("a step pulls back to the decay, the factors and the state", "[vjp]") {
-  check_vjp(Step<DiagonalRecurrence<1>, 1>{});
-  check_vjp(Step<DiagonalRecurrence<3, 2>, 3>{});
-  check_vjp(Step<DiagonalRecurrence<5>, 3>{});
-  check_vjp(Step<DiagonalRecurrence<>, 3>{DiagonalRecurrence<>(3)});
+  check_vjp(RecurrenceStep<DiagonalRecurrence<1>, 1>{});
+  check_vjp(RecurrenceStep<DiagonalRecurrence<3, 2>, 3>{});
+  check_vjp(RecurrenceStep<DiagonalRecurrence<5>, 3>{});
+  check_vjp(RecurrenceStep<DiagonalRecurrence<>, 3>{DiagonalRecurrence<>(3)});
 }
 
 TEST_CASE("a masked step pulls back as if nothing had come", "[vjp]") {
-  check_vjp(Step<DiagonalRecurrence<3, 2>, 3>{{}, 1});
-  check_vjp(Step<DiagonalRecurrence<3, 2>, 3>{{}, 0});
+  check_vjp(RecurrenceStep<DiagonalRecurrence<3, 2>, 3>{{}, 1});
+  check_vjp(RecurrenceStep<DiagonalRecurrence<3, 2>, 3>{{}, 0});
 }
 
 TEST_CASE("a sequence pulls back to the decay, the factors and the first state", "[vjp]") {

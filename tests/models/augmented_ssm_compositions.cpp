@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 #include "support/vjp.hpp"
 
+#include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 
@@ -55,6 +56,12 @@ TEST_CASE("the layer pulls back with windows that leave tokens out", "[vjp]") {
 TEST_CASE("the layer pulls back with a preconditioned gate", "[vjp]") {
   check_composition(AugmentedSsm<LocalAttention<3>, DiagonalRecurrence<3>, Readout<3>, PreconditionedGate<3>>());
   check_composition(AugmentedSsm<LocalAttention<>, DiagonalRecurrence<>, Readout<>, PreconditionedGate<>>(4));
+}
+
+TEST_CASE("the layer pulls back with decays that depend on the token", "[vjp]") {
+  using Layer = AugmentedSsm<LocalAttention<2>, SelectiveRecurrence<2>, Readout<2>, OutputGate<2>>;
+  check_vjp(Pass<Layer>{{}, 4, 2});
+  check_vjp(Pass<Layer>{{}, 3, 3, 2, {1, 0, 1}});
 }
 
 TEST_CASE("the layer without attention pulls back", "[vjp]") {

@@ -420,6 +420,42 @@ TEST_CASE("reproduce ends with status 1, naming what it cannot write, and leaves
   }
 }
 
+TEST_CASE("reproduce --quick sweeps three rates for every baseline at one budget, and says what quick leaves out") {
+  const TemporaryFolder folder;
+  const path out = folder / "results";
+  expect_success(run("reproduce", {"--quick", "--experiment", "baselines", "--out", out.string()}));
+  const auto written = files(out);
+  const json summary = json::parse(written.at("summary.json")).at("baselines");
+  const double budget = summary.at("budget");
+  std::set<std::string> names;
+  for (const json& model : summary.at("models")) {
+    const std::string name = model.at("name");
+    CAPTURE(name);
+    names.insert(name);
+    if (name != "augmented SSM") CHECK(std::abs(model.at("parameters").get<double>() - budget) < 0.2 * budget);
+    CHECK(model.at("sweep").size() == 3);
+    double least = 1e300, chosen = 0;
+    for (const json& swept : model.at("sweep")) {
+      if (swept.at("validation_loss").is_null()) continue;
+      const double loss = swept.at("validation_loss");
+      if (loss < least) chosen = swept.at("rate");
+      least = std::min(least, loss);
+    }
+    CHECK(model.at("rate") == chosen);
+    CHECK(model.at("seeds").size() == 1);
+  }
+  CHECK(names == std::set<std::string>{"augmented SSM", "linear self-attention", "softmax attention", "DeltaNet",
+                                       "MesaNet", "S5", "selective SSM (S6)", "gated linear RNN", "RG-LRU"});
+  for (const json& algorithm : summary.at("algorithms"))
+    if (algorithm.contains("attention_loss"))
+      CHECK(std::abs(algorithm.at("attention_loss").get<double>() / algorithm.at("loss").get<double>() - 1) < 1e-4);
+  const json& one_step = summary.at("algorithms").at(0);
+  CHECK(std::abs(one_step.at("sizes").at(0).get<double>() - 0.60606) < 0.02);
+  CHECK(std::abs(one_step.at("loss").get<double>() - 0.20623) < 4 * one_step.at("standard_error").get<double>());
+  CHECK(summary.at("algorithms").at(1).at("loss") < one_step.at("loss"));
+  CHECK(written.at("report.html").find("too few for any of them to finish") != std::string::npos);
+}
+
 TEST_CASE("reproduce answers --help and --version") {
   const Run help = run("reproduce", {"--help"});
   expect_success(help);

@@ -48,19 +48,42 @@ concept AttentionBlock = Block<B> &&
   { B::left_trains || B::right_trains } -> std::same_as<bool>;
 };
 
+namespace detail {
+
+/// The rank of the factors that a recurrence takes: its own `rank`, or any.
+template <class B>
+inline constexpr Index rank_taken = 3;
+template <class B>
+requires requires { B::rank; }
+inline constexpr Index rank_taken<B> = B::rank;
+
+}  // namespace detail
+
 /// The recurrence, equation (2). Satisfied by a `Block` with the constants `rows` and `cols` whose `step` and
-/// `step_vjp` take `Factors` (and a mask), and whose state holds `memory`, Z_t^T.
-template <class B, class S = Lanes<float>>
+/// `step_vjp` take `Factors` (and a mask), whose state holds `memory`, Z_t^T, and which can `restart` a state. The
+/// factors may be of any rank, unless it has a constant `rank`.
+template <class B, class S = Lanes<float>, Index Rank = detail::rank_taken<B>>
 concept RecurrenceBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c,
-             const Factors<const S, B::rows, B::cols, 3>& G, const S* mask, typename B::template State<S>& state,
+             const Factors<const S, B::rows, B::cols, Rank>& G, const S* mask, typename B::template State<S>& state,
              typename B::template Workspace<S>& ws, View<const S, B::cols, B::rows> before,
              View<S, B::cols, B::rows> memory_bar, typename B::template Coefficients<S>& c_bar,
-             const Factors<S, B::rows, B::cols, 3>& G_bar) {
+             const Factors<S, B::rows, B::cols, Rank>& G_bar) {
   block.step(c, G, mask, state, ws);
   block.step_vjp(c, G, mask, before, memory_bar, c_bar, G_bar, ws);
-  block.sensitivity_step(c, state, mask, memory_bar, ws);
+  block.restart(state);
   { state.memory.view() } -> std::same_as<View<S, B::cols, B::rows>>;
+};
+
+/// A recurrence whose decays are the same for all windows, so that their gradient needs no history, (12). Satisfied by
+/// a `RecurrenceBlock` whose coefficients hold `decay` and which moves the sensitivity Y_t on.
+template <class B, class S = Lanes<float>>
+concept SensitiveRecurrence = RecurrenceBlock<B, S> &&
+    requires(const B& block, const typename B::template Coefficients<float>& c,
+             const typename B::template State<S>& state, const S* mask, View<S, B::cols, B::rows> sensitivity,
+             typename B::template Workspace<S>& ws) {
+  block.sensitivity_step(c, state, mask, sensitivity, ws);
+  { c.decay.view() } -> std::same_as<View<const float, B::cols, B::rows>>;
 };
 
 /// The readout, equation (3) applied to a vector. Satisfied by a `Block` with the constants `outputs` and `cols`.

@@ -12,6 +12,19 @@
 
 namespace gdssm {
 
+namespace detail {
+
+/// advance(target); where there is a mask, in lanes in which it is not zero, by way of `moved`.
+template <class S, Index Rows, Index Cols, class Advance>
+void advance_where(const S* mask, View<S, Rows, Cols> target, View<S, Rows, Cols> moved, Advance&& advance) {
+  if (!mask) return advance(target);
+  copy(View<const S, Rows, Cols>(target), moved);
+  advance(moved);
+  for (Index i = 0; i < target.size(); ++i) target[i] = select(*mask, moved[i], target[i]);
+}
+
+}  // namespace detail
+
 /// The diagonal recurrence, elementwise product *:
 ///     Z_t = L * Z_{t-1} + G_t,   Z_0 a value (zero unless given)                                   (2)
 /// with L from (Lambda, log_step) by `Discretization`: `ZeroOrderHold` (5), `Bilinear` (6) or `GivenDecay`;
@@ -98,6 +111,13 @@ class DiagonalRecurrence {
     return {Array<T, Cols, Rows>(col_count(), row_count())};
   }
 
+  /// Z = 0, nothing absorbed: what is left equals `initial_state`.
+  template <class T>
+  void restart(State<T>& state) const {
+    state.memory.fill(T(0));
+    state.windows = {};
+  }
+
   /// Parameters -> decay, and the powers that `prepare_runs` made room for, once an update.
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
@@ -139,8 +159,9 @@ class DiagonalRecurrence {
   template <class P, class S, Index Rank>
   void step(const Coefficients<P>& c, const Factors<const S, Rows, Cols, Rank>& G, const S* mask, State<S>& state,
             Workspace<S>& ws) const {
-    where(mask, state.memory.view(), ws,
-          [&](View<S, Cols, Rows> memory) { kernels::decayed_outer_sum(c.decay.view(), G.left, G.right, memory); });
+    detail::advance_where(mask, state.memory.view(), ws.moved.view(), [&](View<S, Cols, Rows> memory) {
+      kernels::decayed_outer_sum(c.decay.view(), G.left, G.right, memory);
+    });
     for (std::size_t i = 0; i < state.windows.size(); ++i)
       state.windows[i] += !mask || lane(*mask, static_cast<Index>(i)) != LaneScalar<S>(0);
   }
@@ -205,7 +226,7 @@ class DiagonalRecurrence {
   template <class P, class S>
   void sensitivity_step(const Coefficients<P>& c, const State<S>& state, const S* mask, View<S, Cols, Rows> sensitivity,
                         Workspace<S>& ws) const {
-    where(mask, sensitivity, ws, [&](View<S, Cols, Rows> Y) {
+    detail::advance_where(mask, sensitivity, ws.moved.view(), [&](View<S, Cols, Rows> Y) {
       kernels::decayed_sum(c.decay.view(), View<const S, Cols, Rows>(state.memory.view()), Y);
     });
   }
@@ -268,14 +289,6 @@ class DiagonalRecurrence {
     for (Index e = 0; e < size; ++e) power[e] = behind ? c.decay[e] * behind[e] : P(1);
     for (; power != powers.data(); power -= size)
       for (Index e = 0; e < size; ++e) power[e - size] = c.decay[e] * power[e];
-  }
-
-  template <class S, class Advance>
-  static void where(const S* mask, View<S, Cols, Rows> target, Workspace<S>& ws, Advance&& advance) {
-    if (!mask) return advance(target);
-    detail::copy(View<const S, Cols, Rows>(target), ws.moved.view());
-    advance(ws.moved.view());
-    for (Index i = 0; i < target.size(); ++i) target[i] = select(*mask, ws.moved[i], target[i]);
   }
 
   template <class P>

@@ -6,6 +6,8 @@
 
 #include <Eigen/Core>
 
+#include "gdssm/core/elementary.hpp"
+
 namespace gdssm {
 
 /// A dual number x + x' e with e^2 = 0: carries a value and its derivative along one direction through any formula
@@ -50,6 +52,26 @@ struct Dual {
     const T e = exp(a.value);
     return {e, e * a.derivative};
   }
+  // sqrt(a)' = a' / (2 sqrt(a))
+  friend Dual sqrt(const Dual& a) {
+    using std::sqrt;
+    const T root = sqrt(a.value);
+    return {root, a.derivative / (T(2) * root)};
+  }
+  // sin(a)' = cos(a) a'
+  friend Dual sin(const Dual& a) {
+    using std::cos, std::sin;
+    return {sin(a.value), cos(a.value) * a.derivative};
+  }
+  // cos(a)' = -sin(a) a'
+  friend Dual cos(const Dual& a) {
+    using std::cos, std::sin;
+    return {cos(a.value), -sin(a.value) * a.derivative};
+  }
+  // larger(a, b)' is that of the larger one
+  friend Dual larger(const Dual& a, const Dual& b) { return a.value < b.value ? b : a; }
+  // log(1 + exp(a))' = a' / (1 + exp(-a))
+  friend Dual softplus(const Dual& a) { return {gdssm::softplus(a.value), logistic(a.value) * a.derivative}; }
 
   friend constexpr bool operator==(const Dual& a, const Dual& b) = default;
   friend std::ostream& operator<<(std::ostream& out, const Dual& a) {

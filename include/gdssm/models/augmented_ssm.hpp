@@ -217,6 +217,8 @@ class AugmentedSsm {
   }
   template <class T, class Method = StoredHistory>
   GradientWorkspace<T, Method> gradient_workspace(Index windows, Index losses) const {
+    static_assert(std::is_same_v<Method, StoredHistory> || SensitiveRecurrence<Recurrence>,
+                  "AugmentedSsm: this recurrence has no forward sensitivity, its gradient needs StoredHistory");
     const Index f = row_count(), m = col_count();
     return {workspace<T>(),
             workspace<T>(),
@@ -321,8 +323,7 @@ class AugmentedSsm {
       if (k == 1 && !sequence.mask.present() &&
           pull_in_runs(c, sequence, ws.state, kernels::ScanStart::zero, cotangent, c_bar, ws))
         return;
-    ws.state.recurrence.memory.fill(S(0));
-    ws.state.recurrence.windows = {};
+    recurrence_.restart(ws.state.recurrence);
     vjp(c, sequence, ws.state, k, cotangent, c_bar, ws);
   }
 

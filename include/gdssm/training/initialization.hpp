@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
@@ -36,6 +37,16 @@ void initialize(const DiagonalRecurrence<Rows, Cols, Discretization>&, Parameter
     using T = typename decltype(p.Lambda)::Scalar;
     for (Index j = 0; j < p.Lambda.cols(); ++j) p.Lambda.col(j).setConstant(T(std::exp(-0.5 * std::exp(log_step()))));
   }
+}
+
+// As the diagonal recurrence with steps of the same law: b = softplus^-1(Delta), W = 0.
+template <Index Rows, Index Cols, Index Rank, class Parameters>
+void initialize(const SelectiveRecurrence<Rows, Cols, Rank>&, Parameters& p, RandomStream<>& stream) {
+  draw_entries(p.Lambda, [] { return -0.5; });
+  draw_entries(p.step_bias, [&] {
+    const double Delta = std::exp(std::log(0.001) + stream.uniform() * std::log(0.1 / 0.001));
+    return std::log(std::expm1(Delta));
+  });
 }
 
 template <Index Outputs, Index Cols, class Parameters>
@@ -71,8 +82,9 @@ void initialize(const ProjectionGate<Rows, Tokens>&, Parameters& p, RandomStream
 /// Random weights as the reference begins with:
 ///     A ~ N(0, 0.1^2),   Lambda = -1/2,   log_step ~ U(log 0.001, log 0.1) one a column,   C ~ N(0, 1/f),   d ~ N(0,
 ///     1)
-/// so that L starts in [0.951, 0.9995]. A `GivenDecay` starts at exp(-Delta / 2) with Delta drawn so; a preconditioner
-/// at I. Maps of a single token, B and D, are N(0, 1 / columns). Each layer of a stack has a random stream of its own.
+/// so that L starts in [0.951, 0.9995]. A `GivenDecay` starts at exp(-Delta / 2) with Delta drawn so, a
+/// `SelectiveRecurrence` at steps of that law for every token, W = 0; a preconditioner at I. Maps of a single token, B
+/// and D, are N(0, 1 / columns). Each layer of a stack has a random stream of its own.
 /// Source  arXiv:2410.11687v1 (code); docs/theory.md, discretisation
 template <class T, class Attention, class Recurrence, class Readout, class Gate>
 auto reference_initialization(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer, std::uint64_t seed,

@@ -88,4 +88,35 @@ struct AdamW {
   }
 };
 
+/// Another optimiser that is shown no gradient longer than `most`: g <- g min(1, most / |g|), |g| over all parameters
+/// together. One task in a million then spoils no running mean.
+/// Source  Pascanu, Mikolov, Bengio, 1211.5063
+template <class Optimizer>
+struct ClippedGradient {
+  Optimizer optimizer;
+  double most = 1;
+
+  template <class Parameters>
+  using State = typename Optimizer::template State<Parameters>;
+
+  template <class Parameters>
+  State<Parameters> initial_state(const Parameters& like) const {
+    return optimizer.initial_state(like);
+  }
+
+  /// As the other's.
+  template <class Parameters>
+  void update(const Parameters& gradient, double schedule, Parameters& parameters, State<Parameters>& state) const {
+    double squares = 0;
+    visit([&](const Name&, const auto& g) { squares += static_cast<double>(g.squaredNorm()); }, gradient);
+    const double length = std::sqrt(squares);
+    if (!(length > most)) return optimizer.update(gradient, schedule, parameters, state);
+    Parameters clipped = gradient;
+    visit([&](const Name&,
+              auto& g) { g *= static_cast<typename std::remove_cvref_t<decltype(g)>::Scalar>(most / length); },
+          clipped);
+    optimizer.update(clipped, schedule, parameters, state);
+  }
+};
+
 }  // namespace gdssm

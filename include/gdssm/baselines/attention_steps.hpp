@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gdssm/baselines/attention.hpp"
+#include "gdssm/baselines/inputs.hpp"
+#include "gdssm/baselines/sequence_model.hpp"
+#include "gdssm/construction/descent.hpp"
+
+namespace gdssm {
+
+/// A stack of linear self-attention on pairs as GD++: layer k, by (B7), is step k of (10b) with a_k and gamma_k, and
+/// the decoder returns minus the query's second half. With gammas of 0 it is K steps of gradient descent. Errors
+/// std::invalid_argument: other numbers of steps than layers, a width below 2f, fewer than f coordinates of
+///         keys or 2f of values
+/// Source  von Oswald et al., arXiv:2212.07677
+template <class T>
+auto gd_plus_plus_steps(const SequenceModel<PairInput, LinearAttentionLayer>& model, StepSizes<T> a,
+                        StepSizes<T> gamma) {
+  constexpr auto where = "gd_plus_plus_steps";
+  const Index f = model.feature_count();
+  auto p = model.template parameters<T>();
+  expect_equal(where, "the number of steps", a.count(), model.depth());
+  expect_equal(where, "the number of gammas", gamma.count(), model.depth());
+  const auto& first = p.layers.front();
+  if (model.layer().width() < 2 * f || first.key.rows() < f || first.value.rows() < 2 * f)
+    refuse(where, "width, keys and values have ", model.layer().width(), ", ", first.key.rows(), " and ",
+           first.value.rows(), " coordinates, expected at least ", 2 * f, ", ", f, " and ", 2 * f);
+  for (Index i = 0; i < 2 * f; ++i) p.encoder(i, i) = T(1);
+  for (Index k = 0; k < model.depth(); ++k) {
+    auto& layer = p.layers[static_cast<std::size_t>(k)];
+    for (Index i = 0; i < f; ++i) layer.query(i, i) = layer.key(i, i) = T(1);
+    for (Index i = 0; i < 2 * f; ++i) {
+      layer.value(i, i) = T(1);
+      layer.output(i, i) = i < f ? -gamma[k] : -a[k];
+    }
+  }
+  for (Index i = 0; i < f; ++i) p.decoder(i, f + i) = T(-1);
+  return p;
+}
+
+}  // namespace gdssm

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+
+#include "gdssm/baselines/sequence_layer.hpp"
+
+namespace gdssm {
+
+/// A linear recurrence between two bilinear gates:
+///     s_t = lambda * s_{t-1} + (W_m h_t + b_m) * (W_x h_t + b_x),   s_0 = 0,   lambda = exp(-exp(l)),
+///     layer(H)_t = W_O ((U_m s_t + d_m) * (U_x s_t + d_x))                                         (B13)
+/// It can express any linear attention: keys times values go in by the first gate and stay (lambda = 1), queries go in
+/// times the constant and are forgotten at once (lambda = 0), and the second gate multiplies the two.
+/// Shapes  W_m, W_x (n x width), b_m, b_x, l, s (n), U_m, U_x (gates x n), d_m, d_x (gates), W_O (width x gates)
+/// Source  Zucchet et al., arXiv:2309.01775; the decay's form is the LRU's, arXiv:2303.06349        VJP  `vjp`
+class GatedLinearRnnLayer {
+ public:
+  GatedLinearRnnLayer(Index width, Index states, Index gates)
+      : width_(detail::expect_size("GatedLinearRnnLayer", "width", width)),
+        states_(detail::expect_size("GatedLinearRnnLayer", "number of states", states)),
+        gates_(detail::expect_size("GatedLinearRnnLayer", "number of gates", gates)) {}
+  Index width() const { return width_; }
+
+  /// As parameters, `decay` is l; as coefficients, lambda.
+  template <class Matrix>
+  struct Weights {
+    Matrix in_m, in_m_bias, in_x, in_x_bias;
+    Matrix decay;
+    Matrix out_m, out_m_bias, out_x, out_x_bias;
+    Matrix output;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"in_m"}, self.in_m...);
+      visitor(Name{"in_m_bias"}, self.in_m_bias...);
+      visitor(Name{"in_x"}, self.in_x...);
+      visitor(Name{"in_x_bias"}, self.in_x_bias...);
+      visitor(Name{"decay"}, self.decay...);
+      visitor(Name{"out_m"}, self.out_m...);
+      visitor(Name{"out_m_bias"}, self.out_m_bias...);
+      visitor(Name{"out_x"}, self.out_x...);
+      visitor(Name{"out_x_bias"}, self.out_x_bias...);
+      visitor(Name{"output"}, self.output...);
+    }
+  };
+  template <class T>
+  using Parameters = Weights<Eigen::MatrixX<T>>;
+  template <class T>
+  using Coefficients = Weights<Array<T>>;
+
+  template <class T>
+  struct Workspace {
+    Array<T> in_m, in_x, states, in_m_bar, in_x_bar, states_bar;  ///< (n x T)
+    Array<T> out_m, out_x, out, out_m_bar, out_x_bar, out_bar;    ///< (gates x T)
+  };
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return weights<Eigen::MatrixX<T>>();
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return weights<Array<T>>();
+  }
+  template <class T>
+  Workspace<T> workspace(Index length) const {
+    const Array<T> s(states_, length), g(gates_, length);
+    return {s, s, s, s, s, s, g, g, g, g, g, g};
+  }
+
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    using std::exp;
+    plain_.prepare(p, c);
+    for (Index j = 0; j < states_; ++j) c.decay[j] = exp(-exp(P(p.decay(j))));
+  }
+  /// l_bar = -exp(l) lambda lambda_bar, the others as they are.
+  template <class P>
+  void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    using std::exp;
+    const Eigen::MatrixX<P> before = p_bar.decay;
+    plain_.prepare_vjp(p, c, c_bar, p_bar);
+    for (Index j = 0; j < states_; ++j) p_bar.decay(j) = before(j) - exp(P(p.decay(j))) * c.decay[j] * c_bar.decay[j];
+  }
+
+  template <class P, class S>
+  void forward(const Coefficients<P>& c, const Array<S>& X, Array<S>& Y, Workspace<S>& ws) const {
+    detail::affine(c.in_m, c.in_m_bias, X, ws.in_m);
+    detail::affine(c.in_x, c.in_x_bias, X, ws.in_x);
+    for (Index t = 0; t < X.cols(); ++t)
+      for (Index j = 0; j < states_; ++j) {
+        const S in = ws.in_m(j, t) * ws.in_x(j, t);
+        ws.states(j, t) = t > 0 ? multiply_add(S(c.decay[j]), ws.states(j, t - 1), in) : in;
+      }
+    detail::affine(c.out_m, c.out_m_bias, ws.states, ws.out_m);
+    detail::affine(c.out_x, c.out_x_bias, ws.states, ws.out_x);
+    for (Index i = 0; i < ws.out.size(); ++i) ws.out[i] = ws.out_m[i] * ws.out_x[i];
+    detail::map(c.output, ws.out, Y);
+  }
+
+  /// Of a product a * b:  a_bar = b * out_bar,  b_bar = a * out_bar;  of the recurrence, last to first:
+  /// R_t = s_bar_t + lambda * R_{t+1},  lambda_bar += R_t * s_{t-1},  and R_t is the cotangent of what goes in.
+  template <class P, class S>
+  void vjp(const Coefficients<P>& c, const Array<S>& X, const Array<S>& Y_bar, Array<S>& X_bar, Coefficients<S>& c_bar,
+           Workspace<S>& ws) const {
+    ws.out_bar.fill(S(0));
+    ws.states_bar.fill(S(0));
+    detail::map_vjp(c.output, ws.out, Y_bar, c_bar.output, ws.out_bar);
+    for (Index i = 0; i < ws.out.size(); ++i) {
+      ws.out_m_bar[i] = ws.out_x[i] * ws.out_bar[i];
+      ws.out_x_bar[i] = ws.out_m[i] * ws.out_bar[i];
+    }
+    detail::affine_vjp(c.out_m, ws.states, ws.out_m_bar, c_bar.out_m, c_bar.out_m_bias, ws.states_bar);
+    detail::affine_vjp(c.out_x, ws.states, ws.out_x_bar, c_bar.out_x, c_bar.out_x_bias, ws.states_bar);
+    for (Index t = X.cols() - 1; t >= 0; --t)
+      for (Index j = 0; j < states_; ++j) {
+        const S R = ws.states_bar(j, t);
+        if (t > 0) {
+          c_bar.decay[j] = multiply_add(R, ws.states(j, t - 1), c_bar.decay[j]);
+          ws.states_bar(j, t - 1) = multiply_add(S(c.decay[j]), R, ws.states_bar(j, t - 1));
+        }
+        ws.in_m_bar(j, t) = ws.in_x(j, t) * R;
+        ws.in_x_bar(j, t) = ws.in_m(j, t) * R;
+      }
+    detail::affine_vjp(c.in_m, X, ws.in_m_bar, c_bar.in_m, c_bar.in_m_bias, X_bar);
+    detail::affine_vjp(c.in_x, X, ws.in_x_bar, c_bar.in_x, c_bar.in_x_bias, X_bar);
+  }
+
+  /// Maps by LeCun's law, W_O zero, lambda uniform on [0.9, 0.999]; biases standard normal, so that what goes in once
+  /// is there beside what goes in as a product.
+  template <class T>
+  void draw(Parameters<T>& p, RandomStream<>& stream) const {
+    for (auto* const W : {&p.in_m, &p.in_x, &p.out_m, &p.out_x}) detail::draw_map(*W, stream);
+    for (auto* const b : {&p.in_m_bias, &p.in_x_bias, &p.out_m_bias, &p.out_x_bias})
+      for (auto& entry : b->reshaped()) entry = static_cast<T>(stream.normal());
+    for (auto& l : p.decay.reshaped()) l = static_cast<T>(std::log(-std::log(0.9 + 0.099 * stream.uniform())));
+  }
+
+ private:
+  struct Plain : detail::PlainWeights<Plain> {};
+
+  template <class Matrix>
+  Weights<Matrix> weights() const {
+    const auto zeros = [](Index rows, Index cols) { return detail::zeros<Matrix>(rows, cols); };
+    return {zeros(states_, width_), zeros(states_, 1),      zeros(states_, width_), zeros(states_, 1),
+            zeros(states_, 1),      zeros(gates_, states_), zeros(gates_, 1),       zeros(gates_, states_),
+            zeros(gates_, 1),       zeros(width_, gates_)};
+  }
+
+  Index width_, states_, gates_;
+  Plain plain_;
+};
+
+}  // namespace gdssm

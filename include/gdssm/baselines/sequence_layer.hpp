@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <type_traits>
+#include <utility>
+
+#include <Eigen/Core>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/kernels.hpp"
+#include "gdssm/core/lanes.hpp"
+#include "gdssm/core/parameters.hpp"
+#include "gdssm/core/products.hpp"
+#include "gdssm/core/random.hpp"
+#include "gdssm/core/view.hpp"
+
+// What the layers of other sequence models have in common. A layer maps a sequence of T columns to one of the same
+// shape, reading it as a whole from an empty state; sizes are known at run time. `SequenceModel` stacks them.
+namespace gdssm {
+
+/// A layer of a sequence model, X (width x T) -> Y (width x T). Satisfied by a type with `Parameters<T>`,
+/// `Coefficients<T>`, `Workspace<T>` and makers of them, `prepare` and `prepare_vjp` between the first two, and
+///     forward(c, X, Y, ws)                   which leaves in `ws` what the way back reads
+///     vjp(c, X, Y_bar, X_bar, c_bar, ws)     right after it, which adds to X_bar and c_bar
+///     draw(p, stream)                        random weights to begin with
+template <class L, class S = Lanes<float>>
+concept SequenceLayer = requires(const L& layer, const typename L::template Parameters<float>& p,
+                                 typename L::template Parameters<float>& p_bar,
+                                 typename L::template Coefficients<float>& c,
+                                 typename L::template Coefficients<S>& c_bar, const Array<S>& X, Array<S>& Y,
+                                 typename L::template Workspace<S>& ws, RandomStream<>& stream, Index length) {
+  { layer.width() } -> std::same_as<Index>;
+  { layer.template parameters<float>() } -> std::same_as<typename L::template Parameters<float>>;
+  { layer.template coefficients<S>() } -> std::same_as<typename L::template Coefficients<S>>;
+  { layer.template workspace<S>(length) } -> std::same_as<typename L::template Workspace<S>>;
+  layer.prepare(p, c);
+  layer.prepare_vjp(p, c, c, p_bar);
+  layer.forward(c, X, Y, ws);
+  layer.vjp(c, X, Y, Y, c_bar, ws);
+  layer.draw(p_bar, stream);
+};
+
+namespace detail {
+
+/// Zeros; `Matrix` is an Eigen matrix or an `Array`, both of run-time sizes.
+template <class Matrix>
+Matrix zeros(Index rows, Index cols) {
+  Matrix matrix(rows, cols);
+  for (Index i = 0; i < matrix.size(); ++i)
+    matrix.data()[i] = typename std::remove_cvref_t<decltype(*matrix.data())>(0);
+  return matrix;
+}
+
+/// A layer whose coefficients are its parameters: `Layer` has an aggregate template `Weights<Matrix>` with a static
+/// `visit`, and weights<Matrix>(), zeros of the right sizes.
+template <class Layer>
+struct PlainWeights {
+  template <class T>
+  auto parameters() const {
+    return self().template weights<Eigen::MatrixX<T>>();
+  }
+  template <class T>
+  auto coefficients() const {
+    return self().template weights<Array<T>>();
+  }
+  template <class P, class C>
+  void prepare(const P& p, C& c) const {
+    visit([](const Name&, const auto& from, auto& to) { std::copy_n(from.data(), from.size(), to.data()); }, p, c);
+  }
+  template <class P, class C>
+  void prepare_vjp(const P&, const C&, const C& c_bar, P& p_bar) const {
+    visit(
+        [](const Name&, const auto& from, auto& to) {
+          for (Index i = 0; i < from.size(); ++i) to.data()[i] += from.data()[i];
+        },
+        c_bar, p_bar);
+  }
+
+ private:
+  const Layer& self() const { return static_cast<const Layer&>(*this); }
+};
+
+/// A layer's sizes, each at least 1.
+/// Errors  std::invalid_argument
+inline Index expect_size(const char* where, const char* what, Index size) {
+  if (size < 1) refuse(where, "the ", what, " is ", size, ", expected at least 1");
+  return size;
+}
+
+/// Y = W X.
+template <class P, class S>
+void map(const Array<P>& W, const Array<S>& X, Array<S>& Y) {
+  kernels::multiply_columns(W.view(), X.view(), Y.view());
+}
+/// VJP of `map`: W_bar += Y_bar X^T, X_bar += W^T Y_bar.
+template <class P, class S>
+void map_vjp(const Array<P>& W, const Array<S>& X, const Array<S>& Y_bar, Array<S>& W_bar, Array<S>& X_bar) {
+  kernels::add_outer_products(Y_bar.view(), X.view(), W_bar.view());
+  kernels::add_transposed(W.view(), Y_bar.view(), X_bar.view());
+}
+
+/// Y = W X + b 1^T.
+template <class P, class S>
+void affine(const Array<P>& W, const Array<P>& b, const Array<S>& X, Array<S>& Y) {
+  map(W, X, Y);
+  for (Index t = 0; t < Y.cols(); ++t)
+    for (Index i = 0; i < Y.rows(); ++i) Y(i, t) += S(b[i]);
+}
+/// VJP of `affine`: as `map_vjp`, and b_bar += Y_bar 1.
+template <class P, class S>
+void affine_vjp(const Array<P>& W, const Array<S>& X, const Array<S>& Y_bar, Array<S>& W_bar, Array<S>& b_bar,
+                Array<S>& X_bar) {
+  map_vjp(W, X, Y_bar, W_bar, X_bar);
+  for (Index t = 0; t < Y_bar.cols(); ++t)
+    for (Index i = 0; i < Y_bar.rows(); ++i) b_bar[i] += Y_bar(i, t);
+}
+
+/// Independent normal entries of variance 1 / columns, LeCun's law for a map of inputs of variance 1.
+template <class Matrix>
+void draw_map(Matrix& W, RandomStream<>& stream) {
+  const double deviation = 1 / std::sqrt(static_cast<double>(W.cols()));
+  for (auto& entry : W.reshaped()) entry = static_cast<typename Matrix::Scalar>(deviation * stream.normal());
+}
+
+}  // namespace detail
+}  // namespace gdssm

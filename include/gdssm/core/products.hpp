@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <type_traits>
+
+#include "gdssm/core/kernels.hpp"
+#include "gdssm/core/lanes.hpp"
+#include "gdssm/core/tiles.hpp"
+#include "gdssm/core/view.hpp"
+
+// A matrix times every column of a sequence, and the derivatives: what models made of linear maps spend their time on.
+// Sums run in ascending order of their index and add products by `multiply_add`, in lanes by tiles to the same bits.
+namespace gdssm::kernels {
+
+namespace tiles {
+
+/// Sums side by side in registers: of a row of A^T G, and of a square of G X^T.
+inline constexpr Index pull_width = detail::native_bytes == 64 ? 10 : 6;
+inline constexpr Index outer_width = detail::native_bytes == 64 ? 4 : 3;
+
+template <Index Width, class Access, class P, class S>
+[[gnu::noinline]] void add_transposed_tile(Access access, const P* A, Index rows, const S* g, S* x_bar) {
+  using Vector = typename Access::Vector;
+  Vector sum[Width];
+  unroll<Width>([&](auto j) __attribute__((always_inline)) { sum[j] = access.row(x_bar + j); });
+  for (Index i = 0; i < rows; ++i) {
+    const Vector factor = access.single(g + i);
+    unroll<Width>([&](auto j) __attribute__((always_inline)) {
+      sum[j] = fused_in_long_body(access.coefficient(A + i + j * rows), factor, sum[j]);
+    });
+  }
+  unroll<Width>([&](auto j) __attribute__((always_inline)) { access.store(x_bar + j, sum[j]); });
+}
+
+template <Index Height, Index Width, class Access, class S>
+[[gnu::noinline]] void add_outer_tile(Access access, const S* g, Index g_rows, const S* x, Index x_rows, Index n,
+                                      S* A_bar) {
+  using Vector = typename Access::Vector;
+  Vector sum[Height][Width];
+  unroll<Height>([&](auto i) __attribute__((always_inline)) {
+    unroll<Width>([&](auto j) __attribute__((always_inline)) { sum[i][j] = access.row(A_bar + i + j * g_rows); });
+  });
+  for (Index t = 0; t < n; ++t, g += g_rows, x += x_rows) {
+    Vector factor[Width];
+    unroll<Width>([&](auto j) __attribute__((always_inline)) { factor[j] = access.single(x + j); });
+    unroll<Height>([&](auto i) __attribute__((always_inline)) {
+      const Vector row = access.row(g + i);
+      unroll<Width>([&](auto j)
+                        __attribute__((always_inline)) { sum[i][j] = fused_in_long_body(row, factor[j], sum[i][j]); });
+    });
+  }
+  unroll<Height>([&](auto i) __attribute__((always_inline)) {
+    unroll<Width>([&](auto j) __attribute__((always_inline)) { access.store(A_bar + i + j * g_rows, sum[i][j]); });
+  });
+}
+
+/// Lanes have tiles of their own; a single number's columns are short and few.
+template <class P, class S>
+inline constexpr bool in_lanes = lane_count<S> != 1 && has_tiles<P, S>;
+
+}  // namespace tiles
+
+/// Y = A X.        Shapes  A (n x m), X (m x T), Y (n x T)
+template <class P, class S>
+void multiply_columns(View<const P> A, View<const S> X, View<S> Y) {
+  for (Index t = 0; t < X.cols(); ++t) multiply(A, X.column(t), Y.column(t));
+}
+
+/// X_bar += A^T G, VJP of `multiply_columns` for X.        Shapes  A (n x m), G (n x T), X_bar (m x T)
+template <class P, class S>
+void add_transposed(View<const P> A, View<const S> G, View<S> X_bar) {
+  const Index n = A.rows(), m = A.cols();
+  if constexpr (tiles::in_lanes<P, S>) {
+    tiles::cover<S>(m, [&](auto access, Index, Index) {
+      for (Index t = 0; t < G.cols(); ++t)
+        tiles::stretches<tiles::pull_width>(m, [&](Index j, auto width) {
+          tiles::add_transposed_tile<width>(access, A.data() + j * n, n, G.data() + t * n, X_bar.data() + t * m + j);
+        });
+    });
+  } else {
+    for (Index t = 0; t < G.cols(); ++t)
+      for (Index j = 0; j < m; ++j)
+        for (Index i = 0; i < n; ++i) X_bar(j, t) = multiply_add(S(A(i, j)), G(i, t), X_bar(j, t));
+  }
+}
+
+/// A_bar += G X^T, VJP of `multiply_columns` for A.        Shapes  G (n x T), X (m x T), A_bar (n x m)
+template <class S>
+void add_outer_products(View<const S> G, View<const S> X, View<S> A_bar) {
+  const Index n = A_bar.rows(), m = A_bar.cols(), T = G.cols();
+  if constexpr (tiles::in_lanes<LaneScalar<S>, S>) {
+    tiles::cover<S>(n, [&](auto access, Index, Index) {
+      tiles::stretches<tiles::outer_width>(m, [&](Index j, auto width) {
+        tiles::stretches<tiles::outer_width>(n, [&](Index i, auto height) {
+          tiles::add_outer_tile<height, width>(access, G.data() + i, n, X.data() + j, m, T, A_bar.data() + i + j * n);
+        });
+      });
+    });
+  } else {
+    for (Index t = 0; t < T; ++t) add_outer(G.column(t), X.column(t), A_bar);
+  }
+}
+
+}  // namespace gdssm::kernels

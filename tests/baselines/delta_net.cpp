@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gdssm/baselines/delta_net.hpp"
+
+#include <cmath>
+
+#include "baselines/layer_case.hpp"
+#include "support/catch.hpp"
+
+namespace gdssm {
+namespace {
+
+using test::check_vjp;
+using test::LayerCase;
+using test::random_matrix;
+
+static_assert(SequenceLayer<DeltaNetLayer>);
+
+TEST_CASE("DeltaNet pulls back to its maps, its step and the sequence", "[vjp]") {
+  check_vjp(LayerCase<DeltaNetLayer>{{1, 1, 1}, 2});
+  check_vjp(LayerCase<DeltaNetLayer>{{4, 2, 3}, 4});
+}
+
+TEST_CASE("DeltaNet is the delta rule: the memory moves towards each value by the step, the query moves nothing",
+          "[definition]") {
+  const Index d = 4, T = 5;
+  const DeltaNetLayer layer(d, 2, 3);
+  auto c = layer.coefficients<double>();
+  test::Random(2).fill(c);
+  const Eigen::MatrixXd X = 3 * random_matrix(d, T, 1), Y = test::applied(layer, c, X);
+  Eigen::MatrixXd W = Eigen::MatrixXd::Zero(3, 2);
+  for (Index t = 0; t < T; ++t) {
+    const Eigen::VectorXd h = X.col(t), k = c.maps.key.matrix() * h, v = c.maps.value.matrix() * h;
+    const double beta = 1 / (1 + std::exp(-(c.rate.matrix() * h + c.rate_bias.matrix())(0)));
+    if (t + 1 < T) W += beta * (v - W * k) * k.transpose();
+    CHECK((Y.col(t) - c.maps.output.matrix() * W * (c.maps.query.matrix() * h)).norm() < 1e-14);
+  }
+}
+
+TEST_CASE("With keys and values that are inputs and targets DeltaNet's last prediction is that of Widrow and Hoff",
+          "[theorem]") {
+  const Index f = 3, N = 6;
+  const Eigen::MatrixXd x = random_matrix(f, N + 1, 3), y = random_matrix(f, N, 4);
+  const DeltaNetLayer layer(2 * f, f, f);
+  auto c = layer.coefficients<double>();
+  const double scale = 1.25, beta = 0.5;  // the step is beta scale^2
+  for (Index i = 0; i < f; ++i) {
+    c.maps.query(i, i) = c.maps.key(i, i) = c.maps.value(i, f + i) = scale;
+    c.maps.output(f + i, i) = 1 / scale;
+  }
+  Eigen::MatrixXd X = Eigen::MatrixXd::Zero(2 * f, N + 1), W = Eigen::MatrixXd::Zero(f, f);
+  X.topRows(f) = x;
+  X.bottomLeftCorner(f, N) = y;
+  for (Index t = 0; t < N; ++t) W -= beta * scale * scale * (W * x.col(t) - y.col(t)) * x.col(t).transpose();
+  CHECK((test::applied(layer, c, X).col(N).tail(f) - W * x.col(N)).norm() < 1e-14);
+}
+
+}  // namespace
+}  // namespace gdssm
