@@ -14,10 +14,11 @@ extern const Experiment constructed;
 extern const Experiment interpolation;
 extern const Experiment out_of_distribution;
 extern const Experiment anisotropic;
+extern const Experiment multi_step;
 
 std::vector<const Experiment*> experiments() {
-  return {&theory,   &linear_vector, &linear_scalar, &linear_all_positions, &linear_online,
-          &features, &constructed,   &interpolation, &out_of_distribution,  &anisotropic};
+  return {&theory,      &linear_vector, &linear_scalar,       &linear_all_positions, &linear_online, &features,
+          &constructed, &interpolation, &out_of_distribution, &anisotropic,          &multi_step};
 }
 
 }  // namespace gdssm::reproduce
