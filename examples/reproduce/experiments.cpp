@@ -14,11 +14,12 @@ extern const Experiment constructed;
 extern const Experiment interpolation;
 extern const Experiment out_of_distribution;
 extern const Experiment anisotropic;
+extern const Experiment multi_step;
 extern const Experiment baselines;
 
 std::vector<const Experiment*> experiments() {
   return {&theory,      &linear_vector, &linear_scalar,       &linear_all_positions, &linear_online, &features,
-          &constructed, &interpolation, &out_of_distribution, &anisotropic,          &baselines};
+          &constructed, &interpolation, &out_of_distribution, &anisotropic,          &multi_step,    &baselines};
 }
 
 }  // namespace gdssm::reproduce

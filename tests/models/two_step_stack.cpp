@@ -102,6 +102,13 @@ TEST_CASE("the two-step stack's last row is the Horner stack's prediction less t
   const Eigen::VectorXd expected = stack.without_residual().predict(p, tokens).rightCols(1) - tokens.rightCols(1);
   CHECK((rows.rightCols(1) - expected).norm() <= 1e-14);
   CHECK(rows.leftCols(6) == -tokens.leftCols(6));
+
+  // Asked for one row, the stack gives the last.
+  const auto c = stack.without_residual().prepare(p);
+  auto ws = stack.workspace<double>();
+  Eigen::MatrixXd last(4, 1);
+  stack.forward<double, double>(c, {view_of(tokens)}, stack.initial_state<double>(), view_of(last), ws);
+  CHECK((last - expected).norm() <= 1e-14);
 }
 
 TEST_CASE("rows of the two-step stack before the last see the future, those of the Horner stack don't", "[state]") {

@@ -342,6 +342,21 @@ TEST_CASE("Where variances differ a preconditioner pays, by (8a) and as measured
   }
 }
 
+TEST_CASE("Trained stacks of two steps do no worse than tuned descent, and the residual costs 1/24", "[theorem]") {
+  const json summary = quick_summary("multi-step", "multi-step-K2-from-construction-seed-1.safetensors");
+  CHECK(std::abs(summary.at("algorithms").at("equal steps").at(1).get<double>() - 0.1561) < 0.003);
+  CHECK(std::abs(summary.at("algorithms").at("individual steps").at(1).get<double>() - 0.1408) < 0.003);
+  const json& two = summary.at("stacks").at(0);
+  const double error = two.at("construction_loss_standard_error");
+  CHECK(std::abs(two.at("construction_loss").get<double>() - two.at("individual_loss").get<double>()) < 6 * error);
+  CHECK(std::abs(summary.at("residual_construction_loss").get<double>() - two.at("construction_loss").get<double>() -
+                 1. / 24) < 4 * error);
+  CHECK(two.at("from_construction").at("excess") < 0.01);
+  CHECK(two.at("residual_from_construction").at("trained_loss") < summary.at("residual_construction_loss"));
+  // Least squares is exact: conjugate gradients get there in f iterations.
+  CHECK(summary.at("algorithms").at("conjugate gradients").at(9) < 1e-3);
+}
+
 TEST_CASE("reproduce trains to the same bytes on one thread and on two") {
   const TemporaryFolder folder;
   std::map<std::string, std::string> written[2];

@@ -11,7 +11,7 @@ namespace gdssm {
 /// rows 0..N are the input rows; predictions are -logits. At t = N the bracket is `HornerStack` with K = 2, so with
 /// weights of the kind (7) the last prediction is W_2 q - q: the residual hurts. E_0(N) makes it non-causal for t < N,
 /// which is why it has no `step`; for two steps without these faults use `HornerStack`.
-/// Shapes  tokens (f x (2N+1)), predictions (f x (2N+1))
+/// Shapes  tokens (f x (2N+1)), predictions (f x (2N+1)), or (f x 1): the last row
 /// Source  arXiv:2410.11687v1 (code); docs/theory.md, the reference's two-step stack        VJP  `vjp`
 template <class Layer = PaperLayer<>>
 class TwoStepStack {
@@ -78,13 +78,19 @@ class TwoStepStack {
     stack_.prepare_vjp(p, c, c_bar, p_bar);
   }
 
-  /// All 2N+1 rows, as columns. Runs the sequence twice from `first`, once for E_0(N), once for the rows; allocates
-  /// the states of both passes.
+  /// All 2N+1 rows, as columns, or the last alone. All of them run the sequence twice from `first`, once for E_0(N),
+  /// once for the rows; either way the states of the passes are allocated.
   template <class P, class T>
   void forward(const Coefficients<P>& c, const Sequence<T, features>& sequence, const State<T>& first,
                View<T, outputs> predictions, Workspace<T>& ws) const {
     const Layer& layer = stack_.layer();
     const Index length = sequence.tokens.cols();
+    if (predictions.cols() == 1 && length > 1) {
+      State<T> state = first;
+      stack_.forward(c, sequence, state, predictions, ws);
+      for (Index i = 0; i < predictions.size(); ++i) predictions[i] -= sequence.tokens(i, length - 1);
+      return;
+    }
     expect_equal("TwoStepStack::forward", "the number of columns of the predictions", predictions.cols(), length);
     const auto windows = layer.read(sequence, first.window, ws.layer);
     const Index n = windows.count();
