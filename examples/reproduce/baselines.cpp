@@ -574,6 +574,6 @@ Result run(const Options& options) { return BaselineExperiment(options).run(); }
 
 }  // namespace
 
-const Experiment baselines{"baselines", "Other sequence models on the same tasks", &run};
+extern const Experiment baselines{"baselines", "Other sequence models on the same tasks", &run};
 
 }  // namespace gdssm::reproduce
