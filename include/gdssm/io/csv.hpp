@@ -104,7 +104,8 @@ inline bool is_missing(double cell) { return std::isnan(cell); }
 ///         all. Both: std::runtime_error when reading fails.
 class CsvReader {
  public:
-  /// Reads the header. `name` is the file's, for messages; the stream must outlive the reader.
+  /// Reads the header. `name` is the file's, for messages; the stream must outlive the reader, which reads ahead of the
+  /// rows that it hands out.
   CsvReader(std::istream& in, std::string name) : in_(&in), name_(std::move(name)) { read_header(); }
 
   /// The names in the header, in their order.
