@@ -257,7 +257,7 @@ Result run(const Options& options) {
     algorithm_list[algorithm.name] = std::move(list);
     figure.series.push_back(std::move(series));
   }
-  for (const std::size_t K : {1, 2, 3, 4, 5, 7, 10, 15, 20}) {
+  for (const std::size_t K : {1u, 2u, 3u, 4u, 5u, 7u, 10u, 15u, 20u}) {
     std::vector<std::string> cells{std::to_string(K)};
     for (const Algorithm& algorithm : algorithms)
       cells.push_back(K <= algorithm.loss.size() ? algorithm.loss[K - 1].text() : "");
