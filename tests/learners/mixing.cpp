@@ -57,7 +57,7 @@ Losses play(Rule& rule, Index K, Index rows, std::uint64_t seed) {
 TEST_CASE("Theorem: (16) holds for AdaHedge, also on targets that an adversary has chosen", "[theorem]") {
   for (const Index K : {2, 5, 17})
     for (const double share : {0.0, 0.001, 0.02})
-      for (const std::uint64_t seed : {1, 2, 3}) {
+      for (const std::uint64_t seed : {1u, 2u, 3u}) {
         CAPTURE(K, share, seed);
         AdaHedge<> rule(share);
         const Losses losses = play(rule, K, 2000, seed);

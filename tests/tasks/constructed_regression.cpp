@@ -19,7 +19,7 @@ const ConstructedRegression tasks{{.features = 4, .outputs = 1, .context = 5, .l
 
 TEST_CASE("Constructed sequences hold the regression's tasks in constructed tokens, and ask for their clean targets",
           "[definition]") {
-  for (const std::uint64_t i : {0, 3}) {
+  for (const std::uint64_t i : {0u, 3u}) {
     const auto task = tasks.regression.draw(1, i);
     const auto sequence = tasks.sequence(1, i, 3);
     CHECK(tasks.length() == 5);
