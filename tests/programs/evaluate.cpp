@@ -521,7 +521,7 @@ TEST_CASE("What is wrong on the command line alone ends evaluate with status 2 a
   }
 }
 
-TEST_CASE("--help and --version answer on standard output with status 0", "[evaluate]") {
+TEST_CASE("Both --help and --version answer on standard output with status 0", "[evaluate]") {
   const Run help = run("evaluate", {"--help"});
   CHECK(help.status == 0);
   CHECK(help.err == "");
