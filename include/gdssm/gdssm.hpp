@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Everything but io/, in the order of the theory.
-#include "gdssm/core/complex.hpp"
+// The paper's system, in the order of the theory. Included by name are io/, baselines/, and analysis/explain.hpp: they
+// bring parsers and eigenvalue solvers with them.
 #include "gdssm/core/dual.hpp"
-#include "gdssm/core/elementary.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/core/products.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/scan.hpp"
 #include "gdssm/core/thread_pool.hpp"
@@ -44,22 +42,6 @@
 #include "gdssm/construction/solvers.hpp"
 #include "gdssm/construction/step_size.hpp"
 
-#include "gdssm/baselines/attention.hpp"
-#include "gdssm/baselines/attention_steps.hpp"
-#include "gdssm/baselines/delta_net.hpp"
-#include "gdssm/baselines/gated_linear_rnn.hpp"
-#include "gdssm/baselines/gd_plus_plus.hpp"
-#include "gdssm/baselines/hippo.hpp"
-#include "gdssm/baselines/inputs.hpp"
-#include "gdssm/baselines/least_squares.hpp"
-#include "gdssm/baselines/mesa.hpp"
-#include "gdssm/baselines/projections.hpp"
-#include "gdssm/baselines/rg_lru.hpp"
-#include "gdssm/baselines/s5.hpp"
-#include "gdssm/baselines/selective_ssm.hpp"
-#include "gdssm/baselines/sequence_layer.hpp"
-#include "gdssm/baselines/sequence_model.hpp"
-
 #include "gdssm/training/batch.hpp"
 #include "gdssm/training/gradient.hpp"
 #include "gdssm/training/initialization.hpp"
@@ -89,14 +71,11 @@
 #include "gdssm/learners/sliding_window.hpp"
 
 #include "gdssm/analysis/alignment.hpp"
-#include "gdssm/analysis/candidates.hpp"
-#include "gdssm/analysis/explain.hpp"
 #include "gdssm/analysis/implicit_weights.hpp"
 #include "gdssm/analysis/loss_by_context.hpp"
 #include "gdssm/analysis/memory.hpp"
 #include "gdssm/analysis/observation.hpp"
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/analysis/spectral_learner.hpp"
 #include "gdssm/analysis/task_range.hpp"
 
 #include "gdssm/version.hpp"

@@ -482,7 +482,8 @@ TEST_CASE("Two states join to that of both files' rows", "[program]") {
   CHECK(gdssm::read_file(query.path()).starts_with("a,b,target"));
 }
 
-TEST_CASE("With --compare, predict prints a line a learner, the summary has them, and predictions stay as they are", "[program]") {
+TEST_CASE("With --compare, predict prints a line a learner, the summary has them, and predictions stay as they are",
+          "[program]") {
   const File file(linear_table(60));
   const Run table = file.run({"--compare", "--summary", file.beside("s.json"), "--out", file.beside("out.csv")});
   REQUIRE(table.status == 0);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <complex>
 
 #include <Eigen/Eigenvalues>
 
@@ -15,25 +16,28 @@ namespace gdssm {
 /// so that A + P P^T is -1/2 I plus a skew-symmetric matrix. Its eigenvalues are conjugate pairs with real part -1/2.
 /// Shapes  Lambda (n/2), V (n x n/2): one of each pair, that of positive imaginary part, imaginary parts ascending
 /// Source  Gu et al., arXiv:2008.07669; Smith et al., arXiv:2208.04933
+template <class T = double>
 struct HippoSpectrum {
-  Eigen::VectorXcd Lambda;
-  Eigen::MatrixXcd V;
+  Eigen::VectorX<std::complex<T>> Lambda;
+  Eigen::MatrixX<std::complex<T>> V;
 };
 
 /// Errors  std::invalid_argument: n odd or below 2
-inline HippoSpectrum hippo_spectrum(Index n) {
+template <class T = double>
+HippoSpectrum<T> hippo_spectrum(Index n) {
   if (n < 2 || n % 2 != 0) refuse("hippo_spectrum", "the size is ", n, ", expected an even number above 0");
+  using Matrix = Eigen::MatrixX<std::complex<T>>;
   // i times the skew-symmetric part is Hermitian, with the imaginary parts for eigenvalues, ascending.
-  Eigen::MatrixXcd hermitian = Eigen::MatrixXcd::Zero(n, n);
+  Matrix hermitian = Matrix::Zero(n, n);
   for (Index i = 0; i < n; ++i)
     for (Index j = 0; j < i; ++j) {
-      const double half = std::sqrt(static_cast<double>((2 * i + 1) * (2 * j + 1))) / 2;
+      const T half = std::sqrt(static_cast<T>((2 * i + 1) * (2 * j + 1))) / 2;
       hermitian(i, j) = {0, half};
       hermitian(j, i) = {0, -half};
     }
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXcd> solver(hermitian);
-  HippoSpectrum spectrum{Eigen::VectorXcd(n / 2), solver.eigenvectors().rightCols(n / 2)};
-  for (Index j = 0; j < n / 2; ++j) spectrum.Lambda[j] = {-0.5, solver.eigenvalues()[n / 2 + j]};
+  const Eigen::SelfAdjointEigenSolver<Matrix> solver(hermitian);
+  HippoSpectrum<T> spectrum{Eigen::VectorX<std::complex<T>>(n / 2), solver.eigenvectors().rightCols(n / 2)};
+  for (Index j = 0; j < n / 2; ++j) spectrum.Lambda[j] = {T(-0.5), solver.eigenvalues()[n / 2 + j]};
   return spectrum;
 }
 

@@ -8,7 +8,7 @@
 #include <span>
 #include <type_traits>
 
-#include <Eigen/Dense>
+#include <Eigen/Core>
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"

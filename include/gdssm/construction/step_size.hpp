@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <vector>
 
-#include <Eigen/Dense>
+#include <Eigen/Core>
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"
