@@ -21,6 +21,7 @@
 #include "gdssm/io/csv.hpp"
 #include "gdssm/training/initialization.hpp"
 #include "reproduce/experiment.hpp"
+#include "reproduce/parallel.hpp"
 #include "reproduce/statistics.hpp"
 #include "reproduce/trainers.hpp"
 #include "reproduce/weights.hpp"
@@ -48,20 +49,27 @@ class LinearExperiment {
       : name_(std::move(name)),
         losses_(losses),
         options_(options),
-        pool_(options.threads),
         trainer_(name_, Layer(), {.features = features, .outputs = scalar ? 1 : features, .context = context}),
         step_(losses == 1 ? best_step(task(context)) : best_step_all_positions(task(context))),
         construction_(gradient_step(trainer_.model(), static_cast<float>(step_))) {}
 
   Result run() {
-    programs::Progress progress(name_, options_.seeds * updates + (options_.quick ? 0 : 2 * long_updates));
-    construction_loss_ = trainer_.losses_by_context(construction_, range(tested_tasks), pool_);
-    construction_on_curve_ = mean_loss(trainer_.losses_by_context(construction_, range(curve_tasks), pool_));
-    for (Index k = 0; k < options_.seeds; ++k) seeds_.push_back(train_seed(options_.seed_of(k), progress));
-    if (!options_.quick) {
-      longer_.push_back(train_longer("constant rates", ConstantRate{}, progress));
-      longer_.push_back(train_longer("rates falling to 0 along a cosine", WarmUpCosine{0, long_updates}, progress));
+    if (!options_.quick)
+      longer_ = {{"constant rates", ConstantRate{}},
+                 {"rates falling to 0 along a cosine", WarmUpCosine{0, long_updates}}};
+    seeds_.resize(static_cast<std::size_t>(options_.seeds));
+    const Index seeds = options_.seeds, longer = std::ssize(longer_);
+    programs::Progress progress(name_, seeds * (updates + 1) + longer * (long_updates + 1));
+    {
+      ThreadPool pool(options_.threads);
+      construction_loss_ = trainer_.losses_by_context(construction_, range(tested_tasks), pool);
+      construction_on_curve_ = mean_loss(trainer_.losses_by_context(construction_, range(curve_tasks), pool));
     }
+    run_jobs(seeds, options_.threads, progress, [&](Index k, ThreadPool& pool) {
+      seeds_[static_cast<std::size_t>(k)] = train_seed(options_.seed_of(k), pool, progress);
+    });
+    run_jobs(longer, options_.threads, progress,
+             [&](Index k, ThreadPool& pool) { train_longer(longer_[static_cast<std::size_t>(k)], pool, progress); });
 
     Result result;
     add_summary(result);
@@ -97,7 +105,8 @@ class LinearExperiment {
   };
 
   struct Longer {
-    std::string schedule;
+    std::string name;
+    std::function<double(Index)> schedule;
     Curve curve{};
     Measured measured{};
     double seconds = 0;
@@ -131,15 +140,15 @@ class LinearExperiment {
   }
   double gap(const Measured& measured) const { return mean_loss(measured.loss) / mean_loss(construction_loss_) - 1; }
 
-  Measured measure(const Parameters& parameters) {
-    return {trainer_.losses_by_context(parameters, range(tested_tasks), pool_),
-            trainer_.align(parameters, construction_, range(alignment_tasks), pool_),
+  Measured measure(const Parameters& parameters, ThreadPool& pool) const {
+    return {trainer_.losses_by_context(parameters, range(tested_tasks), pool),
+            trainer_.align(parameters, construction_, range(alignment_tasks), pool),
             distance_from_step(canonical_form(trainer_.model(), parameters), Kind{})};
   }
 
-  void add_point(Index update, const Parameters& parameters, Curve& curve) {
-    const auto loss = trainer_.losses_by_context(parameters, range(curve_tasks), pool_);
-    const auto alignment = trainer_.align(parameters, construction_, range(curve_alignment_tasks), pool_);
+  void add_point(Index update, const Parameters& parameters, Curve& curve, ThreadPool& pool) const {
+    const auto loss = trainer_.losses_by_context(parameters, range(curve_tasks), pool);
+    const auto alignment = trainer_.align(parameters, construction_, range(curve_alignment_tasks), pool);
     curve.update.push_back(static_cast<double>(update));
     curve.loss.push_back(mean_loss(loss));
     curve.cosine.push_back(alignment.cosine.mean());
@@ -147,36 +156,33 @@ class LinearExperiment {
   }
 
   Parameters train_run(std::uint64_t seed, const Recipe& recipe, const Parameters& start, Curve& curve,
-                       programs::Progress& progress) {
-    add_point(0, start, curve);
-    return trainer_.train(recipe, seed, start, pool_, [&](const TrainingProgress<Parameters>& at) {
-      if (at.update % (recipe.updates / points) == 0) add_point(at.update, at.parameters, curve);
+                       ThreadPool& pool, programs::Progress& progress) const {
+    add_point(0, start, curve, pool);
+    return trainer_.train(recipe, seed, start, pool, [&](const TrainingProgress<Parameters>& at) {
+      if (at.update % (recipe.updates / points) == 0) add_point(at.update, at.parameters, curve, pool);
       progress.advance();
     });
   }
 
-  Trained train_seed(std::uint64_t seed, programs::Progress& progress) {
+  Trained train_seed(std::uint64_t seed, ThreadPool& pool, programs::Progress& progress) const {
     const auto start = std::chrono::steady_clock::now();
     const auto begin = reference_initialization<float>(trainer_.model(), seed);
     Trained trained{.seed = seed, .parameters = begin};
-    trained.initial_loss = mean_loss(trainer_.losses_by_context(begin, range(tested_tasks), pool_));
-    trained.parameters = train_run(seed, {.updates = updates, .losses = losses_}, begin, trained.curve, progress);
-    trained.measured = measure(trained.parameters);
-    trained.implicit =
-        implicit_weight_error<float, Kind>(trainer_.model(), canonicalised(trained.parameters), construction_,
-                                           trainer_.tasks(), range(implicit_tasks), pool_);
+    trained.initial_loss = mean_loss(trainer_.losses_by_context(begin, range(tested_tasks), pool));
+    trained.parameters = train_run(seed, {.updates = updates, .losses = losses_}, begin, trained.curve, pool, progress);
+    trained.measured = measure(trained.parameters, pool);
+    trained.implicit = implicit_weight_error<float, Kind>(trainer_.model(), canonicalised(trained.parameters),
+                                                          construction_, trainer_.tasks(), range(implicit_tasks), pool);
     trained.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return trained;
   }
 
-  Longer train_longer(std::string name, std::function<double(Index)> schedule, programs::Progress& progress) {
+  void train_longer(Longer& longer, ThreadPool& pool, programs::Progress& progress) const {
     const auto start = std::chrono::steady_clock::now();
-    Longer longer{.schedule = std::move(name)};
-    longer.measured =
-        measure(train_run(options_.seed, {.updates = long_updates, .schedule = std::move(schedule), .losses = losses_},
-                          reference_initialization<float>(trainer_.model(), options_.seed), longer.curve, progress));
+    const auto begin = reference_initialization<float>(trainer_.model(), options_.seed);
+    const Recipe recipe{.updates = long_updates, .schedule = longer.schedule, .losses = losses_};
+    longer.measured = measure(train_run(options_.seed, recipe, begin, longer.curve, pool, progress), pool);
     longer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return longer;
   }
 
   // --- What was found
@@ -244,7 +250,7 @@ class LinearExperiment {
     }
     summary["worst_gap"] = over_seeds([&](const Trained& trained) { return gap(trained.measured); }).most;
     for (const Longer& run : longer_)
-      longer.push_back({{"schedule", run.schedule},
+      longer.push_back({{"schedule", run.name},
                         {"seed", options_.seed},
                         {"updates", long_updates},
                         {"trained_loss", mean_loss(run.measured.loss)},
@@ -435,7 +441,7 @@ class LinearExperiment {
     };
     for (const Trained& t : seeds_) write(t.seed, "constant rates", t.curve);
     for (const Longer& longer : longer_)
-      write(options_.seed, longer.schedule + ", " + std::to_string(long_updates) + " updates", longer.curve);
+      write(options_.seed, longer.name + ", " + std::to_string(long_updates) + " updates", longer.curve);
     result.files.push_back({name_ + "-curves.csv", csv.str()});
   }
 
@@ -547,8 +553,8 @@ class LinearExperiment {
     row("constant rates", updates, seeds_.front().measured);
     for (std::size_t k = 0; k < longer_.size(); ++k) {
       const Longer& longer = longer_[k];
-      row(longer.schedule, long_updates, longer.measured);
-      Series series{longer.schedule, Mark::line, k == 0 ? Colour::blue : Colour::green, {}, {}};
+      row(longer.name, long_updates, longer.measured);
+      Series series{longer.name, Mark::line, k == 0 ? Colour::blue : Colour::green, {}, {}};
       for (std::size_t i = 1; i < longer.curve.update.size(); ++i) {
         series.x.push_back(longer.curve.update[i]);
         series.y.push_back(longer.curve.difference[i]);
@@ -573,7 +579,6 @@ class LinearExperiment {
   std::string name_;
   Index losses_;
   Options options_;
-  ThreadPool pool_;
   Trainer<Layer, Kind> trainer_;
   double step_;
   Parameters construction_;

@@ -35,7 +35,6 @@ void run_parts(Index parts, int threads, programs::Progress& progress, const Par
         if (!error) error = std::current_exception();
         return;
       }
-      const std::scoped_lock lock(mutex);
       progress.advance();
     }
   };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -14,7 +15,8 @@
 namespace gdssm::programs {
 
 /// A progress bar on standard error: "label [#####     ]  50 %". Drawn when standard error is a terminal and the work
-/// has taken a second, removed at the end. Not drawn when it is not `wanted` or the total is 0, which is unknown.
+/// has taken a second, removed at the end. Not drawn when it is not `wanted` or the total is 0, which is unknown. Threads
+/// may share one.
 class Progress {
   using Clock = std::chrono::steady_clock;
 
@@ -31,6 +33,8 @@ class Progress {
 
   /// So much more of the total is done.
   void advance(Index by = 1) {
+    if (!draws_) return;
+    const std::scoped_lock lock(mutex_);
     done_ += by;
     if (is_due()) draw();
   }
@@ -38,13 +42,15 @@ class Progress {
   /// done() of the total is done; it is called only when the bar is to be drawn.
   template <class Done>
   void advance_to(Done&& done) {
+    if (!draws_) return;
+    const std::scoped_lock lock(mutex_);
     if (!is_due()) return;
     done_ = done();
     draw();
   }
 
  private:
-  bool is_due() const { return draws_ && Clock::now() >= next_; }
+  bool is_due() const { return Clock::now() >= next_; }
 
   void draw() {
     next_ = Clock::now() + std::chrono::milliseconds(100);
@@ -59,7 +65,9 @@ class Progress {
   std::string label_;
   Index total_, done_ = 0;
   Clock::time_point next_ = Clock::now() + std::chrono::seconds(1);
-  bool draws_, drawn_ = false;
+  const bool draws_;
+  bool drawn_ = false;
+  std::mutex mutex_;
 };
 
 }  // namespace gdssm::programs

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Cholesky>
+#include <Eigen/QR>
 
 #include "gdssm/construction/descent.hpp"
 

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <vector>
 
-#include <Eigen/Core>
+#include <Eigen/Cholesky>
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"
