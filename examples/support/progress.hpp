@@ -15,8 +15,8 @@
 namespace gdssm::programs {
 
 /// A progress bar on standard error: "label [#####     ]  50 %". Drawn when standard error is a terminal and the work
-/// has taken a second, removed at the end. Not drawn when it is not `wanted` or the total is 0, which is unknown. Threads
-/// may share one.
+/// has taken a second, removed at the end. Not drawn when it is not `wanted` or the total is 0, which is unknown.
+/// Threads may share one.
 class Progress {
   using Clock = std::chrono::steady_clock;
 

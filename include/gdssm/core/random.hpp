@@ -158,6 +158,7 @@ class RandomStream {
     for (Index k = 0; k < packs; ++k) {
       const std::uint64_t first = task + static_cast<std::uint64_t>(k * width);
       auto& counter = counter_[k].words;
+      counter[0] = Word{};
       counter[1] = Word{} + low(first);
       counter[2] = Word{} + high(first);
       counter[3] = Word{} + part;
@@ -208,15 +209,18 @@ class RandomStream {
   /// Fills a vector with what as many calls of `uniform` at a stream's beginning would return, faster; takes whole
   /// blocks of four words.
   void fill_uniform(View<S, Dynamic, 1> out) {
-    blocks(out, [](Word a, Word b, Float& first, Float& second) {
-      first = Variates::uniform(a);
-      second = Variates::uniform(b);
-    });
+    blocks(
+        out, [](Word a, Word b, Float & first, Float & second) __attribute__((always_inline)) {
+          first = Variates::uniform(a);
+          second = Variates::uniform(b);
+        });
   }
 
   /// The same with `normal`.
   void fill_normal(View<S, Dynamic, 1> out) {
-    blocks(out, [](Word a, Word b, Float& first, Float& second) { Variates::normals(a, b, first, second); });
+    blocks(
+        out, [](Word a, Word b, Float & first, Float & second)
+                 __attribute__((always_inline)) { Variates::normals(a, b, first, second); });
   }
 
  private:
@@ -264,11 +268,11 @@ class RandomStream {
   }
 
   std::array<std::uint32_t, 4> key_;
-  Block counter_[packs] = {};  // all words but the first, the block's number
+  Block counter_[packs];  // all words but the first, the block's number
   std::uint32_t block_number_ = 0;
-  Block block_[packs] = {};
+  Block block_[packs];
   Index used_ = 4;
-  S spare_ = S(0);
+  S spare_;
   bool spare_there_ = false;
 };
 
