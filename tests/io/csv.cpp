@@ -303,13 +303,13 @@ TEST_CASE("Text of a file is shown on one line, shortened between characters", "
 }
 
 TEST_CASE("A written table reads back as it was", "[csv]") {
-  const Names names{"plain", "with, comma", "with \"quotes\"", "two\nlines", " blanks ", "7", "\xC3\xA9"};
+  const Names names{"\xEF\xBB\xBFmark", "with, comma", "with \"quotes\"", "two\nlines", " blanks ", "7", "\xC3\xA9"};
   const Rows rows{{1, 0.1, -1e300, 5e-324, missing, 0, 3}, {1, 2, 3, 4, 5, 6, 7}};
   std::stringstream text;
   CsvWriter writer(text, names);
   for (const auto& row : rows) writer.row(row);
   CHECK(text.str() ==
-        "plain,\"with, comma\",\"with \"\"quotes\"\"\",\"two\nlines\",\" blanks \",\"7\",\xC3\xA9\n"
+        "\"\xEF\xBB\xBFmark\",\"with, comma\",\"with \"\"quotes\"\"\",\"two\nlines\",\" blanks \",\"7\",\xC3\xA9\n"
         "1,0.1,-1e+300,5e-324,,0,3\n1,2,3,4,5,6,7\n");
   CsvReader reader(text, "t.csv");
   CHECK(reader.columns() == names);
@@ -321,6 +321,18 @@ TEST_CASE("A written table reads back as it was", "[csv]") {
   REQUIRE(reader.next(row));
   CHECK(row == rows[1]);
   CHECK_FALSE(reader.next(row));
+}
+
+TEST_CASE("A row whose only number is missing is no empty line", "[csv]") {
+  std::stringstream text;
+  CsvWriter writer(text, {"y"});
+  writer.cell(missing);
+  writer.end_row();
+  CHECK(text.str() == "y\n\"\"\n");
+  CsvReader reader(text, "t.csv");
+  std::vector<double> row;
+  REQUIRE(reader.next(row));
+  CHECK(is_missing(row[0]));
 }
 
 TEST_CASE("Rows may mix text and numbers, at once or cell by cell", "[csv]") {

@@ -30,6 +30,9 @@ namespace gdssm {
 
 namespace detail {
 
+/// UTF-8's, which some programs begin a file with.
+inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
 inline bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 inline std::string_view without_blanks(std::string_view text) {
@@ -156,7 +159,7 @@ class CsvReader {
   void read_header() {
     if (!*in_) throw std::runtime_error(name_ + ": cannot be read, the stream had failed before");
     if (!read_line()) refuse(name_, "no header: the input is empty, expected a line with the columns' names");
-    if (line_.starts_with("\xEF\xBB\xBF")) at_ = 3;
+    if (line_.starts_with(detail::byte_order_mark)) at_ = detail::byte_order_mark.size();
     if (detail::without_blanks(std::string_view(line_).substr(at_)).empty()) {
       refuse(place(1), "no header: the line is empty, expected one with the columns' names");
     }
@@ -308,8 +311,9 @@ class CsvReader {
   std::size_t rows_ = 0;
 };
 
-/// Writes a table that `CsvReader` reads: numbers shortest round-trip, NaN as an empty cell, text in quotes where it
-/// would read as something else. Rows go to the stream one by one, unflushed.
+/// Writes a table that `CsvReader` reads: numbers shortest round-trip, NaN as an empty cell (quoted where it is a row's
+/// only one, since an empty line is no row), text in quotes where it would read as something else. Rows go to the
+/// stream one by one, unflushed.
 ///     CsvWriter table(out, {"experiment", "seed", "loss"});
 ///     table.row("linear-vector", 7, 0.125);
 /// Errors  std::invalid_argument for another number of cells than columns; std::runtime_error, beginning with `name`,
@@ -339,13 +343,14 @@ class CsvWriter {
   /// A number as the next cell of a row that is written piece by piece; `end_row` ends it.
   template <detail::PrintableNumber Number>
   void cell(Number number) {
-    append(number == number ? format_number(number) : "");
+    append(number == number ? format_number(number) : columns_ == 1 ? "\"\"" : "");
   }
   /// Text as the next cell.
   void cell(std::string_view text) {
     double number = 0;
     const bool plain = !text.empty() && text.find_first_of(",\"\r\n") == text.npos &&
-                       detail::without_blanks(text) == text && !detail::parse_number(text, number);
+                       !text.starts_with(detail::byte_order_mark) && detail::without_blanks(text) == text &&
+                       !detail::parse_number(text, number);
     if (plain) return append(text);
     std::string quoted = "\"";
     for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
