@@ -246,52 +246,129 @@ struct ConjugateGradients {
 };
 
 /// Ridge regression itself, M (S + rho I)^{-1} q, by elimination without pivoting on the bordered matrix (10d): f^3 / 3
-/// multiplications. A column whose pivot is lost in rounding depends on those before it, and gets no coefficient: equal
-/// columns, and rho = 0 before f rows have come, have answers like any others.
+/// multiplications. A column whose pivot is lost in rounding depends on those before it. Then S + rho I is singular, and
+/// the answer is that of the least W among those that fit, M (S + rho I)^+ q, the limit of smaller and smaller
+/// penalties: what is eliminated is the projection of q onto the columns that are left.
 struct Elimination {
   template <class T>
   using Settings = RidgeSettings<T>;
 
-  /// The columns of H, each followed by its entries of q and M, and filled up to whole chunks; what stands above the
-  /// diagonal is not used.
   template <class T>
   struct Scratch {
     Scratch(Index inputs, Index targets)
-        : bordered(Eigen::MatrixX<T>::Constant((inputs + 1 + targets + chunk - 1) / chunk * chunk, inputs, T(0))) {}
+        : bordered(Eigen::MatrixX<T>::Constant((inputs + 1 + targets + chunk - 1) / chunk * chunk, inputs, T(0))),
+          multiples(Eigen::VectorX<T>::Constant(bordered.rows(), T(0))),
+          basis(Eigen::MatrixX<T>::Constant(inputs, inputs, T(0))),
+          projection(Eigen::VectorX<T>::Constant(inputs, T(0))),
+          rest(projection) {}
 
+    /// The columns of H, each followed by its entries of q and M, and filled up to whole chunks; what stands above the
+    /// diagonal is not used. After the elimination the diagonal holds the pivots, 0 where a column is left out.
     Eigen::MatrixX<T> bordered;
+    Eigen::VectorX<T> multiples;  // of the column that is eliminated
+    Eigen::MatrixX<T> basis;
+    Eigen::VectorX<T> projection, rest;
   };
 
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const RidgeSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
+    return solve(S, M, q, Eigen::VectorX<T>::Constant(q.size(), T(1)), settings, ws, prediction);
+  }
+
+  /// In units of its own for every coordinate, given by their squares s^2: the answer to D S D, M D and D q with
+  /// D = diag(1 / s), which is that to S + rho D^{-2}, M and q. Coordinates without a unit, s = 0, are left out.
+  template <class S_, class M_, class Q, class U, class T>
+  static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
+                         const Eigen::MatrixBase<U>& squared_units, const RidgeSettings<T>& settings, Scratch<T>& ws,
+                         Eigen::VectorX<T>& prediction) {
     const Index f = q.size(), m = M.rows(), rows = ws.bordered.rows();
-    ws.bordered.topRows(f) = S;
-    ws.bordered.row(f) = q.transpose();
-    ws.bordered.middleRows(f + 1, m) = M;
-    prediction.setConstant(T(0));
+    for (Index k = 0; k < f; ++k) {
+      T* const column = ws.bordered.col(k).data();
+      for (Index i = k / chunk * chunk; i < f; ++i) column[i] = S(i, k);
+      column[f] = q[k];
+      for (Index i = 0; i < m; ++i) column[f + 1 + i] = M(i, k);
+      column[k] += settings.ridge * squared_units[k];
+    }
     T negligible(0);
     if constexpr (std::is_floating_point_v<T>) negligible = T(8 * f) * std::numeric_limits<T>::epsilon();
+    T* const multiples = ws.multiples.data();
+    bool is_singular = false;
+    prediction.setConstant(T(0));
     for (Index j = 0; j < f; ++j) {
       T* const column = ws.bordered.col(j).data();
-      const T pivot = column[j] += settings.ridge;
-      if (!(pivot > negligible * (S(j, j) + settings.ridge))) continue;
-      const T inverse = T(1) / pivot, share = column[f] * inverse;
-      for (Index i = 0; i < m; ++i) prediction[i] += share * column[f + 1 + i];
-      for (Index k = j + 1; k < f; ++k)
-        subtract(ws.bordered.col(k).data(), column, column[k] * inverse, k / chunk * chunk, rows);
+      const bool has_unit = squared_units[j] > T(0);
+      if (!has_unit || !(column[j] > negligible * (S(j, j) + settings.ridge * squared_units[j]))) {
+        is_singular |= has_unit;
+        column[j] = T(0);
+        continue;
+      }
+      const T inverse = T(1) / column[j];
+      for (Index i = j / chunk * chunk; i < rows; i += chunk) multiply(multiples + i, inverse, column + i);
+      for (Index i = (j + 1) / chunk * chunk; i < rows; i += chunk)
+        subtract(ws.bordered.col(0).data() + i, rows, column + i, multiples, j + 1, std::min(f, i + chunk));
+      for (Index i = 0; i < m; ++i) prediction[i] += multiples[f] * column[f + 1 + i];
     }
+    if (is_singular) answer_projection(q, squared_units, ws, prediction);
     return {.ending = Ending::eliminated, .steps = 0, .residual = T(0), .error_bound = T(0)};
   }
 
  private:
-  static constexpr Index chunk = 8;
+  // Rows that are worked on at once: a vector or two of the processor's.
+  static constexpr Index chunk = 4;
 
-  /// y <- y - a x, entries [begin, end), whole chunks: vectors without a remainder.
+  /// y <- a x, one chunk.
   template <class T>
-  static void subtract(T* __restrict y, const T* __restrict x, const T& a, Index begin, Index end) {
-    for (Index i = begin; i < end; i += chunk)
-      for (Index l = 0; l < chunk; ++l) y[i + l] -= a * x[i + l];
+  static void multiply(T* __restrict y, const T& a, const T* __restrict x) {
+    for (Index l = 0; l < chunk; ++l) y[l] = a * x[l];
+  }
+
+  /// y_k <- y_k - a_k x, one chunk of the columns [begin, end), which are `stride` apart.
+  template <class T>
+  static void subtract(T* y, Index stride, const T* x, const T* a, Index begin, Index end) {
+    T kept[chunk];
+    for (Index l = 0; l < chunk; ++l) kept[l] = x[l];
+    y += begin * stride;
+    for (Index k = begin; k < end; ++k, y += stride) {
+      const T a_k = a[k];
+      for (Index l = 0; l < chunk; ++l) y[l] -= a_k * kept[l];
+    }
+  }
+
+  /// After an elimination that has left columns out: those that are not, below their pivots, span the range of H. The
+  /// answer is that to the projection of q onto this range, in the given units, since the least W has no part outside.
+  template <class Q, class U, class T>
+  static void answer_projection(const Eigen::MatrixBase<Q>& q, const Eigen::MatrixBase<U>& squared_units,
+                                Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
+    const Index f = q.size();
+    const auto product = [&](const auto& a, const auto& b) {
+      T sum(0);
+      for (Index k = 0; k < f; ++k)
+        if (squared_units[k] > T(0)) sum += a[k] / squared_units[k] * b[k];
+      return sum;
+    };
+    const auto is_left_out = [&](Index j) { return ws.bordered(j, j) == T(0); };
+    ws.projection.setConstant(T(0));
+    ws.rest = q;
+    for (Index j = 0; j < f; ++j) {
+      if (is_left_out(j)) continue;
+      auto e = ws.basis.col(j);
+      for (Index k = 0; k < f; ++k) e[k] = k < j ? T(0) : ws.bordered(k, j);
+      for (int round = 0; round < 2; ++round)  // the second one removes what rounding has left of the first
+        for (Index i = 0; i < j; ++i)
+          if (!is_left_out(i)) e -= product(ws.basis.col(i), e) / ws.multiples[i] * ws.basis.col(i);
+      ws.multiples[j] = product(e, e);
+      const T share = product(e, ws.rest) / ws.multiples[j];
+      ws.projection += share * e;
+      ws.rest -= share * e;
+    }
+    prediction.setConstant(T(0));
+    for (Index j = 0; j < f; ++j) {
+      if (is_left_out(j)) continue;
+      const T share = ws.projection[j] / ws.bordered(j, j);
+      for (Index k = j + 1; k < f; ++k) ws.projection[k] -= share * ws.bordered(k, j);
+      for (Index i = 0; i < prediction.size(); ++i) prediction[i] += share * ws.bordered(f + 1 + i, j);
+    }
   }
 };
 

@@ -80,11 +80,15 @@ void expect_inputs(const char* where, const char* what, const Eigen::MatrixBase<
   using T = typename Derived::Scalar;
   static_assert(Derived::IsVectorAtCompileTime, "a learner's inputs and targets are vectors");
   if (vector.size() != size) refuse(where, what, " has ", vector.size(), " entries, expected ", size);
-  if constexpr (std::is_floating_point_v<T>)
+  if constexpr (std::is_floating_point_v<T>) {
+    bool all = true;
+    for (Index i = 0; i < size; ++i) all &= std::abs(vector[i]) <= T(largest_input<T>);
+    if (all) return;
     for (Index i = 0; i < size; ++i)
       if (!(std::abs(vector[i]) <= T(largest_input<T>)))
         refuse(where, what, " entry ", i, " is ", vector[i], ", expected a number of magnitude at most ",
                largest_input<T>);
+  }
 }
 
 /// Refuses what `predict(x)` and `observe(x, y)` of a class can't take; `name` is the class's.
@@ -137,6 +141,15 @@ T saturated(const T& value, const T& otherwise = T(0)) {
     return std::clamp(value, T(-largest_input<T>), T(largest_input<T>));
   } else {
     return value;
+  }
+}
+
+/// A <- L A + y x^T.
+template <class T>
+void add_product(Eigen::MatrixX<T>& A, const T& L, const Eigen::VectorX<T>& y, const Eigen::VectorX<T>& x) {
+  for (Index j = 0; j < A.cols(); ++j) {
+    T* const column = A.col(j).data();
+    for (Index i = 0; i < A.rows(); ++i) column[i] = L * column[i] + y[i] * x[j];
   }
 }
 

@@ -382,7 +382,7 @@ class LogScore {
     state_.weights.setConstant(experts, targets, T(1) / static_cast<T>(experts));
     state_.squares.setZero(experts, targets);
     state_.weight.setZero(targets);
-    scratch_.setZero(experts);
+    scratch_ = errors_ = Vector::Zero(experts);
     mixture_.setZero(targets);
   }
 
@@ -441,22 +441,22 @@ class LogScore {
     if (K % 2 == 0) median = (median + *std::max_element(scratch_.data(), scratch_.data() + K / 2)) / T(2);
     const T prior = T(2) * median / W,
             floor = std::max(T(1e-12) * (most + prior) / (W + T(2)), std::numeric_limits<T>::min());
-    T best = -std::numeric_limits<T>::infinity(), sum(0);
-    for (Index k = 0; k < K; ++k) {
-      const T v = std::max((state_.squares(k, i) + prior) / (W + T(2)), floor), e = y - predictions(i, k);
-      scratch_[k] = settings_.discount * std::log(std::max(state_.weights(k, i), std::numeric_limits<T>::min())) -
-                    settings_.rate * (std::log(v) + T(5) * std::log1p(e / v * e / T(4))) / T(2);
-      best = std::max(best, scratch_[k]);
-    }
+    const auto w = state_.weights.col(i).array();
+    const auto v = ((state_.squares.col(i).array() + prior) / (W + T(2))).max(floor);
+    errors_ = y - predictions.row(i).transpose().array();
+    const auto e = errors_.array();
+    scratch_ = settings_.discount * w.max(std::numeric_limits<T>::min()).log() -
+               settings_.rate / T(2) * (v.log() + T(5) * (T(1) + e / v * e / T(4)).log());
+    const T best = scratch_.maxCoeff();
     if (!(best > -std::numeric_limits<T>::infinity())) return;
-    for (Index k = 0; k < K; ++k) sum += scratch_[k] = std::exp(scratch_[k] - best);
-    for (Index k = 0; k < K; ++k)
-      state_.weights(k, i) = (T(1) - settings_.share) * scratch_[k] / sum + settings_.share / static_cast<T>(K);
+    scratch_ = (scratch_.array() - best).exp();
+    state_.weights.col(i) =
+        ((T(1) - settings_.share) / scratch_.sum() * scratch_).array() + settings_.share / static_cast<T>(K);
   }
 
   Settings settings_;
   State state_;
-  Vector scratch_, mixture_;
+  Vector scratch_, errors_, mixture_;
 };
 
 }  // namespace gdssm

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <Eigen/Core>
 
@@ -16,7 +18,7 @@
 //
 // in the coordinates in which a type of pairs takes them, `AsGiven`, `Scaled` or `Standardised`. A type of pairs offers
 // the state, its start, `absorb` (a pair comes), `remove` (a pair goes), `merge` (the pairs of two states), and `pose`,
-// which turns the state and a query into S, M and q of the problem to solve.
+// which turns a query into that of S and M, with the unit in which each of its coordinates is to be taken.
 //
 // Columns of real files differ in offset and unit; a row standardised by the moments of its day keeps the wrong scale
 // for ever. Hence pairs are centred as they come and scaled when asked. With weights w_t = L w_{t-1} + 1 of all pairs
@@ -32,22 +34,55 @@
 
 namespace gdssm {
 
+/// The two sums of a regression, members of its state.
+template <class T>
+struct Sums {
+  Eigen::MatrixX<T> S;  ///< sum_i L^(t-i) x_i x_i^T (f x f)
+  Eigen::MatrixX<T> M;  ///< sum_i L^(t-i) y_i x_i^T (m x f)
+
+  void start(Index inputs, Index targets) {
+    S.setConstant(inputs, inputs, T(0));
+    M.setConstant(targets, inputs, T(0));
+  }
+
+  /// A pair comes, and the earlier ones lose the factor L.
+  void absorb(const Eigen::VectorX<T>& x, const Eigen::VectorX<T>& y, const T& decay) {
+    detail::add_product(S, decay, x, x);
+    detail::add_product(M, decay, y, x);
+  }
+
+  /// A pair that was absorbed, at decay 1, is taken out again.
+  void remove(const Eigen::VectorX<T>& x, const Eigen::VectorX<T>& y) {
+    S.noalias() -= x * x.transpose();
+    M.noalias() -= y * x.transpose();
+    for (Index j = 0; j < x.size(); ++j)
+      if (S(j, j) < T(0)) S(j, j) = T(0);  // a sum of squares, and rounding
+  }
+
+  /// The sums of the pairs so far, which lose the factor L, and of those of `later`.
+  void merge(const Sums& later, const T& L) {
+    S = L * S + later.S;
+    M = L * M + later.M;
+  }
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    visitor(Name{"S"}, self.S...);
+    visitor(Name{"M"}, self.M...);
+  }
+};
+
 namespace detail {
 
-/// S, M and q in units of the root mean squares of w rows and the query together, whose square counts `share`. A column
-/// that would be divided by less than 1e-100 (float: 1e-12) is dropped.
+/// s_j^2, the mean square of column j over w rows whose squares add up to `sum` and the query's, `own`. 0, so that the
+/// column is left out: it is below 1e-200 (float: 1e-24), or the rows' part is lost beside the query's, or below
+/// `rounding` of the entries.
 template <class T>
-void scale_problem(const Eigen::MatrixX<T>& sums, const Eigen::MatrixX<T>& products, const T& w, const T& share,
-                   Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>& q, Eigen::VectorX<T>& inverse_scale) {
-  for (Index j = 0; j < q.size(); ++j) {
-    const T scale = std::sqrt((sums(j, j) + share * q[j] * q[j]) / (w + T(1)));
-    inverse_scale[j] = scale * T(largest_input<T>) >= T(1) ? T(1) / scale : T(0);
-  }
-  q.array() *= inverse_scale.array();
-  for (Index j = 0; j < q.size(); ++j) {
-    S.col(j) = sums.col(j).cwiseProduct(inverse_scale) * inverse_scale[j];
-    M.col(j) = products.col(j) * inverse_scale[j];
-  }
+T squared_unit(const T& sum, const T& own, const T& w, const T& rounding) {
+  const T total = sum + own, square = total / (w + T(1));
+  const bool counts = sum > T(1e-18) * total && sum > w * rounding * rounding &&
+                      square * T(largest_input<T>) * T(largest_input<T>) >= T(1);
+  return counts ? square : T(0);
 }
 
 }  // namespace detail
@@ -55,17 +90,18 @@ void scale_problem(const Eigen::MatrixX<T>& sums, const Eigen::MatrixX<T>& produ
 /// Pairs as they come, for inputs that are centred and of one unit already: no intercept, and the prediction is that of
 /// the stack of 2K - 1 constructed layers (`descent_steps`).
 struct AsGiven {
+  static constexpr bool has_units = false;
+
   template <class T>
-  struct State {
-    Eigen::Matrix<Counter<T>, 1, 1> rows;  ///< pairs observed
-    Eigen::MatrixX<T> S;                   ///< sum_i L^(t-i) x_i x_i^T (f x f)
-    Eigen::MatrixX<T> M;                   ///< sum_i L^(t-i) y_i x_i^T (m x f)
+  struct State : Sums<T> {
+    Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< pairs observed
+    Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"S"}, self.S...);
-      visitor(Name{"M"}, self.M...);
+      visitor(Name{"weight"}, self.weight...);
+      Sums<T>::visit(visitor, self...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };
@@ -74,8 +110,8 @@ struct AsGiven {
   static State<T> initial_state(Index inputs, Index targets) {
     State<T> state;
     state.rows.setConstant(Counter<T>(0));
-    state.S.setConstant(inputs, inputs, T(0));
-    state.M.setConstant(targets, inputs, T(0));
+    state.weight.setConstant(Counter<T>(0));
+    state.start(inputs, targets);
     return state;
   }
 
@@ -83,92 +119,16 @@ struct AsGiven {
   template <class T>
   static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
     state.rows[0] += Counter<T>(1);
-    if (!(decay == T(1))) {
-      state.S *= decay;
-      state.M *= decay;
-    }
-    state.S.noalias() += x * x.transpose();
-    state.M.noalias() += y * x.transpose();
+    state.weight[0] = Counter<T>(decay) * state.weight[0] + Counter<T>(1);
+    state.Sums<T>::absorb(x, y, decay);
   }
 
   /// A pair that was absorbed, at decay 1, is taken out again.
   template <class T>
   static void remove(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y) {
     state.rows[0] -= Counter<T>(1);
-    state.S.noalias() -= x * x.transpose();
-    state.M.noalias() -= y * x.transpose();
-  }
-
-  /// state <- the pairs of `state` followed by those of `later`.
-  template <class T>
-  static void merge(State<T>& state, const State<T>& later, const T& decay) {
-    const T L = detail::power(decay, later.rows.value());
-    state.rows += later.rows;
-    state.S = L * state.S + later.S;
-    state.M = L * state.M + later.M;
-  }
-
-  /// The problem as it is; the answer at W = 0 is 0.
-  template <class T>
-  static void pose(const State<T>& state, Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>&,
-                   Eigen::VectorX<T>&, Eigen::VectorX<T>& answer) {
-    S = state.S;
-    M = state.M;
-    answer.setConstant(T(0));
-  }
-};
-
-/// Pairs scaled when asked and not centred: no intercept, for inputs and targets that are centred by what they are,
-/// such as changes. Predictions do not change when a column is rescaled.
-struct Scaled {
-  template <class T>
-  struct State {
-    Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< pairs observed
-    Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
-    Eigen::MatrixX<T> S;                     ///< sum_i L^(t-i) x_i x_i^T (f x f)
-    Eigen::MatrixX<T> M;                     ///< sum_i L^(t-i) y_i x_i^T (m x f)
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"weight"}, self.weight...);
-      visitor(Name{"S"}, self.S...);
-      visitor(Name{"M"}, self.M...);
-    }
-    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
-  };
-
-  template <class T>
-  static State<T> initial_state(Index inputs, Index targets) {
-    State<T> state;
-    state.rows.setZero();
-    state.weight.setZero();
-    state.S.setZero(inputs, inputs);
-    state.M.setZero(targets, inputs);
-    return state;
-  }
-
-  /// A pair comes, and the earlier ones lose the factor L.
-  template <class T>
-  static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
-    state.rows[0] += 1;
-    state.weight[0] = Counter<T>(decay) * state.weight[0] + 1;
-    if (decay != T(1)) {
-      state.S *= decay;
-      state.M *= decay;
-    }
-    state.S.noalias() += x * x.transpose();
-    state.M.noalias() += y * x.transpose();
-  }
-
-  /// A pair that was absorbed, at decay 1, is taken out again.
-  template <class T>
-  static void remove(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y) {
-    state.rows[0] -= 1;
-    state.weight[0] -= 1;
-    state.S.noalias() -= x * x.transpose();
-    state.M.noalias() -= y * x.transpose();
-    state.S.diagonal() = state.S.diagonal().cwiseMax(T(0));  // a sum of squares, and rounding
+    state.weight[0] -= Counter<T>(1);
+    state.Sums<T>::remove(x, y);
   }
 
   /// state <- the pairs of `state` followed by those of `later`.
@@ -177,15 +137,29 @@ struct Scaled {
     const T L = detail::power(decay, later.rows.value());
     state.rows += later.rows;
     state.weight = Counter<T>(L) * state.weight + later.weight;
-    state.S = L * state.S + later.S;
-    state.M = L * state.M + later.M;
+    state.Sums<T>::merge(later, L);
   }
+
+  /// The problem of a query q: q as S and M take it, its unit in every coordinate, 1, and the answer at W = 0.
+  template <class T>
+  static void pose(const State<T>&, Eigen::VectorX<T>&, Eigen::VectorX<T>& squared_units, Eigen::VectorX<T>& answer) {
+    squared_units.setConstant(T(1));
+    answer.setConstant(T(0));
+  }
+};
+
+/// Pairs scaled when asked and not centred: no intercept, for inputs and targets that are centred by what they are,
+/// such as changes. Predictions do not change when a column is rescaled.
+struct Scaled : AsGiven {
+  static constexpr bool has_units = true;
 
   /// The problem of a query q in units of the inputs' root mean squares, those of the query among them.
   template <class T>
-  static void pose(const State<T>& state, Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>& q,
-                   Eigen::VectorX<T>& inverse_scale, Eigen::VectorX<T>& answer) {
-    detail::scale_problem(state.S, state.M, T(state.weight.value()), T(1), S, M, q, inverse_scale);
+  static void pose(const State<T>& state, Eigen::VectorX<T>& q, Eigen::VectorX<T>& squared_units,
+                   Eigen::VectorX<T>& answer) {
+    const T w = T(state.weight.value());
+    for (Index j = 0; j < q.size(); ++j)
+      squared_units[j] = detail::squared_unit(state.S(j, j), T(q[j] * q[j]), w, T(0));
     answer.setZero();
   }
 };
@@ -194,17 +168,17 @@ struct Scaled {
 /// beside the sums. Predictions have an intercept, and do not change when a column is shifted or rescaled. A column
 /// that has not varied so far has the coefficient 0.
 struct Standardised {
-  /// S, M and the moments. Inputs and targets are taken relative to the first ones, so that a large offset costs no
-  /// digits of what varies.
+  static constexpr bool has_units = true;
+
+  /// S and M of the pairs less the mean, and the moments. Inputs and targets are taken relative to the first ones, so
+  /// that a large offset costs no digits of what varies.
   template <class T>
-  struct State {
+  struct State : Sums<T> {
     Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< pairs observed
     Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
     Eigen::VectorX<T> first_input;           ///< x_1 (f)
     Eigen::VectorX<T> mean_input;            ///< weighted mean of x_i - x_1 (f)
     Eigen::VectorX<T> first_target, mean_target;
-    Eigen::MatrixX<T> S;  ///< sum_i L^(t-i) (x_i - mean)(x_i - mean)^T (f x f)
-    Eigen::MatrixX<T> M;  ///< sum_i L^(t-i) (y_i - mean)(x_i - mean)^T (m x f)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -214,8 +188,7 @@ struct Standardised {
       visitor(Name{"mean_input"}, self.mean_input...);
       visitor(Name{"first_target"}, self.first_target...);
       visitor(Name{"mean_target"}, self.mean_target...);
-      visitor(Name{"S"}, self.S...);
-      visitor(Name{"M"}, self.M...);
+      Sums<T>::visit(visitor, self...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };
@@ -227,8 +200,7 @@ struct Standardised {
     state.weight.setZero();
     state.first_input = state.mean_input = Eigen::VectorX<T>::Zero(inputs);
     state.first_target = state.mean_target = Eigen::VectorX<T>::Zero(targets);
-    state.S.setZero(inputs, inputs);
-    state.M.setZero(targets, inputs);
+    state.start(inputs, targets);
     return state;
   }
 
@@ -251,12 +223,7 @@ struct Standardised {
     const T share = std::sqrt(T(before / w));
     x *= share;
     y *= share;
-    if (decay != T(1)) {
-      state.S *= decay;
-      state.M *= decay;
-    }
-    state.S.noalias() += x * x.transpose();
-    state.M.noalias() += y * x.transpose();
+    state.Sums<T>::absorb(x, y, decay);
   }
 
   /// A pair that was absorbed, at decay 1, is taken out again: the steps of `absorb`, backwards.
@@ -278,9 +245,7 @@ struct Standardised {
     const T stretch = std::sqrt(T(n / after));
     x *= stretch;
     y *= stretch;
-    state.S.noalias() -= x * x.transpose();
-    state.M.noalias() -= y * x.transpose();
-    state.S.diagonal() = state.S.diagonal().cwiseMax(T(0));  // a sum of squares, and rounding
+    state.Sums<T>::remove(x, y);
   }
 
   /// state <- the pairs of `state` followed by those of `later`.
@@ -302,20 +267,26 @@ struct Standardised {
     state.mean_target += T(share) * y;
     x *= T(std::sqrt(before * share));
     y *= T(std::sqrt(before * share));
-    state.S = L * state.S + later.S + x * x.transpose();
-    state.M = L * state.M + later.M + y * x.transpose();
+    state.Sums<T>::merge(later, L);
+    state.Sums<T>::absorb(x, y, T(1));
   }
 
-  /// The problem of a query q: S, M and q in units of the inputs' standard deviations, and the answer at W = 0, the
-  /// mean target. The deviations are those of the weighted inputs and the query together, which bounds its z-scores by
-  /// sqrt(w) + 1/sqrt(w); by the inputs alone they have no bound, and the first rows would pay for it.
+  /// The problem of a query q: q as S and M take it, less the mean, in units of the inputs' standard deviations, and the
+  /// answer at W = 0, the mean target. The deviations are those of the weighted inputs and the query together, which
+  /// bounds its z-scores by sqrt(w) + 1/sqrt(w); by the inputs alone they have no bound, and the first rows would pay
+  /// for it. What varies by eight units in the last place or less is rounding of the inputs, not news.
   template <class T>
-  static void pose(const State<T>& state, Eigen::MatrixX<T>& S, Eigen::MatrixX<T>& M, Eigen::VectorX<T>& q,
-                   Eigen::VectorX<T>& inverse_scale, Eigen::VectorX<T>& answer) {
-    const T w = T(state.weight.value());
+  static void pose(const State<T>& state, Eigen::VectorX<T>& q, Eigen::VectorX<T>& squared_units,
+                   Eigen::VectorX<T>& answer) {
+    constexpr T rounding = T(8) * std::numeric_limits<T>::epsilon();
+    const T w = T(state.weight.value()), share = w / (w + T(1));
     q -= state.first_input;
     q -= state.mean_input;
-    detail::scale_problem(state.S, state.M, w, w / (w + T(1)), S, M, q, inverse_scale);
+    for (Index j = 0; j < q.size(); ++j) {
+      const T first = std::abs(state.first_input[j]), mean = std::abs(state.first_input[j] + state.mean_input[j]);
+      squared_units[j] =
+          detail::squared_unit(state.S(j, j), T(share * q[j] * q[j]), w, T(rounding * std::max(first, mean)));
+    }
     answer = state.first_target + state.mean_target;
   }
 };

@@ -44,9 +44,7 @@ class RegressionLearner {
     detail::expect_at_least_zero(name, "ridge", settings.ridge);
     detail::expect_decay(name, settings.decay);
     state_ = Pairs::template initial_state<T>(inputs, targets);
-    S_ = state_.S;
-    M_ = state_.M;
-    x_ = inverse_scale_ = Vector::Constant(inputs, T(0));
+    x_ = squared_units_ = Vector::Constant(inputs, T(0));
     y_ = prediction_ = Vector::Constant(targets, T(0));
   }
 
@@ -59,11 +57,11 @@ class RegressionLearner {
   const Vector& predict(const Eigen::MatrixBase<Input>& x) {
     detail::expect_query(name, x, input_count());
     x_ = x;
-    Pairs::pose(state_, S_, M_, x_, inverse_scale_, prediction_);
+    Pairs::pose(state_, x_, squared_units_, prediction_);
     answer_ = {};
     answer_.ending = Ending::converged;
-    if (!(S_.trace() > negligible())) return prediction_;
-    answer_ = Solver::solve(S_, M_, x_, settings_, scratch_, y_);
+    y_.setConstant(T(0));
+    solve();
     for (Index i = 0; i < y_.size(); ++i) prediction_[i] = detail::saturated(T(prediction_[i] + y_[i]), prediction_[i]);
     return prediction_;
   }
@@ -111,18 +109,35 @@ class RegressionLearner {
  private:
   static constexpr auto name = "RegressionLearner";
 
-  // What is left of S when the query is 1e100 deviations away; dividing by less would overflow.
-  static T negligible() {
+  /// y_ <- the answer to x_, in the units of the query's problem.
+  void solve() {
+    if constexpr (requires { Solver::solve(state_.S, state_.M, x_, squared_units_, settings_, scratch_, y_); }) {
+      if (says_something(state_.S))
+        answer_ = Solver::solve(state_.S, state_.M, x_, squared_units_, settings_, scratch_, y_);
+    } else if constexpr (Pairs::has_units) {
+      inverse_units_ = (squared_units_.array() > T(0)).select(squared_units_.array().rsqrt(), T(0));
+      x_.array() *= inverse_units_.array();
+      S_.noalias() = inverse_units_.asDiagonal() * state_.S;
+      S_ *= inverse_units_.asDiagonal();
+      M_.noalias() = state_.M * inverse_units_.asDiagonal();
+      if (says_something(S_)) answer_ = Solver::solve(S_, M_, x_, settings_, scratch_, y_);
+    } else {
+      if (says_something(state_.S)) answer_ = Solver::solve(state_.S, state_.M, x_, settings_, scratch_, y_);
+    }
+  }
+
+  // Dividing by less would overflow.
+  static bool says_something(const Eigen::MatrixX<T>& S) {
     if constexpr (std::is_floating_point_v<T>)
-      return T(1 / (largest_input * largest_input));
+      return S.trace() > T(1 / (largest_input * largest_input));
     else
-      return T(0);
+      return S.trace() > T(0);
   }
 
   Settings settings_;
   State state_;
-  Eigen::MatrixX<T> S_, M_;  // of the query's problem
-  Vector x_, y_, inverse_scale_, prediction_;
+  Eigen::MatrixX<T> S_, M_;  // of the query's problem, where the solver has no units of its own
+  Vector x_, y_, squared_units_, inverse_units_, prediction_;
   typename Solver::template Scratch<T> scratch_;
   Answer<T> answer_;
 };
