@@ -127,6 +127,45 @@ TEST_CASE("Theorem: elimination is ridge regression, also of dependent columns",
   CHECK(difference(Solved<Elimination>(twice, {.ridge = 0}).prediction, one.ridge(0)) < 1e-9);
 }
 
+TEST_CASE("Theorem: of a singular S, elimination's answer is that of the least map that fits", "[theorem]") {
+  for (const Index f : {2, 5, 9, 20})
+    for (const Index rank : {Index(1), f / 2 + 1, f - 1}) {
+      CAPTURE(f, rank);
+      Problem p(f, 3);
+      MatrixXd x = linear_stream(f, 2, rank, 7).x, W(2, f);
+      test::Random random(8);
+      random.fill(W);
+      p.S = x * x.transpose();
+      p.M = W * p.S;
+      const auto least = [&](const VectorXd& scale) {
+        const MatrixXd S = scale.asDiagonal() * p.S * scale.asDiagonal();
+        Eigen::CompleteOrthogonalDecomposition<MatrixXd> decomposition;
+        decomposition.setThreshold(1e-10);
+        decomposition.compute(S);
+        return VectorXd(p.M * scale.asDiagonal() * decomposition.pseudoInverse() * scale.asDiagonal() * p.q);
+      };
+      const Solved<Elimination> solved(p, {.ridge = 0});
+      CHECK(difference(solved.prediction, least(VectorXd::Ones(f))) < 1e-8);
+      if (rank < f - 1)  // descent from 0 ends there as well
+        CHECK(difference(solved.prediction, Solved<Descent>(p, {.steps = 200000, .ridge = 0}).prediction) < 1e-6);
+
+      const VectorXd units = VectorXd::LinSpaced(f, 0.5, 3);
+      Elimination::Scratch<double> scratch(f, 2);
+      VectorXd prediction(2);
+      Elimination::solve(p.S, p.M, p.q, units.cwiseAbs2(), RidgeSettings<double>{.ridge = 0}, scratch, prediction);
+      CHECK(difference(prediction, least(units.cwiseInverse())) < 1e-8);
+    }
+}
+
+TEST_CASE("Least squares on fewer rows than inputs, or on equal columns, is the limit of small penalties",
+          "[theorem]") {
+  Stream stream = linear_stream(6, 2, 30, 4);
+  stream.x.row(5) = 3 * stream.x.row(1);
+  RidgeLearner<> least(6, 2, {.ridge = 0}), ridge(6, 2, {.ridge = 1e-8});
+  const MatrixXd penalised = test::predictions_of(ridge, stream);
+  CHECK(difference(test::predictions_of(least, stream), penalised) < 1e-5);
+}
+
 MatrixXd direct_inverse(const RecursiveLeastSquares<>& learner) {
   MatrixXd H = learner.state().S;
   H.diagonal() += learner.state().penalty;
@@ -165,7 +204,7 @@ TEST_CASE("Theorem: the inverse that is kept is the inverse, and bounded, on col
   for (const double decay : {0.9, 0.99, 0.999, 1.0}) check_faults(50000, decay);
 }
 
-// A quarter of an hour: named on the command line, test_learners "[long]".
+// A minute or two: named on the command line, test_learners "[long]".
 TEST_CASE("The inverse is within 1e-6 of a direct solve after 10^8 rows", "[.][long]") {
   check_faults(100000000, 0.99);
   check_faults(100000000, 1);

@@ -246,8 +246,8 @@ struct ConjugateGradients {
 };
 
 /// Ridge regression itself, M (S + rho I)^{-1} q, by elimination without pivoting on the bordered matrix (10d): f^3 / 3
-/// multiplications. A column whose pivot is lost in rounding depends on those before it. Then S + rho I is singular, and
-/// the answer is that of the least W among those that fit, M (S + rho I)^+ q, the limit of smaller and smaller
+/// multiplications. A column whose pivot is lost in rounding depends on those before it. Then S + rho I is singular,
+/// and the answer is that of the least W among those that fit, M (S + rho I)^+ q, the limit of smaller and smaller
 /// penalties: what is eliminated is the projection of q onto the columns that are left.
 struct Elimination {
   template <class T>

@@ -271,10 +271,10 @@ struct Standardised {
     state.Sums<T>::absorb(x, y, T(1));
   }
 
-  /// The problem of a query q: q as S and M take it, less the mean, in units of the inputs' standard deviations, and the
-  /// answer at W = 0, the mean target. The deviations are those of the weighted inputs and the query together, which
-  /// bounds its z-scores by sqrt(w) + 1/sqrt(w); by the inputs alone they have no bound, and the first rows would pay
-  /// for it. What varies by eight units in the last place or less is rounding of the inputs, not news.
+  /// The problem of a query q: q as S and M take it, less the mean, in units of the inputs' standard deviations, and
+  /// the answer at W = 0, the mean target. The deviations are those of the weighted inputs and the query together,
+  /// which bounds its z-scores by sqrt(w) + 1/sqrt(w); by the inputs alone they have no bound, and the first rows would
+  /// pay for it. What varies by eight units in the last place or less is rounding of the inputs, not news.
   template <class T>
   static void pose(const State<T>& state, Eigen::VectorX<T>& q, Eigen::VectorX<T>& squared_units,
                    Eigen::VectorX<T>& answer) {

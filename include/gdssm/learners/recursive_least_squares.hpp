@@ -10,6 +10,7 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
+#include "gdssm/learners/pairs.hpp"
 
 // Recursive least squares keeps the inverse P = H^{-1} of H_t = L H_{t-1} + x x^T by Sherman's and Morrison's formula,
 // f^2 multiplications a pair. With L < 1 the textbook form forgets its penalty too: in a direction without news H tends
@@ -40,18 +41,15 @@ class RecursiveLeastSquares {
     T decay = T(1);  ///< L, in (0, 1]
   };
 
-  struct State {
+  struct State : Sums<T> {
     Eigen::Matrix<Counter<T>, 1, 1> rows;  ///< t, pairs observed
-    Eigen::MatrixX<T> S;                   ///< sum_i L^(t-i) x_i x_i^T (f x f)
-    Eigen::MatrixX<T> M;                   ///< sum_i L^(t-i) y_i x_i^T (m x f)
     Vector penalty;                        ///< D_t (f)
     Eigen::MatrixX<T> P;                   ///< (S + D)^{-1} (f x f)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"S"}, self.S...);
-      visitor(Name{"M"}, self.M...);
+      Sums<T>::visit(visitor, self...);
       visitor(Name{"penalty"}, self.penalty...);
       visitor(Name{"P"}, self.P...);
     }
@@ -65,13 +63,12 @@ class RecursiveLeastSquares {
     if (!(settings.ridge * T(largest_input<T>) >= T(1)))
       refuse(name, "ridge is ", settings.ridge, ", expected at least ", 1 / largest_input<T>);
     state_.rows.setZero();
-    state_.S.setZero(inputs, inputs);
-    state_.M.setZero(targets, inputs);
+    state_.start(inputs, targets);
     state_.penalty.setConstant(inputs, settings.ridge);
     state_.P = state_.S;
     state_.P.diagonal().setConstant(T(1) / settings.ridge);
     x_ = Px_ = scale_ = state_.penalty;
-    prediction_.setZero(targets);
+    y_ = prediction_ = Vector::Zero(targets);
   }
 
   Index input_count() const { return x_.size(); }
@@ -94,14 +91,12 @@ class RecursiveLeastSquares {
     const T L = settings_.decay;
     const auto j = static_cast<Index>(std::fmod(state_.rows[0], static_cast<Counter<T>>(input_count())));
     x_ = x;
+    y_ = y;
     if (L != T(1)) {
-      state_.S *= L;
-      state_.M *= L;
       state_.penalty *= L;
       state_.P /= L;
     }
-    state_.S.noalias() += x_ * x_.transpose();
-    state_.M.noalias() += y * x_.transpose();
+    state_.absorb(x_, y_, L);
     state_.rows[0] += 1;
 
     Px_.noalias() = state_.P * x_;
@@ -124,8 +119,7 @@ class RecursiveLeastSquares {
   void merge(const State& later) {
     detail::expect_state(name, state_, later);
     const T L = detail::power(settings_.decay, later.rows[0]);
-    state_.S = L * state_.S + later.S;
-    state_.M = L * state_.M + later.M;
+    state_.Sums<T>::merge(later, L);
     if (later.rows[0] > 0) state_.penalty = later.penalty;
     state_.rows += later.rows;
     invert();
@@ -169,7 +163,7 @@ class RecursiveLeastSquares {
 
   Settings settings_;
   State state_;
-  Vector x_, Px_, scale_, prediction_;
+  Vector x_, y_, Px_, scale_, prediction_;
 };
 
 }  // namespace gdssm

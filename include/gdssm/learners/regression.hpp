@@ -44,7 +44,11 @@ class RegressionLearner {
     detail::expect_at_least_zero(name, "ridge", settings.ridge);
     detail::expect_decay(name, settings.decay);
     state_ = Pairs::template initial_state<T>(inputs, targets);
-    x_ = squared_units_ = Vector::Constant(inputs, T(0));
+    if constexpr (rescales) {
+      S_ = state_.S;
+      M_ = state_.M;
+    }
+    x_ = squared_units_ = inverse_units_ = Vector::Constant(inputs, T(0));
     y_ = prediction_ = Vector::Constant(targets, T(0));
   }
 
@@ -109,12 +113,19 @@ class RegressionLearner {
  private:
   static constexpr auto name = "RegressionLearner";
 
+  // Whether the solver works in units by itself; for one that does not, the problem is rescaled.
+  static constexpr bool takes_units = requires(const Eigen::MatrixX<T>& S, Settings settings,
+                                               typename Solver::template Scratch<T>& scratch, Vector& v) {
+    Solver::solve(S, S, v, v, settings, scratch, v);
+  };
+  static constexpr bool rescales = Pairs::has_units && !takes_units;
+
   /// y_ <- the answer to x_, in the units of the query's problem.
   void solve() {
-    if constexpr (requires { Solver::solve(state_.S, state_.M, x_, squared_units_, settings_, scratch_, y_); }) {
+    if constexpr (takes_units) {
       if (says_something(state_.S))
         answer_ = Solver::solve(state_.S, state_.M, x_, squared_units_, settings_, scratch_, y_);
-    } else if constexpr (Pairs::has_units) {
+    } else if constexpr (rescales) {
       inverse_units_ = (squared_units_.array() > T(0)).select(squared_units_.array().rsqrt(), T(0));
       x_.array() *= inverse_units_.array();
       S_.noalias() = inverse_units_.asDiagonal() * state_.S;
