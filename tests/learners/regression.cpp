@@ -239,6 +239,14 @@ TEST_CASE("A column that has not varied so far contributes nothing", "[theorem]"
   }
 }
 
+TEST_CASE("A column that has varied by rounding alone contributes nothing", "[theorem]") {
+  const Stream stream = linear_stream(3, 2, 30, 11);
+  Stream wider{MatrixXd(4, 30), stream.y};
+  for (Index t = 0; t < 30; ++t) wider.x.col(t) << stream.x.col(t), 1e6 + 3e-10 * static_cast<double>(t % 2);
+  RidgeLearner<> narrow(3, 2, {.ridge = 0.1}), wide(4, 2, {.ridge = 0.1});
+  CHECK(test::predictions_of(wide, wider) == test::predictions_of(narrow, stream));
+}
+
 TEST_CASE("Equal columns share a coefficient, and rows repeated for ever do no harm", "[theorem]") {
   const Stream stream = linear_stream(2, 1, 40, 12);
   Stream doubled{MatrixXd(4, 40), stream.y};
@@ -281,6 +289,8 @@ TEST_CASE("Finite inputs have finite predictions", "[theorem]") {
           for (Index i = 0; i < 2; ++i) stream.y(i, t) = any();
         }
         REQUIRE(predictions_of(stream, {.steps = K, .ridge = rho}).allFinite());
+        RidgeLearner<> ridge(f, 2, {.ridge = rho});
+        REQUIRE(test::predictions_of(ridge, stream).allFinite());
       }
 }
 

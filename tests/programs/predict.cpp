@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -129,6 +130,15 @@ class Session {
       if (::poll(&waiting, 1, 10000) != 1 || ::read(from_, &c, 1) != 1 || c == '\n') return text;
       text += c;
     }
+  }
+  /// The most memory that the program has had so far, as the system counts it.
+  long peak_kilobytes() const {
+    std::ifstream status("/proc/" + std::to_string(child_) + "/status");
+    long kilobytes = 0;
+    for (std::string word; status >> word;)
+      if (word == "VmHWM:") status >> kilobytes;
+    REQUIRE(kilobytes > 0);
+    return kilobytes;
   }
   void close_input() { close(to_); }
   void close_output() { close(from_); }
@@ -269,6 +279,18 @@ TEST_CASE("Rows from a pipe are answered one by one", "[program]") {
   CHECK(third.find(",,") != std::string::npos);  // no target
   session.close_input();
   CHECK(session.line() == "");
+  CHECK(session.end().status == 0);
+}
+
+TEST_CASE("Memory does not grow with the rows", "[program]") {
+  const std::string table = linear_table(1000), rows = table.substr(table.find('\n') + 1);
+  Session session({"-", "--learner", "ridge", "--out", "/dev/null"});
+  session.write(table);
+  for (int block = 0; block < 10; ++block) session.write(rows);
+  const long peak = session.peak_kilobytes();
+  for (int block = 0; block < 200; ++block) session.write(rows);  // 4.8 MB of numbers
+  CHECK(session.peak_kilobytes() <= peak + 200);
+  session.close_input();
   CHECK(session.end().status == 0);
 }
 

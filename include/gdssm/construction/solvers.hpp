@@ -133,42 +133,50 @@ struct Spectrum {
 
 }  // namespace detail
 
-/// K steps of gradient descent of size 1 / u, (10): every error shrinks, well determined directions first.
-struct Descent {
+namespace detail {
+
+/// What iterations have in common. A `Method` offers `start(S, q, settings, scratch)`, which returns the step that
+/// `iterate` runs.
+template <class Method>
+struct Iteration {
   template <class T>
   using Settings = DescentSettings<T>;
   template <class T>
-  using Scratch = detail::IterationScratch<T>;
+  using Scratch = IterationScratch<T>;
 
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
-                         const DescentSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
-    const T a = T(1) / (largest_eigenvalue_bound(S) + settings.ridge);
-    const Answer<T> answer = detail::iterate(S, M, q, settings, ws, [&](Index) {
-      detail::multiply_hessian(S, settings.ridge, ws.r, ws.Hd);
-      ws.v += a * ws.r;
-      ws.r -= a * ws.Hd;
-      return true;
-    });
+                         const Settings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
+    const Answer<T> answer = iterate(S, M, q, settings, ws, Method::start(S, q, settings, ws));
     prediction.noalias() = M * ws.v;
     return answer;
   }
 };
 
-/// K steps of Chebyshev's semi-iteration: no polynomial of degree K is smaller everywhere on [l, u].
-struct Chebyshev {
-  template <class T>
-  using Settings = DescentSettings<T>;
-  template <class T>
-  using Scratch = detail::IterationScratch<T>;
+}  // namespace detail
 
-  template <class S_, class M_, class Q, class T>
-  static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
-                         const DescentSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
+/// K steps of gradient descent of size 1 / u, (10): every error shrinks, well determined directions first.
+struct Descent : detail::Iteration<Descent> {
+  template <class S_, class Q, class T>
+  static auto start(const S_& S, const Q&, const DescentSettings<T>& settings, Scratch<T>& ws) {
+    const T a = T(1) / (largest_eigenvalue_bound(S) + settings.ridge);
+    return [&, a](Index) {
+      detail::multiply_hessian(S, settings.ridge, ws.r, ws.Hd);
+      ws.v += a * ws.r;
+      ws.r -= a * ws.Hd;
+      return true;
+    };
+  }
+};
+
+/// K steps of Chebyshev's semi-iteration: no polynomial of degree K is smaller everywhere on [l, u].
+struct Chebyshev : detail::Iteration<Chebyshev> {
+  template <class S_, class Q, class T>
+  static auto start(const S_& S, const Q&, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const detail::Spectrum<T> spectrum(S, settings.ridge);
     const T middle = (spectrum.most + spectrum.least) / T(2), half = (spectrum.most - spectrum.least) / T(2);
-    T ratio = half / middle;  // T_{k-1}(middle / half) / T_k(middle / half), finite also where half = 0
-    const Answer<T> answer = detail::iterate(S, M, q, settings, ws, [&](Index k) {
+    // ratio = T_{k-1}(middle / half) / T_k(middle / half), finite also where half = 0
+    return [&, middle, half, ratio = T(half / middle)](Index k) mutable {
       if (k == 0) {
         ws.d = ws.r / middle;
       } else {
@@ -180,55 +188,38 @@ struct Chebyshev {
       ws.v += ws.d;
       ws.r -= ws.Hd;
       return true;
-    });
-    prediction.noalias() = M * ws.v;
-    return answer;
+    };
   }
 };
 
 /// K steps of gradient descent with Polyak's momentum, both constant.
-struct HeavyBall {
-  template <class T>
-  using Settings = DescentSettings<T>;
-  template <class T>
-  using Scratch = detail::IterationScratch<T>;
-
-  template <class S_, class M_, class Q, class T>
-  static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
-                         const DescentSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
+struct HeavyBall : detail::Iteration<HeavyBall> {
+  template <class S_, class Q, class T>
+  static auto start(const S_& S, const Q&, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const detail::Spectrum<T> spectrum(S, settings.ridge);
     const T root_u = std::sqrt(spectrum.most), root_l = std::sqrt(spectrum.least);
     const T a = T(4) / ((root_u + root_l) * (root_u + root_l));
     const T b = (root_u - root_l) / (root_u + root_l) * ((root_u - root_l) / (root_u + root_l));
     ws.d.setZero();
-    const Answer<T> answer = detail::iterate(S, M, q, settings, ws, [&](Index) {
+    return [&, a, b](Index) {
       ws.d = a * ws.r + b * ws.d;
       detail::multiply_hessian(S, settings.ridge, ws.d, ws.Hd);
       ws.v += ws.d;
       ws.r -= ws.Hd;
       return true;
-    });
-    prediction.noalias() = M * ws.v;
-    return answer;
+    };
   }
 };
 
 /// At most K steps of conjugate gradients, which end by themselves after as many as H has different eigenvalues.
-struct ConjugateGradients {
-  template <class T>
-  using Settings = DescentSettings<T>;
-  template <class T>
-  using Scratch = detail::IterationScratch<T>;
-
-  template <class S_, class M_, class Q, class T>
-  static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
-                         const DescentSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
-    ws.d = q;
-    T rr = q.squaredNorm();
+struct ConjugateGradients : detail::Iteration<ConjugateGradients> {
+  template <class S_, class Q, class T>
+  static auto start(const S_& S, const Q& q, const DescentSettings<T>& settings, Scratch<T>& ws) {
     T negligible(0);
     if constexpr (std::is_floating_point_v<T>)
       negligible = std::numeric_limits<T>::epsilon() * detail::Spectrum<T>(S, settings.ridge).most;
-    const Answer<T> answer = detail::iterate(S, M, q, settings, ws, [&](Index) {
+    ws.d = q;
+    return [&, negligible, rr = T(q.squaredNorm())](Index) mutable {
       detail::multiply_hessian(S, settings.ridge, ws.d, ws.Hd);
       const T curvature = ws.d.dot(ws.Hd);
       if (!(curvature > negligible * ws.d.squaredNorm())) return false;
@@ -239,9 +230,7 @@ struct ConjugateGradients {
       ws.d = ws.r + next / rr * ws.d;
       rr = next;
       return true;
-    });
-    prediction.noalias() = M * ws.v;
-    return answer;
+    };
   }
 };
 
