@@ -62,7 +62,6 @@ class Stacking {
     targets_.setZero(experts, targets);
     counted_ = squares_ = least_ = most_ = mixture_ = start_ = Vector::Zero(targets);
     d_.setZero(experts);
-    product_.setZero(1, experts);
     correction_.setZero(1);
     scratch_ = Elimination::Scratch<Scalar>(experts, 1);
   }
@@ -73,11 +72,9 @@ class Stacking {
     if (K == 1) return mixture_;
     for (Index i = 0; i < mixture_.size(); ++i) {
       if (!(squares_[i] > Scalar(0))) continue;
-      const Scalar unit = Scalar(1) / squares_[i];  // first: products of four targets may overflow
       differences(predictions, i);
-      product_ = unit * targets_.col(i).transpose();
-      Elimination::solve(unit * products_.middleCols(i * K, K), product_, d_,
-                         RidgeSettings<Scalar>{.ridge = ridge_ / counted_[i]}, scratch_, correction_);
+      Elimination::solve(products_.middleCols(i * K, K), targets_.col(i).transpose(), d_,
+                         RidgeSettings<Scalar>{.ridge = ridge_ / counted_[i] * squares_[i]}, scratch_, correction_);
       const Scalar length = most_[i] - least_[i];
       mixture_[i] =
           std::clamp(detail::saturated(Scalar(mixture_[i] + correction_[0]), mixture_[i]),
@@ -145,7 +142,7 @@ class Stacking {
   Scalar ridge_;
   Eigen::Matrix<Counter<Scalar>, 1, 1> rows_;
   Vector counted_;
-  Matrix products_, targets_, product_;
+  Matrix products_, targets_;
   Vector squares_, least_, most_, start_, mixture_, d_, correction_;  // start_: the base's mixture
   Elimination::Scratch<Scalar> scratch_{1, 1};
 };

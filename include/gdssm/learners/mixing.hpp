@@ -210,9 +210,12 @@ class AdaHedge {
   void weigh_anew() {
     for (Index i = 0; i < weights_.cols(); ++i) {
       const T eta = rate(i);
-      T sum(0);
-      for (Index k = 0; k < weights_.rows(); ++k) sum += weights_(k, i) = exponential(eta, state_.losses(k, i));
-      weights_.col(i) /= sum;
+      const auto losses = state_.losses.col(i).array();
+      if (eta < infinity)
+        weights_.col(i) = (-eta * losses).exp();
+      else
+        weights_.col(i) = (losses > T(0)).select(T(0), Vector::Ones(losses.size()).array());
+      weights_.col(i) /= weights_.col(i).sum();
     }
   }
 

@@ -74,14 +74,14 @@ struct Sums {
 
 namespace detail {
 
-/// s_j^2, the mean square of column j over w rows whose squares add up to `sum` and the query's, `own`. 0, so that the
-/// column is left out: it is below 1e-200 (float: 1e-24), or the rows' part is lost beside the query's, or below
-/// `rounding` of the entries.
+/// s_j^2, the mean square of column j over w rows whose squares add up to `sum` and the query's, `own`; `inverse` is
+/// 1 / (w + 1). 0, so that the column is left out: it is below 1e-200 (float: 1e-24), or the rows' part is lost beside
+/// the query's, or not above `least`.
 template <class T>
-T squared_unit(const T& sum, const T& own, const T& w, const T& rounding) {
-  const T total = sum + own, square = total / (w + T(1));
-  const bool counts = sum > T(1e-18) * total && sum > w * rounding * rounding &&
-                      square * T(largest_input<T>) * T(largest_input<T>) >= T(1);
+T squared_unit(const T& sum, const T& own, const T& inverse, const T& least) {
+  const T total = sum + own, square = total * inverse;
+  const bool counts =
+      (sum > T(1e-18) * total) & (sum > least) & (square * T(largest_input<T>) * T(largest_input<T>) >= T(1));
   return counts ? square : T(0);
 }
 
@@ -157,9 +157,9 @@ struct Scaled : AsGiven {
   template <class T>
   static void pose(const State<T>& state, Eigen::VectorX<T>& q, Eigen::VectorX<T>& squared_units,
                    Eigen::VectorX<T>& answer) {
-    const T w = T(state.weight.value());
+    const T inverse = T(1) / (T(state.weight.value()) + T(1));
     for (Index j = 0; j < q.size(); ++j)
-      squared_units[j] = detail::squared_unit(state.S(j, j), T(q[j] * q[j]), w, T(0));
+      squared_units[j] = detail::squared_unit(state.S(j, j), T(q[j] * q[j]), inverse, T(0));
     answer.setZero();
   }
 };
@@ -279,13 +279,13 @@ struct Standardised {
   static void pose(const State<T>& state, Eigen::VectorX<T>& q, Eigen::VectorX<T>& squared_units,
                    Eigen::VectorX<T>& answer) {
     constexpr T rounding = T(8) * std::numeric_limits<T>::epsilon();
-    const T w = T(state.weight.value()), share = w / (w + T(1));
+    const T w = T(state.weight.value()), inverse = T(1) / (w + T(1)), share = w * inverse;
     q -= state.first_input;
     q -= state.mean_input;
     for (Index j = 0; j < q.size(); ++j) {
       const T first = std::abs(state.first_input[j]), mean = std::abs(state.first_input[j] + state.mean_input[j]);
-      squared_units[j] =
-          detail::squared_unit(state.S(j, j), T(share * q[j] * q[j]), w, T(rounding * std::max(first, mean)));
+      const T lost = rounding * std::max(first, mean);
+      squared_units[j] = detail::squared_unit(state.S(j, j), T(share * q[j] * q[j]), inverse, T(w * lost * lost));
     }
     answer = state.first_target + state.mean_target;
   }
