@@ -130,7 +130,7 @@ class DiagonalRecurrence {
         for (Index i = 0; i < row_count(); ++i) c.decay(j, i) = p.Lambda(i, j);
       }
     }
-    if (c.powers.size() > 0) fill_powers(c, static_cast<const P*>(nullptr), c.powers.view());
+    decays_changed(c);
   }
 
   /// Pulls a decay's cotangent back through `prepare`, by the derivatives beside (5) and (6), with
@@ -273,6 +273,13 @@ class DiagonalRecurrence {
       step_vjp(c, factors<Rank>(lefts, rights, t), static_cast<const S*>(nullptr), before, state_bar.memory.view(),
                c_bar, factors<Rank>(lefts_bar, rights_bar, t), ws);
     }
+  }
+
+ protected:
+  /// What `prepare` does once the decays are there: the powers that `prepare_runs` made room for.
+  template <class P>
+  static void decays_changed(Coefficients<P>& c) {
+    if (c.powers.size() > 0) fill_powers(c, static_cast<const P*>(nullptr), c.powers.view());
   }
 
  private:

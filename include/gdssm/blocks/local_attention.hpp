@@ -9,6 +9,41 @@
 
 namespace gdssm {
 
+namespace detail {
+
+/// right_a = sum_b A_ab x_b over the window's tokens.
+template <class P, class S, Index Features, Index Width>
+void mix_tokens(View<const P, Width, Width> A, View<const S, Features, Width> window, View<S, Features, Width> right) {
+  for (Index i = 0; i < window.rows(); ++i)
+    for (Index a = 0; a < Width; ++a) {
+      S sum = S(A(a, 0)) * window(i, 0);
+      for (Index b = 1; b < Width; ++b) sum = multiply_add(S(A(a, b)), window(i, b), sum);
+      right(i, a) = sum;
+    }
+}
+
+/// Its VJP: A_bar_ab += <right_bar_a, x_b>, and, unless `window_bar` is absent, x_bar_b += sum_a A_ab right_bar_a.
+template <class P, class S, Index Features, Index Width>
+void mix_tokens_vjp(View<const P, Width, Width> A, View<const S, Features, Width> window,
+                    View<const S, Features, Width> right_bar, View<S, Width, Width> A_bar,
+                    View<S, Features, Width> window_bar) {
+  for (Index a = 0; a < Width; ++a)
+    for (Index b = 0; b < Width; ++b) {
+      S sum = A_bar(a, b);
+      for (Index i = 0; i < window.rows(); ++i) sum = multiply_add(right_bar(i, a), window(i, b), sum);
+      A_bar(a, b) = sum;
+    }
+  if (!window_bar.present()) return;
+  for (Index b = 0; b < Width; ++b)
+    for (Index i = 0; i < window.rows(); ++i) {
+      S sum = window_bar(i, b);
+      for (Index a = 0; a < Width; ++a) sum = multiply_add(S(A(a, b)), right_bar(i, a), sum);
+      window_bar(i, b) = sum;
+    }
+}
+
+}  // namespace detail
+
 /// Linear self-attention over neighbouring tokens:
 ///     G_t = X_t^T A X_t                                                                            (1)
 /// handed on in factors: left = X_t, a view of the tokens, and right = A X_t.
@@ -101,12 +136,7 @@ class LocalAttention {
       kernels::mix_columns<Width, Stride>(c.A.view(), View<const S, Features>(window),
                                           View<S, Features>(ws.right.view()));
     } else {
-      for (Index i = 0; i < window.rows(); ++i)
-        for (Index a = 0; a < Width; ++a) {
-          S sum = S(c.A(a, 0)) * window(i, 0);
-          for (Index b = 1; b < Width; ++b) sum = multiply_add(S(c.A(a, b)), window(i, b), sum);
-          ws.right(i, a) = sum;
-        }
+      detail::mix_tokens(c.A.view(), window, ws.right.view());
     }
     return {window, ws.right.view()};
   }
@@ -117,19 +147,8 @@ class LocalAttention {
   void step_vjp(const Coefficients<P>& c, View<const S, Features, Width> window,
                 View<const S, Features, Width> left_bar, View<const S, Features, Width> right_bar,
                 Coefficients<S>& c_bar, View<S, Features, Width> window_bar) const {
-    for (Index a = 0; a < Width; ++a)
-      for (Index b = 0; b < Width; ++b) {
-        S sum = c_bar.A(a, b);
-        for (Index i = 0; i < window.rows(); ++i) sum = multiply_add(right_bar(i, a), window(i, b), sum);
-        c_bar.A(a, b) = sum;
-      }
-    if (!window_bar.present()) return;
-    for (Index b = 0; b < Width; ++b)
-      for (Index i = 0; i < window.rows(); ++i) {
-        S sum = window_bar(i, b) + left_bar(i, b);
-        for (Index a = 0; a < Width; ++a) sum = multiply_add(S(c.A(a, b)), right_bar(i, a), sum);
-        window_bar(i, b) = sum;
-      }
+    if (window_bar.present()) detail::add(left_bar, window_bar);
+    detail::mix_tokens_vjp(c.A.view(), window, right_bar, c_bar.A.view(), window_bar);
   }
 
   /// `step` for a run of windows, which lie in the tokens `Stride` columns apart, to the same bits. On the way, unless

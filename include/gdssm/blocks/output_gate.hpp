@@ -147,27 +147,33 @@ class OutputGate : public detail::WindowwiseGate<OutputGate<Features, Width>> {
 /// The output gate with a matrix between the implicit model and the gated tokens,
 ///     o_t = P X_t^T d,
 /// which preconditions the inputs of a gradient step (C acts on outputs and can't): docs/theory.md, (8a).
-/// Shapes  P (Features x Features); the others as in `OutputGate`
+/// Rows may be fewer than features: P then is a projection too, for a state of that many rows.
+/// Shapes  P (Rows x Features), o_t (Rows); the others as in `OutputGate`
 /// Source  Ahn et al., arXiv:2306.00297, for the preconditioned step        VJP  `step_vjp`, `vjp`
-template <Index Features = Dynamic, Index Width = 3>
-class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Features, Width>> {
+template <Index Features = Dynamic, Index Width = 3, Index Rows = Features>
+class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Features, Width, Rows>> {
   using Plain = OutputGate<Features, Width>;
 
  public:
-  static constexpr Index rows = Features;
+  static constexpr Index rows = Rows;
   static constexpr Index features = Features;
   static constexpr Index width = Width;
 
-  PreconditionedGate() requires(Features != Dynamic) : PreconditionedGate(Features) {}
-  explicit PreconditionedGate(Index feature_count) : plain_(feature_count) {}
+  PreconditionedGate() requires(Features != Dynamic && Rows != Dynamic) : PreconditionedGate(Features, Rows) {}
+  explicit PreconditionedGate(Index feature_count) : PreconditionedGate(feature_count, feature_count) {}
+  PreconditionedGate(Index feature_count, Index row_count)
+      : plain_(feature_count), rows_(detail::fixed_or<Rows>(row_count)) {
+    if (row_count <= 0) refuse("PreconditionedGate", "the number of rows is ", row_count, ", expected at least 1");
+    if (Rows != Dynamic) expect_equal("PreconditionedGate", "the number of rows", row_count, Rows);
+  }
 
-  Index row_count() const { return plain_.row_count(); }
+  Index row_count() const { return rows_.value(); }
   Index feature_count() const { return plain_.feature_count(); }
 
   template <class T>
   struct Parameters {
-    detail::Matrix<T, Width, 1> d;            ///< weight of each token of the window (Width)
-    detail::Matrix<T, Features, Features> P;  ///< preconditioner (Features x Features)
+    detail::Matrix<T, Width, 1> d;        ///< weight of each token of the window (Width)
+    detail::Matrix<T, Rows, Features> P;  ///< preconditioner (Rows x Features)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -179,7 +185,7 @@ class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Feat
   template <class T>
   struct Coefficients {
     typename Plain::template Coefficients<T> plain;
-    Array<T, Features, Features> P;
+    Array<T, Rows, Features> P;
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -200,11 +206,11 @@ class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Feat
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::zeros<T, Width, 1>(Width, 1), detail::zeros<T, Features, Features>(row_count(), row_count())};
+    return {detail::zeros<T, Width, 1>(Width, 1), detail::zeros<T, Rows, Features>(row_count(), feature_count())};
   }
   template <class T>
   Coefficients<T> coefficients() const {
-    return {{}, Array<T, Features, Features>(row_count(), row_count())};
+    return {{}, Array<T, Rows, Features>(row_count(), feature_count())};
   }
   template <class T>
   State<T> initial_state() const {
@@ -212,7 +218,7 @@ class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Feat
   }
   template <class T>
   Workspace<T> workspace() const {
-    return {{}, Array<T, Features, 1>(row_count(), 1), Array<T, Features, 1>(row_count(), 1)};
+    return {{}, Array<T, Features, 1>(feature_count(), 1), Array<T, Features, 1>(feature_count(), 1)};
   }
 
   template <class P>
@@ -229,7 +235,7 @@ class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Feat
 
   /// o = P (X^T d).
   template <class T, class S>
-  void step(const Coefficients<T>& c, View<const S, Features, Width> window, View<S, Features, 1> o,
+  void step(const Coefficients<T>& c, View<const S, Features, Width> window, View<S, Rows, 1> o,
             Workspace<S>& ws) const {
     plain_.step(c.plain, window, ws.ungated.view(), ws.plain);
     kernels::multiply(c.P.view(), View<const S, Features, 1>(ws.ungated.view()), o);
@@ -237,7 +243,7 @@ class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Feat
 
   /// VJP of `step`: P_bar += o_bar (X^T d)^T, and the plain gate's with P^T o_bar.
   template <class T, class S>
-  void step_vjp(const Coefficients<T>& c, View<const S, Features, Width> window, View<const S, Features, 1> o_bar,
+  void step_vjp(const Coefficients<T>& c, View<const S, Features, Width> window, View<const S, Rows, 1> o_bar,
                 Coefficients<S>& c_bar, View<S, Features, Width> window_bar, Workspace<S>& ws) const {
     plain_.step(c.plain, window, ws.ungated.view(), ws.plain);
     kernels::add_outer(o_bar, View<const S, Features, 1>(ws.ungated.view()), c_bar.P.view());
@@ -248,6 +254,105 @@ class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Feat
 
  private:
   Plain plain_;
+  [[no_unique_address]] detail::Extent<Rows> rows_;
+};
+
+/// No gate: what the implicit model is applied to is the same for every window,
+///     o_t = d,                                                                                     (4b)
+/// so that the query reaches the prediction through the state alone. A control.
+/// Shapes  d (Rows), o_t (Rows); windows (Features x Width) aren't read        VJP  `step_vjp`, `vjp`
+template <Index Rows = Dynamic, Index Features = Rows, Index Width = 3>
+class ConstantGate : public detail::WindowwiseGate<ConstantGate<Rows, Features, Width>> {
+  static_assert(Width > 0, "ConstantGate: the width must be positive");
+
+ public:
+  static constexpr Index rows = Rows;
+  static constexpr Index features = Features;
+  static constexpr Index width = Width;
+
+  ConstantGate() requires(Rows != Dynamic && Features != Dynamic) : ConstantGate(Rows, Features) {}
+  explicit ConstantGate(Index size) : ConstantGate(size, size) {}
+  ConstantGate(Index row_count, Index feature_count)
+      : rows_(detail::fixed_or<Rows>(row_count)), features_(detail::fixed_or<Features>(feature_count)) {
+    if (row_count <= 0 || feature_count <= 0)
+      refuse("ConstantGate", "rows and features are ", row_count, " and ", feature_count, ", expected at least 1");
+    if (Rows != Dynamic) expect_equal("ConstantGate", "the number of rows", row_count, Rows);
+    if (Features != Dynamic) expect_equal("ConstantGate", "the number of features", feature_count, Features);
+  }
+
+  Index row_count() const { return rows_.value(); }
+  Index feature_count() const { return features_.value(); }
+
+  template <class T>
+  struct Parameters {
+    detail::Matrix<T, Rows, 1> d;  ///< what every window is answered with (Rows)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"d"}, self.d...);
+    }
+  };
+
+  template <class T>
+  struct Coefficients {
+    Array<T, Rows, 1> d;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"d"}, self.d...);
+    }
+  };
+
+  template <class T>
+  struct State {
+    friend bool operator==(const State&, const State&) = default;
+  };
+  template <class T>
+  struct Workspace {};
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {detail::zeros<T, Rows, 1>(row_count(), 1)};
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return {Array<T, Rows, 1>(row_count(), 1)};
+  }
+  template <class T>
+  State<T> initial_state() const {
+    return {};
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    return {};
+  }
+
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    detail::copy(p.d, c.d);
+  }
+  template <class P>
+  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    p_bar.d += c_bar.d.matrix();
+  }
+
+  /// o = d.
+  template <class P, class S>
+  void step(const Coefficients<P>& c, View<const S, Features, Width>, View<S, Rows, 1> o, Workspace<S>&) const {
+    for (Index i = 0; i < o.size(); ++i) o[i] = S(c.d[i]);
+  }
+
+  /// VJP of `step`: d_bar += o_bar.
+  template <class P, class S>
+  void step_vjp(const Coefficients<P>&, View<const S, Features, Width>, View<const S, Rows, 1> o_bar,
+                Coefficients<S>& c_bar, View<S, Features, Width>, Workspace<S>&) const {
+    for (Index i = 0; i < o_bar.size(); ++i) c_bar.d[i] += o_bar[i];
+  }
+
+ private:
+  [[no_unique_address]] detail::Extent<Rows> rows_;
+  [[no_unique_address]] detail::Extent<Features> features_;
 };
 
 /// The gate of a layer without attention: a linear map of the single token, o_t = D c_t.

@@ -4,7 +4,13 @@
 #include <cmath>
 #include <cstdint>
 
+#include "gdssm/blocks/common_decay.hpp"
+#include "gdssm/blocks/diagonal_readout.hpp"
+#include "gdssm/blocks/gated_local_attention.hpp"
+#include "gdssm/blocks/linear_input.hpp"
+#include "gdssm/blocks/projected_attention.hpp"
 #include "gdssm/blocks/selective_recurrence.hpp"
+#include "gdssm/blocks/softmax_local_attention.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
@@ -60,8 +66,8 @@ void initialize(const OutputGate<F, Width>&, Parameters& p, RandomStream<>& stre
   draw_entries(p.d, [&] { return stream.normal(); });
 }
 
-template <Index F, Index Width, class Parameters>
-void initialize(const PreconditionedGate<F, Width>&, Parameters& p, RandomStream<>& stream) {
+template <Index F, Index Width, Index Rows, class Parameters>
+void initialize(const PreconditionedGate<F, Width, Rows>&, Parameters& p, RandomStream<>& stream) {
   draw_entries(p.d, [&] { return stream.normal(); });
   p.P.setIdentity();
 }
@@ -77,15 +83,66 @@ void initialize(const ProjectionGate<Rows, Tokens>&, Parameters& p, RandomStream
   draw_entries(p.D, [&] { return stream.normal() / std::sqrt(static_cast<double>(p.D.cols())); });
 }
 
+// The controls: what they share with the blocks above has the laws above.
+template <Index F, Index Width, Index Stride, class Parameters>
+void initialize(const LinearInput<F, Width, Stride>&, Parameters& p, RandomStream<>& stream) {
+  draw_entries(p.B, [&] { return 0.1 * stream.normal(); });
+}
+
+template <Index F, Index Width, Index Stride, class Parameters>
+void initialize(const SoftmaxLocalAttention<F, Width, Stride>&, Parameters& p, RandomStream<>& stream) {
+  draw_entries(p.B, [&] { return stream.normal(); });
+  p.k.setConstant(1);
+  draw_entries(p.v, [&] { return 0.1 * stream.normal(); });
+}
+
+template <Index F, Index Width, Index Stride, class Parameters>
+void initialize(const GatedLocalAttention<F, Width, Stride>&, Parameters& p, RandomStream<>& stream) {
+  draw_entries(p.A, [&] { return 0.1 * stream.normal(); });
+  draw_entries(p.d, [&] { return stream.normal(); });
+}
+
+template <Index F, Index Rows, Index Width, Index Stride, class Parameters>
+void initialize(const ProjectedAttention<F, Rows, Width, Stride>&, Parameters& p, RandomStream<>& stream) {
+  draw_entries(p.A, [&] { return 0.1 * stream.normal(); });
+  p.U.setIdentity();
+}
+
+template <Index Rows, Index Cols, class Parameters>
+void initialize(const CommonDecay<Rows, Cols>&, Parameters& p, RandomStream<>& stream) {
+  p.Lambda.setConstant(-0.5f);
+  draw_entries(p.log_step, [&] { return std::log(0.001) + stream.uniform() * std::log(0.1 / 0.001); });
+}
+
+template <Index Rows, Index Cols, class Parameters>
+void initialize(const UnitDecay<Rows, Cols>&, Parameters&, RandomStream<>&) {}
+
+template <Index Size, class Parameters>
+void initialize(const DiagonalReadout<Size>& readout, Parameters& p, RandomStream<>& stream) {
+  const double deviation = 1 / std::sqrt(static_cast<double>(readout.col_count()));
+  draw_entries(p.c, [&] { return deviation * stream.normal(); });
+}
+
+template <Index Size, class Parameters>
+void initialize(const TiedReadout<Size>& readout, Parameters& p, RandomStream<>& stream) {
+  const double deviation = 1 / std::sqrt(static_cast<double>(readout.col_count()));
+  draw_entries(p.c, [&] { return deviation * stream.normal(); });
+}
+
+template <Index Rows, Index F, Index Width, class Parameters>
+void initialize(const ConstantGate<Rows, F, Width>&, Parameters& p, RandomStream<>& stream) {
+  draw_entries(p.d, [&] { return stream.normal(); });
+}
+
 }  // namespace detail
 
 /// Random weights as the reference begins with:
 ///     A ~ N(0, 0.1^2),   Lambda = -1/2,   log_step ~ U(log 0.001, log 0.1) one a column,   C ~ N(0, 1/f),   d ~ N(0,
 ///     1)
 /// so that L starts in [0.951, 0.9995]. A `GivenDecay` starts at exp(-Delta / 2) with Delta drawn so, a
-/// `SelectiveRecurrence` at steps of that law for every token, W = 0; a preconditioner at I. Maps of a single token, B
-/// and D, are N(0, 1 / columns). Each layer of a stack has a random stream of its own.
-/// Source  arXiv:2410.11687v1 (code); docs/theory.md, discretisation
+/// `SelectiveRecurrence` at steps of that law for every token, W = 0; a preconditioner and a projection at I. Maps of a
+/// single token, B and D, are N(0, 1 / columns); softmax attention has B ~ N(0, 1), k = 1, v ~ N(0, 0.1^2). Each layer
+/// of a stack has a random stream of its own. Source  arXiv:2410.11687v1 (code); docs/theory.md, discretisation
 template <class T, class Attention, class Recurrence, class Readout, class Gate>
 auto reference_initialization(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer, std::uint64_t seed,
                               std::uint64_t number = 0) {

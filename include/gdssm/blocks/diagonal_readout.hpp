@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gdssm/blocks/readout.hpp"
+#include "gdssm/core/parameters.hpp"
+
+// The readout with fewer numbers to learn.
+namespace gdssm {
+
+/// (3) with a number for each output, C = diag(c).
+/// Shapes  c (Size), C (Size x Size); else as in `Readout`        VJP  `prepare_vjp`, and as there
+template <Index Size = Dynamic>
+class DiagonalReadout : public Readout<Size> {
+  using Base = Readout<Size>;
+
+ public:
+  explicit DiagonalReadout(Index size) : Base(size) {}
+  DiagonalReadout() requires(Size != Dynamic) : Base() {}
+  template <class T>
+  using Coefficients = typename Base::template Coefficients<T>;
+
+  template <class T>
+  struct Parameters {
+    detail::Matrix<T, Size, 1> c;  ///< diagonal of C (Size)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"c"}, self.c...);
+    }
+  };
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {detail::zeros<T, Size, 1>(this->output_count(), 1)};
+  }
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    for (Index i = 0; i < c.C.rows(); ++i) c.C(i, i) = p.c[i];
+  }
+  /// c_bar_i += C_bar_ii
+  template <class P>
+  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    for (Index i = 0; i < c_bar.C.rows(); ++i) p_bar.c[i] += c_bar.C(i, i);
+  }
+};
+
+/// (3) with one number for all outputs, C = c I, as in (7).
+/// Shapes  c (1), C (Size x Size); else as in `Readout`        VJP  `prepare_vjp`, and as there
+template <Index Size = Dynamic>
+class TiedReadout : public Readout<Size> {
+  using Base = Readout<Size>;
+
+ public:
+  explicit TiedReadout(Index size) : Base(size) {}
+  TiedReadout() requires(Size != Dynamic) : Base() {}
+  template <class T>
+  using Coefficients = typename Base::template Coefficients<T>;
+
+  template <class T>
+  struct Parameters {
+    detail::Matrix<T, 1, 1> c;  ///< every diagonal entry of C
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"c"}, self.c...);
+    }
+  };
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {detail::zeros<T, 1, 1>(1, 1)};
+  }
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    for (Index i = 0; i < c.C.rows(); ++i) c.C(i, i) = p.c[0];
+  }
+  /// c_bar += sum_i C_bar_ii
+  template <class P>
+  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    for (Index i = 0; i < c_bar.C.rows(); ++i) p_bar.c[0] += c_bar.C(i, i);
+  }
+};
+
+}  // namespace gdssm

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+
+#include "gdssm/blocks/factors.hpp"
+#include "gdssm/blocks/local_attention.hpp"
+#include "gdssm/core/elementary.hpp"
+#include "gdssm/core/parameters.hpp"
+
+namespace gdssm {
+
+/// Softmax self-attention over neighbouring tokens, in place of linear:
+///     G_t = X_t^T diag(v) P_t X_t,   P_t,ab = softmax_b(B_ab + k <x_a, x_b>)                        (1b)
+/// with x_a row a of X_t; handed on in factors: left = X_t, right = diag(v) P_t X_t. (1) with A = e_0 e_1^T is the
+/// limit B_01 -> infinity, v = e_0. Shapes  X_t (Width x Features), B (Width x Width), k (1), v (Width), G_t (Features
+/// x Features)        VJP  `step_vjp`
+template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
+class SoftmaxLocalAttention {
+ public:
+  using Window = SlidingWindow<Features, Width, Stride>;
+  static constexpr Index rows = Features;
+  static constexpr Index cols = Features;
+  static constexpr Index rank = Width;
+  static constexpr bool left_trains = false;
+  static constexpr bool right_trains = true;
+
+  SoftmaxLocalAttention() requires(Features != Dynamic) : SoftmaxLocalAttention(Features) {}
+  explicit SoftmaxLocalAttention(Index features) : window_(detail::fixed_or<Features>(features)) {
+    if (Features != Dynamic) expect_equal("SoftmaxLocalAttention", "the number of features", features, Features);
+  }
+
+  const Window& window() const { return window_; }
+  Index row_count() const { return window_.features(); }
+  Index col_count() const { return window_.features(); }
+
+  template <class T>
+  struct Parameters {
+    detail::Matrix<T, Width, Width> B;  ///< score of one place for another, whatever the tokens (Width x Width)
+    detail::Matrix<T, 1, 1> k;          ///< weight of the tokens' product in it
+    detail::Matrix<T, Width, 1> v;      ///< weight of each place's row (Width)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"B"}, self.B...);
+      visitor(Name{"k"}, self.k...);
+      visitor(Name{"v"}, self.v...);
+    }
+  };
+
+  template <class T>
+  struct Coefficients {
+    Array<T, Width, Width> B;
+    Array<T, 1, 1> k;
+    Array<T, Width, 1> v;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"B"}, self.B...);
+      visitor(Name{"k"}, self.k...);
+      visitor(Name{"v"}, self.v...);
+    }
+  };
+
+  template <class T>
+  using State = typename Window::template State<T>;
+
+  template <class T>
+  struct Workspace {
+    Array<T, Features, Width> right;
+    Array<T, Features> straddling;
+  };
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {detail::zeros<T, Width, Width>(Width, Width), detail::zeros<T, 1, 1>(1, 1),
+            detail::zeros<T, Width, 1>(Width, 1)};
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return {};
+  }
+  template <class T>
+  State<T> initial_state() const {
+    return window_.template initial_state<T>();
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    return {Array<T, Features, Width>(row_count(), Width), Array<T, Features>(row_count(), 2 * Width)};
+  }
+
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    detail::copy(p.B, c.B);
+    detail::copy(p.k, c.k);
+    detail::copy(p.v, c.v);
+  }
+  template <class P>
+  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    p_bar.B += c_bar.B.matrix();
+    p_bar.k += c_bar.k.matrix();
+    p_bar.v += c_bar.v.matrix();
+  }
+
+  /// One window's factors: right_a = v_a sum_b P_ab x_b.
+  template <class P, class S>
+  Factors<const S, Features, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
+                                                   Workspace<S>& ws) const {
+    S P_t[square], products[square], weights[square];
+    attend(c, window, P_t, products, weights);
+    detail::mix_tokens(View<const S, Width, Width>(weights, Width, Width), window, ws.right.view());
+    return {window, ws.right.view()};
+  }
+
+  /// VJP of `step`. With D_ab = <right_bar_a, x_b> and the scores' cotangent s_bar:
+  ///     v_bar_a += sum_b P_ab D_ab,   s_bar_ab = v_a P_ab (D_ab - sum_c P_ac D_ac),
+  ///     B_bar += s_bar,   k_bar += sum_ab s_bar_ab <x_a, x_b>,
+  /// and, unless `window_bar` is absent, x_bar_a += left_bar_a + sum_b v_b P_ba right_bar_b + sum_b k (s_bar_ab +
+  /// s_bar_ba) x_b.
+  template <class P, class S>
+  void step_vjp(const Coefficients<P>& c, View<const S, Features, Width> window,
+                View<const S, Features, Width> left_bar, View<const S, Features, Width> right_bar,
+                Coefficients<S>& c_bar, View<S, Features, Width> window_bar) const {
+    S P_t[square], products[square], weights[square], D[square];
+    attend(c, window, P_t, products, weights);
+    for (S& entry : D) entry = S(0);
+    if (window_bar.present()) detail::add(left_bar, window_bar);
+    detail::mix_tokens_vjp(View<const S, Width, Width>(weights, Width, Width), window, right_bar,
+                           View<S, Width, Width>(D, Width, Width), window_bar);
+    for (Index a = 0; a < Width; ++a) {
+      S mean = S(0);
+      for (Index b = 0; b < Width; ++b) mean = multiply_add(P_t[a + b * Width], D[a + b * Width], mean);
+      c_bar.v[a] += mean;
+      for (Index b = 0; b < Width; ++b) {
+        S& s_bar = D[a + b * Width];
+        s_bar = weights[a + b * Width] * (s_bar - mean);
+        c_bar.B(a, b) += s_bar;
+        c_bar.k[0] = multiply_add(s_bar, products[a + b * Width], c_bar.k[0]);
+      }
+    }
+    if (!window_bar.present()) return;
+    for (Index a = 0; a < Width; ++a)
+      for (Index b = 0; b < Width; ++b) {
+        const S both = S(c.k[0]) * (D[a + b * Width] + D[b + a * Width]);
+        for (Index i = 0; i < window.rows(); ++i) window_bar(i, a) = multiply_add(both, window(i, b), window_bar(i, a));
+      }
+  }
+
+ private:
+  static constexpr Index square = Width * Width;
+
+  /// P_t, <x_a, x_b> and v_a P_t,ab of one window, entry (a, b) at a + b Width.
+  template <class P, class S>
+  static void attend(const Coefficients<P>& c, View<const S, Features, Width> window, S* P_t, S* products, S* weights) {
+    using std::exp;
+    for (Index a = 0; a < Width; ++a) {
+      S score[Width], sum = S(0);
+      for (Index b = 0; b < Width; ++b) {
+        S product = window(0, a) * window(0, b);
+        for (Index i = 1; i < window.rows(); ++i) product = multiply_add(window(i, a), window(i, b), product);
+        products[a + b * Width] = product;
+        score[b] = multiply_add(S(c.k[0]), product, S(c.B(a, b)));
+      }
+      S most = score[0];
+      for (Index b = 1; b < Width; ++b) most = larger(most, score[b]);
+      for (Index b = 0; b < Width; ++b) {
+        score[b] = exp(score[b] - most);
+        sum += score[b];
+      }
+      for (Index b = 0; b < Width; ++b) {
+        P_t[a + b * Width] = score[b] / sum;
+        weights[a + b * Width] = S(c.v[a]) * P_t[a + b * Width];
+      }
+    }
+  }
+
+  Window window_;
+};
+
+}  // namespace gdssm
