@@ -36,6 +36,7 @@
 #include "gdssm/models/two_step_stack.hpp"
 
 #include "gdssm/tasks/constructed_regression.hpp"
+#include "gdssm/tasks/drifting_regression.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/tasks/targets.hpp"
 #include "gdssm/tasks/tokens.hpp"

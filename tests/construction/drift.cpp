@@ -3,10 +3,13 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "support/catch.hpp"
 
 #include "gdssm/core/random.hpp"
+#include "gdssm/tasks/drifting_regression.hpp"
+#include "support/rational.hpp"
 
 namespace gdssm::test {
 namespace {
@@ -89,11 +92,86 @@ TEST_CASE("A map that lives for one pair cannot be learned, and one that lives f
   CHECK(expected_loss(lasting, best_step(lasting, 0.99999), 0.99999) < 1e-4);
 }
 
+TEST_CASE("A context that drifts loses (9c), within four standard errors", "[theorem]") {
+  const DriftingContext<> context{3, 8, 0.15, uniform_inputs(1.0), 2.25};
+  DriftingRegression tasks{{.features = 3, .outputs = 3, .context = 8, .weight_scale = 1.5}, 0.15};
+  std::vector<double> uneven(8);
+  for (std::size_t k = 0; k < 8; ++k) uneven[k] = k % 2 == 0 ? 1.5 : -0.25;
+  for (const std::vector<double>& weights : {best_weights(context), uneven}) {
+    double sum = 0, squares = 0;
+    const int count = 40000;
+    for (int i = 0; i < count; ++i) {
+      const auto [tokens, targets] = tasks.sequence(4, static_cast<std::uint64_t>(i));
+      Eigen::Vector3d answer = Eigen::Vector3d::Zero();
+      for (Index k = 0; k < 8; ++k) {
+        const Index t = 7 - k;
+        answer += weights[static_cast<std::size_t>(k)] * tokens.col(2 * t + 1) * tokens.col(2 * t).dot(tokens.col(16));
+      }
+      const double loss = (answer - targets.col(0)).squaredNorm() / 6;
+      sum += loss / count;
+      squares += loss * loss / count;
+    }
+    const double error = std::sqrt((squares - sum * sum) / count);
+    CAPTURE(sum, error);
+    CHECK(std::abs(sum - expected_loss(context, weights)) < 4 * error);
+  }
+}
+
+TEST_CASE("(9c) is (9) where nothing drifts, and tends to (9a) as the context grows", "[theorem]") {
+  using test::Rational;
+  const DriftingContext<Rational> still{3, 7, 0, uniform_inputs<Rational>(2), Rational(3) / Rational(2)};
+  const Rational a = Rational(2) / Rational(7);
+  const LinearTask<Rational> task_of{
+      .features = 3, .context = 7, .inputs = uniform_inputs<Rational>(2), .weight_variance = Rational(3) / Rational(2)};
+  CHECK(expected_loss(still, std::vector<Rational>(7, a)) == expected_loss(task_of, a));
+  CHECK(expected_loss(still, a, Rational(1)) == expected_loss(task_of, a));
+  CHECK(best_step(still, Rational(1)) == best_step(task_of));
+
+  const DriftingContext<> longer{3, 400, 0.1, uniform_inputs(1.0)};
+  const double L = best_decay(task), step = best_step(task, L);
+  CHECK(std::abs(best_decay(longer) - L) < 1e-6);
+  CHECK(std::abs(expected_loss(longer, step, L) - expected_loss(task, step, L)) < 1e-12);
+}
+
+TEST_CASE(
+    "The best weights lose least of all, the best decay least of all decays, and below 1 wherever the map may change",
+    "[theorem]") {
+  for (const Index N : {2, 10, 40})
+    for (const double p : {0.001, 0.1, 0.7}) {
+      const DriftingContext<> context{5, N, p, normal_inputs(0.5)};
+      const double L = best_decay(context), least = expected_loss(context, best_step(context, L), L);
+      CAPTURE(N, p, L);
+      CHECK(L < 1);
+      for (int i = 0; i <= 100; ++i) {
+        const double other = i / 100.0;
+        CHECK(expected_loss(context, best_step(context, other), other) > least - 1e-12);
+      }
+      std::vector<double> weights = best_weights(context);
+      const double bound = expected_loss(context, weights);
+      CHECK(bound <= least + 1e-12);
+      for (double& w : weights) {
+        w += 0.01;
+        CHECK(expected_loss(context, weights) > bound);
+        w -= 0.01;
+      }
+    }
+  CHECK(best_decay(DriftingContext<>{5, 10, 0, uniform_inputs(1.0)}) == 1);
+  CHECK(best_decay(DriftingContext<>{5, 10, 1, uniform_inputs(1.0)}) == 0);
+}
+
 TEST_CASE("Drifts and decays outside their range are refused by name", "[misuse]") {
   CHECK_THROWS_WITH(best_decay(DriftingTask<>{4, 0, uniform_inputs(1.0)}),
                     "best_decay: the probability of a change is 0, expected above 0 and at most 1");
   CHECK_THROWS_WITH(expected_loss(task, 0.5, 1.0), "expected_loss: decay is 1, expected 0 <= decay < 1");
   CHECK_THROWS_WITH(best_step(task, std::nan("")), "best_step: decay is nan, expected 0 <= decay < 1");
+  const DriftingContext<> context{4, 3, 0.5, uniform_inputs(1.0)};
+  CHECK_THROWS_WITH(best_weights(DriftingContext<>{4, 3, 2, uniform_inputs(1.0)}),
+                    "best_weights: the probability of a change is 2, expected 0 to 1");
+  CHECK_THROWS_WITH(best_decay(DriftingContext<>{4, 0, 0.5, uniform_inputs(1.0)}),
+                    "best_decay: context is 0, expected at least 1");
+  CHECK_THROWS_WITH(expected_loss(context, std::vector<double>(2)),
+                    "expected_loss: the number of weights is 2, expected 3");
+  CHECK_THROWS_WITH(best_step(context, 1.5), "best_step: decay is 1.5, expected 0 <= decay <= 1");
   CHECK_THROWS_WITH(discounted_step(PaperLayer<>(3), 0.5, 0.0), "discounted_step: decay is 0, expected 0 < decay <= 1");
 }
 

@@ -2,12 +2,17 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include <Eigen/Cholesky>
 
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/step_size.hpp"
 
-// The closed form with a decay below 1, which forgets: what it loses on an endless stream whose map changes now and
-// then, and the decay that is best.
+// The closed form with a decay below 1, which forgets: what it loses where the map changes now and then, on an endless
+// stream and in a context of so many pairs, and the decay that is best.
 
 namespace gdssm {
 
@@ -73,6 +78,141 @@ T best_decay(const DriftingTask<T>& task) {
   const T twice = T(2) * r * (c - T(1)), sum = c * (T(1) + r * r) - T(2) * r * r;
   if (!(twice > T(0))) return T(0);
   return twice / (sum + sqrt((sum - twice) * (sum + twice)));
+}
+
+/// A context of noiseless pairs y_t = W*_t x_t and a query, whose map is drawn anew with probability `change` before
+/// each pair but the first, and before the query: `DriftingTask` with a beginning, the tasks of `DriftingRegression`.
+template <class T = double>
+struct DriftingContext {
+  Index features;            ///< f
+  Index context;             ///< N
+  T change;                  ///< p, in [0, 1]
+  InputMoments<T> inputs;    ///< of every coordinate
+  T weight_variance = T(1);  ///< w2
+};
+
+namespace detail {
+
+/// What (9c) is made of: b_k = r^(k+1), and (Q w)_k for weights w, Q_jk = r^|j-k| + (c - 1) [j = k].
+template <class T>
+class AgedPairs {
+ public:
+  AgedPairs(const char* where, const DriftingContext<T>& task) : n_(static_cast<std::size_t>(task.context)) {
+    expect_positive(where, "features", task.features);
+    expect_positive(where, "context", task.context);
+    expect_moments(where, task.inputs);
+    expect_variance(where, "weight variance", task.weight_variance);
+    if (!(task.change >= T(0) && task.change <= T(1)))
+      refuse(where, "the probability of a change is ", task.change, ", expected 0 to 1");
+    if (!(task.inputs.variance > T(0))) refuse(where, "the inputs are all zero, expected ones that vary");
+    const T s2 = task.inputs.variance, r = T(1) - task.change;
+    own = task.inputs.fourth / (s2 * s2) + static_cast<T>(task.features - 1);
+    kept.assign(n_ + 1, T(1));
+    for (std::size_t k = 0; k < n_; ++k) kept[k + 1] = kept[k] * r;
+  }
+
+  std::size_t size() const { return n_; }
+  T b(std::size_t k) const { return kept[k + 1]; }
+  T Q(std::size_t j, std::size_t k) const { return j == k ? own : kept[j < k ? k - j : j - k]; }
+
+  /// b^T w and w^T Q w.
+  template <class Weight>
+  std::pair<T, T> forms(const Weight& w) const {
+    T linear = T(0), quadratic = T(0);
+    for (std::size_t j = 0; j < n_; ++j) {
+      linear += b(j) * w(j);
+      for (std::size_t k = 0; k < n_; ++k) quadratic += w(j) * Q(j, k) * w(k);
+    }
+    return {linear, quadratic};
+  }
+  std::pair<T, T> discounted(const T& decay) const {
+    std::vector<T> powers(n_, T(1));
+    for (std::size_t k = 1; k < n_; ++k) powers[k] = powers[k - 1] * decay;
+    return forms([&](std::size_t k) { return powers[k]; });
+  }
+
+ private:
+  std::size_t n_;
+  T own;                // c
+  std::vector<T> kept;  // powers of r
+};
+
+template <class T>
+StepLoss<T> step_loss(const char* where, const DriftingContext<T>& task, const T& decay) {
+  const AgedPairs<T> pairs(where, task);
+  if (!(decay >= T(0) && decay <= T(1))) refuse(where, "decay is ", decay, ", expected 0 <= decay <= 1");
+  const T s2 = task.inputs.variance, scale = task.weight_variance * static_cast<T>(task.features) * s2;
+  const auto [linear, quadratic] = pairs.discounted(decay);
+  return {.constant = scale, .linear = scale * s2 * linear, .quadratic = scale * s2 * s2 * quadratic};
+}
+
+}  // namespace detail
+
+/// The loss per output of yhat = sum_k w_k y_{N-k} x_{N-k}^T q, k = 0..N-1 the age of a pair; with r = 1 - p,
+/// c = (m4 + (f - 1) s2^2) / s2^2, b_k = r^(k+1) and Q_jk = r^|j-k| + (c - 1) [j = k]
+///     1/2 w2 s2 f (1 - 2 s2 b^T w + s2^2 w^T Q w)                                                  (9c)
+/// Source  docs/theory.md, (9c)
+/// Errors  std::invalid_argument: p not in [0, 1], moments that are none, inputs that are all zero, another number of
+///         weights than pairs
+template <class T>
+T expected_loss(const DriftingContext<T>& task, const std::vector<T>& weights) {
+  const detail::AgedPairs<T> pairs("expected_loss", task);
+  expect_equal("expected_loss", "the number of weights", weights.size(), pairs.size());
+  const auto [linear, quadratic] = pairs.forms([&](std::size_t k) { return weights[k]; });
+  const T s2 = task.inputs.variance, scale = task.weight_variance * static_cast<T>(task.features) * s2;
+  return scale * (T(1) - T(2) * s2 * linear + s2 * s2 * quadratic) / T(2);
+}
+
+/// The same for `discounted_step`, w_k = a L^k.
+/// Errors  the same, and L not in [0, 1], a step that isn't finite
+template <class T>
+T expected_loss(const DriftingContext<T>& task, const T& step, const T& decay) {
+  return detail::step_loss("expected_loss", task, decay).at("expected_loss", step);
+}
+
+/// The step that loses least at a decay.
+/// Errors  as `expected_loss`
+template <class T>
+T best_step(const DriftingContext<T>& task, const T& decay) {
+  return detail::step_loss("best_step", task, decay).best("best_step");
+}
+
+/// The decay that loses least when each has its best step, to about 1e-8, by golden sections on [0, 1]. 1 when the map
+/// never changes, below 1 whenever it may (docs/theory.md, below (9c)).
+/// Errors  as `expected_loss`
+inline double best_decay(const DriftingContext<double>& task) {
+  const detail::AgedPairs<double> pairs("best_decay", task);
+  if (task.change == 0) return 1;
+  if (task.change == 1) return 0;
+  const auto gain = [&](double decay) {
+    const auto [linear, quadratic] = pairs.discounted(decay);
+    return linear * linear / quadratic;
+  };
+  constexpr double ratio = 0.61803398874989485;
+  double low = 0, high = 1;
+  while (high - low > 1e-9) {
+    const double left = high - ratio * (high - low), right = low + ratio * (high - low);
+    if (gain(left) < gain(right))
+      low = left;
+    else
+      high = right;
+  }
+  return (low + high) / 2;
+}
+
+/// The weights that lose least, whatever their course: Q^-1 b / s2, with b and Q as in (9c). No decay can do better.
+/// Errors  as `expected_loss`
+inline std::vector<double> best_weights(const DriftingContext<double>& task) {
+  const detail::AgedPairs<double> pairs("best_weights", task);
+  const auto n = static_cast<Index>(pairs.size());
+  Eigen::MatrixXd Q(n, n);
+  Eigen::VectorXd b(n);
+  for (Index j = 0; j < n; ++j) {
+    b[j] = pairs.b(static_cast<std::size_t>(j));
+    for (Index k = 0; k < n; ++k) Q(j, k) = pairs.Q(static_cast<std::size_t>(j), static_cast<std::size_t>(k));
+  }
+  const Eigen::VectorXd w = Q.llt().solve(b) / task.inputs.variance;
+  return {w.begin(), w.end()};
 }
 
 /// `gradient_step` with every decay L: the state is minus the gradient of a discounted loss, which weighs the pair k
