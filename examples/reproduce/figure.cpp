@@ -94,6 +94,12 @@ std::string axis_commands(const std::string& name, const Axis& axis) {
       "set " + name + "label " + quoted(axis.label) + " noenhanced textcolor rgb '" + ink + "' font ',15'\n";
   if (axis.logarithmic)
     text += "set logscale " + name + " 10\nset format " + name + " '10^{%T}'\nunset m" + name + "tics\n";
+  if (!axis.names.empty()) {
+    text += "set " + name + "tics noenhanced (";
+    for (std::size_t i = 0; i < axis.names.size(); ++i)
+      text += (i > 0 ? ", " : "") + quoted(axis.names[i]) + " " + std::to_string(i + 1);
+    text += ")\n";
+  }
   return text;
 }
 
@@ -113,6 +119,10 @@ std::string draw(const std::string& name, const std::string& script) {
 
 /// Room at both ends, so that no point lies on the frame.
 std::string range_command(const std::string& name, const Axis& axis, double least, double most) {
+  if (!axis.names.empty()) {
+    const std::string first = "0.4", last = format_number(static_cast<double>(axis.names.size()) + 0.6);
+    return "set " + name + "range [" + (name == "y" ? last + ":" + first : first + ":" + last) + "]\n";
+  }
   if (!(least <= most)) return "";
   const double room = least < most ? 0.04 * (most - least) : 0.5;
   if (axis.logarithmic) return "";
@@ -153,10 +163,11 @@ std::string to_svg(const Figure& figure) {
                                     : "using 1:2 with points pointtype 7 pointsize 0.7";
     plots += (i > 0 ? ", " : "plot ") + block + " " + with + colour + " title " + quoted(series.label) + " noenhanced";
   }
+  const auto height = std::max<Index>(480, 140 + 24 * static_cast<Index>(figure.y.names.size()));
   return draw(
       figure.name,
-      terminal(figure.name, 760, 480) + "set border 3 linecolor rgb '" + ink + "'\nset tics nomirror textcolor rgb '" +
-          ink +
+      terminal(figure.name, 760, height) + "set border 3 linecolor rgb '" + ink +
+          "'\nset tics nomirror textcolor rgb '" + ink +
           "'\nset grid linecolor rgb '#d8dee4' linewidth 1\nset bars 0.6\n"
           "set key tmargin center horizontal maxcols 2 spacing 1.3 samplen 2.5 Left reverse noenhanced textcolor "
           "rgb '" +

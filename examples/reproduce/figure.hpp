@@ -12,6 +12,7 @@ namespace gdssm::reproduce {
 struct Axis {
   std::string label;
   bool logarithmic = false;
+  std::vector<std::string> names = {};  ///< of the values 1, 2, ... in place of numbers; on y from the top down
 };
 
 /// How a series is drawn. Lines are for what theory or construction says, points for what was measured, bands for the

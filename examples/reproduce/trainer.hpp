@@ -24,6 +24,7 @@ struct Recipe {
   std::function<double(Index)> schedule = ConstantRate{};  ///< factor of the rates at update n = 1, 2, ...
   Index losses = 1;                                        ///< windows with a loss, the last of each context
   Index batch = 64;
+  Index updates_per_draw = 1;  ///< updates made on each draw of tasks
 };
 
 /// The reference's optimiser at a multiple of its rates, which fall to zero along a cosine: gets within a few updates
@@ -38,7 +39,7 @@ inline Recipe falling_rates(Index updates, double factor = 10) {
 /// gradient with respect to it is of first order.
 template <class Parameters>
 Parameters with_zero_readout(Parameters start) {
-  start.readout.C.setZero();
+  fill(start.readout, 0);
   return start;
 }
 
@@ -47,9 +48,10 @@ inline TaskRange evaluation_tasks(std::uint64_t seed, Index count) { return {see
 
 /// A model and the tasks it is trained on, in single precision, a task a lane. Everything that an experiment does with
 /// them is compiled once for all experiments where `trainers.hpp` says so.
-///     `Kind`   VectorTargets or ScalarTargets
-///     `Tasks`  as `TaskSource` wants it
-template <class Model, class Kind = VectorTargets, class Tasks = LinearRegression>
+///     `Kind`    VectorTargets or ScalarTargets
+///     `Tasks`   as `TaskSource` wants it
+///     `Method`  of the gradient: ForwardSensitivity, or StoredHistory
+template <class Model, class Kind = VectorTargets, class Tasks = LinearRegression, class Method = ForwardSensitivity>
 class Trainer {
  public:
   using S = Lanes<float>;
@@ -88,44 +90,48 @@ class Trainer {
 
 // Defined outside the class, and so not inline: where `trainers.hpp` promises an instantiation none is made.
 
-template <class Model, class Kind, class Tasks>
-Trainer<Model, Kind, Tasks>::Trainer(std::string name, Model model, Tasks tasks)
+template <class Model, class Kind, class Tasks, class Method>
+Trainer<Model, Kind, Tasks, Method>::Trainer(std::string name, Model model, Tasks tasks)
     : name_(std::move(name)), model_(std::move(model)), tasks_(std::move(tasks)) {}
 
-template <class Model, class Kind, class Tasks>
-auto Trainer<Model, Kind, Tasks>::train(const Recipe& recipe, std::uint64_t seed, const Parameters& start,
-                                        ThreadPool& pool, const Follow& follow) const -> Parameters {
+template <class Model, class Kind, class Tasks, class Method>
+auto Trainer<Model, Kind, Tasks, Method>::train(const Recipe& recipe, std::uint64_t seed, const Parameters& start,
+                                                ThreadPool& pool, const Follow& follow) const -> Parameters {
   auto run = begin_run(recipe.optimizer, start);
-  const TrainingResult ended =
-      gdssm::train<S, Kind>(model_, tasks_, recipe.optimizer, recipe.schedule,
-                            {.updates = recipe.updates, .batch = recipe.batch, .losses = recipe.losses, .seed = seed},
-                            run, pool, [&](const TrainingProgress<Parameters>& at) {
-                              if (follow) follow(at);
-                            });
+  const TrainingResult ended = gdssm::train<S, Kind, Method>(model_, tasks_, recipe.optimizer, recipe.schedule,
+                                                             {.updates = recipe.updates,
+                                                              .batch = recipe.batch,
+                                                              .updates_per_draw = recipe.updates_per_draw,
+                                                              .losses = recipe.losses,
+                                                              .seed = seed},
+                                                             run, pool, [&](const TrainingProgress<Parameters>& at) {
+                                                               if (follow) follow(at);
+                                                             });
   if (ended.status == TrainingStatus::diverged) refuse(name_, "seed ", seed, ": ", ended.message);
   return run.parameters;
 }
 
-template <class Model, class Kind, class Tasks>
-std::vector<Sample> Trainer<Model, Kind, Tasks>::losses_by_context(const Parameters& parameters, const TaskRange& range,
-                                                                   ThreadPool& pool) const {
+template <class Model, class Kind, class Tasks, class Method>
+std::vector<Sample> Trainer<Model, Kind, Tasks, Method>::losses_by_context(const Parameters& parameters,
+                                                                           const TaskRange& range,
+                                                                           ThreadPool& pool) const {
   return loss_by_context<S, Kind>(model_, parameters, tasks_, range, pool);
 }
 
-template <class Model, class Kind, class Tasks>
-std::vector<double> Trainer<Model, Kind, Tasks>::losses(const Parameters& parameters, const TaskRange& range,
-                                                        ThreadPool& pool) const {
+template <class Model, class Kind, class Tasks, class Method>
+std::vector<double> Trainer<Model, Kind, Tasks, Method>::losses(const Parameters& parameters, const TaskRange& range,
+                                                                ThreadPool& pool) const {
   return losses(parameters, tasks_, range, pool);
 }
-template <class Model, class Kind, class Tasks>
-std::vector<double> Trainer<Model, Kind, Tasks>::losses(const Parameters& parameters, const Tasks& tasks,
-                                                        const TaskRange& range, ThreadPool& pool) const {
+template <class Model, class Kind, class Tasks, class Method>
+std::vector<double> Trainer<Model, Kind, Tasks, Method>::losses(const Parameters& parameters, const Tasks& tasks,
+                                                                const TaskRange& range, ThreadPool& pool) const {
   return query_losses<S, Kind>(model_, parameters, tasks, range, pool);
 }
 
-template <class Model, class Kind, class Tasks>
-Alignment Trainer<Model, Kind, Tasks>::align(const Parameters& parameters, const Parameters& other,
-                                             const TaskRange& range, ThreadPool& pool) const {
+template <class Model, class Kind, class Tasks, class Method>
+Alignment Trainer<Model, Kind, Tasks, Method>::align(const Parameters& parameters, const Parameters& other,
+                                                     const TaskRange& range, ThreadPool& pool) const {
   return gdssm::align<S, Kind>(model_, parameters, model_, other, tasks_, range, pool);
 }
 
