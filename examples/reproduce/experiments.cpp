@@ -15,11 +15,14 @@ extern const Experiment interpolation;
 extern const Experiment out_of_distribution;
 extern const Experiment anisotropic;
 extern const Experiment multi_step;
+extern const Experiment drift;
+extern const Experiment ablations;
 extern const Experiment baselines;
 
 std::vector<const Experiment*> experiments() {
   return {&theory,      &linear_vector, &linear_scalar,       &linear_all_positions, &linear_online, &features,
-          &constructed, &interpolation, &out_of_distribution, &anisotropic,          &multi_step,    &baselines};
+          &constructed, &interpolation, &out_of_distribution, &anisotropic,          &multi_step,    &drift,
+          &ablations,   &baselines};
 }
 
 }  // namespace gdssm::reproduce
