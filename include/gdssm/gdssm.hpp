@@ -35,8 +35,10 @@
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 
+#include "gdssm/tasks/classification.hpp"
 #include "gdssm/tasks/constructed_regression.hpp"
 #include "gdssm/tasks/drifting_regression.hpp"
+#include "gdssm/tasks/function_regression.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/tasks/targets.hpp"
 #include "gdssm/tasks/tokens.hpp"
@@ -46,6 +48,7 @@
 #include "gdssm/construction/drift.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
+#include "gdssm/construction/softmax_descent.hpp"
 #include "gdssm/construction/solvers.hpp"
 #include "gdssm/construction/step_size.hpp"
 

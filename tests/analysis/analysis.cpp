@@ -11,6 +11,7 @@
 #include "gdssm/construction/canonical.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/step_size.hpp"
+#include "gdssm/tasks/classification.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/training/initialization.hpp"
 
@@ -48,6 +49,37 @@ TEST_CASE("A sample merged from parts has the mean and the standard error of the
   CHECK(first.mean() == Approx(whole.mean()));
   CHECK(first.standard_error() == Approx(std::sqrt(7210.5 / 9 / 10)));
   CHECK(first.standard_error() == Approx(whole.standard_error()));
+}
+
+TEST_CASE("Cross-entropy and accuracy by context are those of the predictions, lane by lane", "[definition]") {
+  const Classification labels{{.features = 4, .outputs = 3, .context = 5, .range = 4}};
+  const auto p = random_weights(8);
+  auto single = layer.parameters<float>();
+  visit([](const Name&, const auto& from, auto& to) { to = from.template cast<float>(); }, p, single);
+  ThreadPool pool;
+  const auto losses = loss_by_context<Lanes<float>, ClassTargets<3>>(layer, single, labels, {3, 37}, pool);
+  const auto hits = accuracy_by_context<Lanes<float>, 3>(layer, single, labels, {3, 37}, pool);
+  const auto last = query_losses<Lanes<float>, ClassTargets<3>>(layer, single, labels, {3, 37}, pool);
+  REQUIRE(losses.size() == 5);
+  REQUIRE(hits.size() == 5);
+  Eigen::VectorXd expected_loss = Eigen::VectorXd::Zero(5), expected_hits = expected_loss;
+  for (std::uint64_t i = 0; i < 37; ++i) {
+    const auto [tokens, targets] = labels.sequence(3, i, 5);
+    const Eigen::MatrixXd logits = layer.predict(p, tokens).topRows(3);
+    for (Index t = 0; t < 5; ++t) {
+      Index predicted = 0, label = 0;
+      logits.col(t).maxCoeff(&predicted);
+      targets.col(t).head(3).maxCoeff(&label);
+      const double loss = std::log(logits.col(t).array().exp().sum()) - logits(label, t);
+      expected_loss[t] += loss / 37;
+      expected_hits[t] += (predicted == label ? 1. : 0.) / 37;
+      if (t == 4) CHECK(last[i] == Approx(loss).epsilon(1e-4));
+    }
+  }
+  for (std::size_t t = 0; t < 5; ++t) {
+    CHECK(losses[t].mean() == Approx(expected_loss[Index(t)]).epsilon(1e-4));
+    CHECK(hits[t].mean() == Approx(expected_hits[Index(t)]));
+  }
 }
 
 TEST_CASE("The constructed layer's loss after every number of pairs is (9), within four standard errors", "[theorem]") {

@@ -57,6 +57,19 @@ double plain_loss(const Model& model, const Parameters& p, const std::vector<Con
   return sum / static_cast<double>(losses * m);
 }
 
+/// The mean cross-entropy of two classes by its definition.
+template <class Model, class Parameters>
+double plain_cross_entropy(const Model& model, const Parameters& p, const std::vector<Context<double>>& contexts) {
+  double sum = 0;
+  Index losses = 0;
+  for (const auto& [tokens, targets] : contexts) {
+    const Eigen::MatrixXd logits = model.predict(p, tokens).rightCols(targets.cols()).topRows(2);
+    sum += logits.array().exp().colwise().sum().log().sum() - targets.topRows(2).cwiseProduct(logits).sum();
+    losses += targets.cols();
+  }
+  return sum / static_cast<double>(losses);
+}
+
 /// Lanes and masks add up to what contexts give one by one: sum_b k_b loss_b / sum_b k_b, the same for gradients.
 template <class S, class Kind, class Method, class Model>
 void check_against_single_contexts(const Model& model, const Sizes& sizes) {
@@ -107,20 +120,30 @@ TEST_CASE("the gradient of a stack over lanes is the sum over single contexts", 
 /// Loss against its definition, gradient against the definition's central differences.
 template <class S, class Kind, class Method, class Model>
 void check_against_differences(const Model& model) {
+  constexpr bool classes = std::is_same_v<Kind, ClassTargets<2>>;
   Random random(62);
   auto p = random_parameters<double>(model, random);
-  const auto contexts = random_contexts<double>(model.feature_count(), model.output_count(), ragged_sizes(5), random);
+  auto contexts = random_contexts<double>(model.feature_count(), model.output_count(), ragged_sizes(5), random);
+  if constexpr (classes)
+    for (auto& context : contexts)
+      for (Index j = 0; j < context.targets.cols(); ++j) context.targets.col(j).head(2) << 0.3, 0.7;
+  const auto plain = [&] {
+    if constexpr (classes)
+      return plain_cross_entropy(model, p, contexts);
+    else
+      return plain_loss<Kind>(model, p, contexts);
+  };
   const auto [loss, gradient] = loss_and_gradient<S, Kind, Method>(model, p, contexts);
-  CHECK(std::abs(loss - plain_loss<Kind>(model, p, contexts)) <= 1e-13 * loss);
+  CHECK(std::abs(loss - plain()) <= 1e-13 * loss);
   visit(
       [&](const Name& name, const auto& of_loss, auto& matrix) {
         for (Index i = 0; i < matrix.size(); ++i) {
           INFO(name.str() << ", entry " << i);
           const double at = matrix.data()[i], h = 1e-5;
           matrix.data()[i] = at + h;
-          const double above = plain_loss<Kind>(model, p, contexts);
+          const double above = plain();
           matrix.data()[i] = at - h;
-          const double below = plain_loss<Kind>(model, p, contexts);
+          const double below = plain();
           matrix.data()[i] = at;
           CHECK(std::abs(of_loss.data()[i] - (above - below) / (2 * h)) <= 1e-8);
         }
@@ -133,6 +156,7 @@ TEST_CASE("loss and gradient are those of the definition", "[gradient]") {
   check_against_differences<Lanes<double>, VectorTargets, StoredHistory>(PaperLayer<>(3));
   check_against_differences<double, VectorTargets, ForwardSensitivity>(PaperLayer<>(3));
   check_against_differences<double, ScalarTargets, StoredHistory>(PaperLayer<Dynamic, Bilinear>(3));
+  check_against_differences<double, ClassTargets<2>, StoredHistory>(PaperLayer<>(3));
 }
 
 TEST_CASE("the same batch gives the same bits", "[gradient]") {

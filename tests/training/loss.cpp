@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/training/loss.hpp"
 
+#include <cmath>
+#include <utility>
+
 #include "support/catch.hpp"
 
 namespace gdssm {
@@ -69,6 +72,69 @@ TEST_CASE("windows and lanes that bear no loss add nothing, and pull nothing bac
     CHECK(lane(gradient(0, 1), l) == (second ? 3.0f : 0.0f));
     CHECK(lane(gradient(1, 1), l) == (second ? 0.5f : 0.0f));
   }
+}
+
+/// Logits of two windows, three classes and a row that doesn't count; probabilities of the classes.
+const Eigen::MatrixXd logits = (Eigen::MatrixXd(4, 2) << 0.5, -2, 1, 3, -1, 0.25, 9, -9).finished();
+const Eigen::MatrixXd labels = (Eigen::MatrixXd(4, 2) << 0, 0.5, 1, 0.25, 0, 0.25, 5, 5).finished();
+
+template <class S>
+std::pair<S, Array<S>> cross_entropy_of(const Eigen::MatrixXd& of, LaneScalar<S> scale,
+                                        View<const S> present = View<const S>::absent()) {
+  const Array<S> y = array_of<S>(labels), yhat = array_of<S>(of);
+  CrossEntropy<S, 3> loss(y.view(), scale, present);
+  Array<S> gradient(4, 2);
+  gradient.fill(S(7));
+  for (Index j = 0; j < 2; ++j) loss(j, View<const S, Dynamic, 1>(yhat.view().column(j)), gradient.view().column(j));
+  return {loss.value(), gradient};
+}
+
+TEST_CASE("the cross-entropy (13a) and its gradient are those of the definition", "[loss]") {
+  const auto plain = [](const Eigen::MatrixXd& of) {
+    double sum = 0;
+    for (Index j = 0; j < 2; ++j)
+      sum += std::log(of.col(j).head(3).array().exp().sum()) - labels.col(j).head(3).dot(of.col(j).head(3));
+    return 0.25 * sum;
+  };
+  const auto [value, gradient] = cross_entropy_of<double>(logits, 0.25);
+  CHECK(std::abs(value - plain(logits)) < 1e-14);
+  for (Index i = 0; i < 8; ++i) {
+    CAPTURE(i);
+    Eigen::MatrixXd above = logits, below = logits;
+    above.data()[i] += 1e-5;
+    below.data()[i] -= 1e-5;
+    CHECK(std::abs(gradient[i] - (plain(above) - plain(below)) / 2e-5) < 1e-9);
+  }
+  CHECK(gradient(3, 0) == 0);
+}
+
+TEST_CASE("lanes have the cross-entropy that each has alone, and absent ones none", "[loss]") {
+  using S = Lanes<float>;
+  Array<S> present(1, 2);
+  for (Index l = 0; l < S::count; ++l) set_lane(present[0], l, l % 2 == 0 ? 1.0f : 0.0f);
+  const auto [value, gradient] = cross_entropy_of<S>(logits, 0.5f, present.view());
+  const Array<double> expected_gradient = cross_entropy_of<double>(logits, 0.5).second;
+  const double first = 0.5 * (std::log(logits.col(0).head(3).array().exp().sum()) - logits(1, 0));
+  for (Index l = 0; l < S::count; ++l) {
+    CHECK(std::abs(static_cast<double>(lane(value, l)) - (l % 2 == 0 ? first : 0)) < 1e-6);
+    for (Index k = 0; k < 4; ++k) {
+      CHECK(std::abs(static_cast<double>(lane(gradient(k, 0), l)) - (l % 2 == 0 ? expected_gradient(k, 0) : 0)) < 1e-6);
+      CHECK(lane(gradient(k, 1), l) == 0);
+    }
+  }
+}
+
+TEST_CASE("large logits do not overflow the cross-entropy", "[loss]") {
+  const auto [value, gradient] = cross_entropy_of<float>(1000 * logits, 1);
+  // 1000 (1 - 1) and 1000 (3 - (0.5 (-2) + 0.25 * 3 + 0.25 * 0.25))
+  CHECK(value == Approx(1000 * (3 - (-1 + 0.75 + 0.0625))));
+  CHECK(gradient.matrix().allFinite());
+}
+
+TEST_CASE("targets with fewer rows than classes are refused", "[misuse]") {
+  const Array<double> two(2, 1);
+  CHECK_THROWS_WITH((CrossEntropy<double, 3>(two.view(), 1.0)),
+                    "CrossEntropy: the targets have 2 rows, expected at least 3, one for each class");
 }
 
 }  // namespace

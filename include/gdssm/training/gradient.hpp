@@ -85,10 +85,10 @@ class GradientSum {
 
 }  // namespace detail
 
-/// The mean squared error of a model over a batch and its gradient: 1/2 |yhat - y|^2 over the number of losses and, for
-/// vector targets, of outputs. The same input gives the same bits on any number of threads. Allocates when it is made,
-/// not when it is called.
-///     `Kind`    VectorTargets or ScalarTargets
+/// The mean loss of a model over a batch and its gradient: 1/2 |yhat - y|^2 over the number of losses and, for vector
+/// targets, of outputs; for classes the cross-entropy over the number of losses. The same input gives the same bits on
+/// any number of threads. Allocates when it is made, not when it is called.
+///     `Kind`    VectorTargets, ScalarTargets or ClassTargets
 ///     `Method`  StoredHistory or ForwardSensitivity
 /// Errors  std::invalid_argument: a batch larger than the sizes it was made for, tokens or targets of another height
 /// Source  docs/theory.md, exact gradients
@@ -120,8 +120,7 @@ class BatchGradient {
     expect_equal("BatchGradient", "the number of features of a token", batch.groups().front().tokens.rows(),
                  model.feature_count());
     expect_equal("BatchGradient", "the number of rows of the targets", batch.target_height(), model.output_count());
-    const P outputs = std::is_same_v<Kind, ScalarTargets> ? P(1) : P(model.output_count());
-    const P scale = P(1) / (P(batch.loss_count()) * outputs);
+    const P scale = P(1) / (P(batch.loss_count()) * P(Loss<S, Kind>::averaged_over(model.output_count())));
     return sum_(parameters, static_cast<Index>(batch.groups().size()), gradient, pool,
                 [&](Index g, Index s, typename Sum::Share& share) {
                   draw(g);
@@ -135,16 +134,16 @@ class BatchGradient {
                    typename Sum::Share& share) const {
     const Model& model = sum_.model();
     const auto& c = sum_.coefficients();
-    SquaredError<S, Kind> error(group.targets.view(), scale, group.present.view());
+    Loss<S, Kind> loss(group.targets.view(), scale, group.present.view());
     const Sequence<S, features> sequence{group.tokens.view(),
                                          batch.ragged() ? group.mask.view() : View<const S>::absent()};
-    if constexpr (requires { model.vjp(c, sequence, Index(1), error, share.coefficients_bar, share.workspace); }) {
-      model.vjp(c, sequence, batch.losses(), error, share.coefficients_bar, share.workspace);
+    if constexpr (requires { model.vjp(c, sequence, Index(1), loss, share.coefficients_bar, share.workspace); }) {
+      model.vjp(c, sequence, batch.losses(), loss, share.coefficients_bar, share.workspace);
     } else {
       state = first_;
-      model.vjp(c, sequence, state, batch.losses(), error, share.coefficients_bar, share.workspace);
+      model.vjp(c, sequence, state, batch.losses(), loss, share.coefficients_bar, share.workspace);
     }
-    return sum_lanes(error.value());
+    return sum_lanes(loss.value());
   }
 
   Sum sum_;

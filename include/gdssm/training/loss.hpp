@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cmath>
 #include <type_traits>
 
+#include "gdssm/core/elementary.hpp"
+#include "gdssm/core/error.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/tasks/targets.hpp"
 
@@ -34,11 +37,76 @@ class SquaredError {
   /// The loss so far, a sum over the windows for each lane.
   const S& value() const { return value_; }
 
+  /// Over how many numbers a window's loss is a mean, when the model has m outputs.
+  static Index averaged_over(Index m) { return std::is_same_v<Kind, ScalarTargets> ? 1 : m; }
+
  private:
   View<const S> targets_;
   LaneScalar<S> scale_;
   View<const S> present_;
   S value_ = S(0);
 };
+
+/// Cross-entropy of the classes' probabilities p with those that logits yhat stand for, softmax(yhat):
+///     (log sum_k exp yhat_k - sum_k p_k yhat_k) scale,   its gradient (softmax(yhat) - p) scale            (13a)
+/// at each of k windows, as `vjp` wants it; summed over windows in `value`, lane by lane. Without overflow: the
+/// logarithm of the sum is built up by softplus, class by class.
+/// Shapes  targets (m x k), predictions (m), m >= Classes; in rows beyond the classes the gradient is zero
+/// Errors  std::invalid_argument: fewer rows than classes
+template <class S, Index Classes>
+class CrossEntropy {
+ public:
+  /// `present` (k entries, or absent): zeros in the lanes and windows that bear no loss.
+  CrossEntropy(View<const S> targets, LaneScalar<S> scale, View<const S> present = View<const S>::absent())
+      : targets_(targets), scale_(scale), present_(present) {
+    if (targets.rows() < Classes)
+      refuse("CrossEntropy", "the targets have ", targets.rows(), " rows, expected at least ", Classes,
+             ", one for each class");
+  }
+
+  template <Index Outputs>
+  void operator()(Index j, View<const S, Outputs, 1> prediction, View<S, Outputs, 1> g) {
+    using std::exp;
+    const S scale = present_.present() ? present_[j] * S(scale_) : S(scale_);
+    // log(e^a + e^b) = a + softplus(b - a)
+    S log_sum = prediction[0];
+    for (Index k = 1; k < Classes; ++k) log_sum += softplus(prediction[k] - log_sum);
+    for (Index i = Classes; i < g.size(); ++i) g[i] = S(0);
+    for (Index k = 0; k < Classes; ++k) {
+      const S surprise = log_sum - prediction[k];
+      value_ = multiply_add(scale * targets_(k, j), surprise, value_);
+      g[k] = scale * (exp(-surprise) - targets_(k, j));
+    }
+  }
+
+  /// The loss so far, a sum over the windows for each lane.
+  const S& value() const { return value_; }
+
+  /// Over how many numbers a window's loss is a mean.
+  static Index averaged_over(Index) { return 1; }
+
+ private:
+  View<const S> targets_;
+  LaneScalar<S> scale_;
+  View<const S> present_;
+  S value_ = S(0);
+};
+
+namespace detail {
+
+template <class S, class Kind>
+struct LossOf {
+  using Type = SquaredError<S, Kind>;
+};
+template <class S, Index Classes>
+struct LossOf<S, ClassTargets<Classes>> {
+  using Type = CrossEntropy<S, Classes>;
+};
+
+}  // namespace detail
+
+/// The loss that belongs to a kind of targets: `SquaredError`, for classes `CrossEntropy`.
+template <class S, class Kind>
+using Loss = typename detail::LossOf<S, Kind>::Type;
 
 }  // namespace gdssm

@@ -38,8 +38,7 @@ class RedrawnGradient {
   P operator()(const Parameters& parameters, std::uint64_t seed, std::uint64_t first, Index count, Parameters& gradient,
                ThreadPool& pool) {
     if (count < 1) refuse("RedrawnGradient", "there are ", count, " tasks, expected at least 1");
-    const P outputs = std::is_same_v<Kind, ScalarTargets> ? P(1) : P(sum_.model().output_count());
-    const P scale = P(1) / (P(count) * outputs);
+    const P scale = P(1) / (P(count) * P(Loss<S, Kind>::averaged_over(sum_.model().output_count())));
     return sum_(parameters, (count + lane_count<S> - 1) / lane_count<S>, gradient, pool,
                 [&](Index g, Index s, typename Sum::Share& share) {
                   const Index begin = g * lane_count<S>;
@@ -66,9 +65,9 @@ class RedrawnGradient {
         tasks_.target(View<const S, Dynamic, 1>(tokens.column(2 * count)), drawn.target.view().column(0), drawn.task);
       return View<const S>(tokens);
     };
-    SquaredError<S, Kind> error(drawn.target.view(), scale, drawn.present.view());
-    sum_.model().vjp(sum_.coefficients(), tasks_.context, run, error, share.coefficients_bar, share.workspace);
-    return sum_lanes(error.value());
+    Loss<S, Kind> loss(drawn.target.view(), scale, drawn.present.view());
+    sum_.model().vjp(sum_.coefficients(), tasks_.context, run, loss, share.coefficients_bar, share.workspace);
+    return sum_lanes(loss.value());
   }
 
   Tasks tasks_;
