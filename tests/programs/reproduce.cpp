@@ -529,6 +529,47 @@ TEST_CASE("reproduce --quick sweeps three rates for every baseline at one budget
   CHECK(written.at("report.html").find("too few for any of them to finish") != std::string::npos);
 }
 
+TEST_CASE("One step on classes of functions loses what theory says, and labels are learned as targets are",
+          "[theorem]") {
+  const TemporaryFolder folder;
+  expect_success(run("reproduce", {"--quick", "--experiment", "function-classes", "--experiment", "classification",
+                                   "--out", folder.path().string()}));
+  const auto written = files(folder.path());
+  const json summary = json::parse(written.at("summary.json"));
+  const json& functions = summary.at("function-classes");
+  for (const char* const name : {"sparse-linear", "noisy-linear", "quadratic", "relu-network", "decision-tree"}) {
+    CAPTURE(name);
+    const json& of = functions.at(name);
+    const auto loss = [&](const char* predictor) { return of.at("predictors").at(predictor).at("loss").get<double>(); };
+    CHECK(written.contains(std::string("function-classes-") + name + ".svg"));
+    CHECK(of.at("layer_difference") < 1e-12);
+    CHECK(of.at("trained_loss") < 0.5);
+    if (of.contains("analytic_loss")) {
+      const double error = of.at("predictors").at("one step on inputs").at("standard_error");
+      CHECK(std::abs(loss("one step on inputs") - of.at("analytic_loss").get<double>()) < 4 * error);
+      CHECK(of.at("average_excess") < 0);
+    } else {
+      CHECK(loss("one step on own features") < loss("one step on inputs"));
+      CHECK(loss("ridge on own features") < loss("one step on own features"));
+      CHECK(loss("ridge on own features") < loss("ridge on Fourier features"));
+    }
+  }
+  CHECK(functions.at("sparse-linear").at("predictors").at("least squares").at("loss") < 1e-20);
+  CHECK(functions.at("quadratic").at("predictors").at("ridge on own features").at("loss") < 1e-9);
+
+  for (const char* const name : {"softmax", "argmax"}) {
+    CAPTURE(name);
+    const json& of = summary.at("classification").at(name);
+    CHECK(written.contains(std::string("classification-") + name + "-accuracy.svg"));
+    CHECK(written.contains(std::string("classification-") + name + "-loss.svg"));
+    CHECK(std::abs(of.at("excess").get<double>()) < 0.02);
+    CHECK(std::abs(of.at("trained_accuracy").get<double>() - of.at("construction_accuracy").get<double>()) < 0.02);
+    CHECK(std::abs(of.at("seeds").at(0).at("effective_step").get<double>() / of.at("step").get<double>() - 1) < 0.25);
+    const json& algorithms = of.at("algorithms");
+    CHECK(algorithms.at("descent, 20 steps").at("loss") < algorithms.at("descent, 1 step").at("loss"));
+  }
+}
+
 TEST_CASE("reproduce answers --help and --version") {
   const Run help = run("reproduce", {"--help"});
   expect_success(help);
