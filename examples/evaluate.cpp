@@ -11,6 +11,7 @@
 #include "gdssm/io/reference_weights.hpp"
 #include "gdssm/io/safetensors.hpp"
 #include "gdssm/models/horner_stack.hpp"
+#include "gdssm/models/nonlinear_ssm.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 #include "gdssm/training/gradient.hpp"
 #include "support/program.hpp"
@@ -36,7 +37,7 @@ gdssm::Tensor predict(const Model& model, const Parameters& parameters, const Re
     numbers.insert(numbers.end(), predictions.data(), predictions.data() + predictions.size());
     progress.advance();
   }
-  return {{contexts.batch(), rows, contexts.feature_count()}, std::move(numbers)};
+  return {{contexts.batch(), rows, model.output_count()}, std::move(numbers)};
 }
 
 /// The loss, a mean over the batch; its gradient is added to `gradient`. A large batch is taken in parts, to bound the
@@ -51,7 +52,8 @@ void differentiate(const Model& model, const Parameters& parameters, const Refer
   for (Index first = 0; first < contexts.batch(); first += limit) {
     const Index count = std::min(limit, contexts.batch() - first);
     std::vector<gdssm::Context<T>> part;
-    for (Index b = first; b < first + count; ++b) part.push_back({contexts.tokens<T>(b), contexts.target<T>(b)});
+    for (Index b = first; b < first + count; ++b)
+      part.push_back({contexts.tokens<T>(b), contexts.target<T>(b).bottomRows(model.output_count())});
     const T weight = T(count) / T(contexts.batch());
     loss += weight * of_batch(parameters, gdssm::Batch<S>(model.window(), part), share);
     gdssm::visit([&](const gdssm::Name&, auto& sum, const auto& term) { sum += weight * term; }, gradient, share);
@@ -69,10 +71,11 @@ Tensors evaluate(const Model& model, const ReferenceWeights& weights, const Refe
 
   T loss = T(0);
   auto gradient = model.template parameters<T>();
-  if (weights.targets() == ReferenceWeights::Targets::scalar)
-    differentiate<gdssm::ScalarTargets>(model, parameters, contexts, loss, gradient, progress);
-  else
+  // Of a single output the last coordinate is all.
+  if (Model::outputs == 1 || weights.targets() == ReferenceWeights::Targets::vector)
     differentiate<gdssm::VectorTargets>(model, parameters, contexts, loss, gradient, progress);
+  else if constexpr (Model::outputs != 1)
+    differentiate<gdssm::ScalarTargets>(model, parameters, contexts, loss, gradient, progress);
   results["loss"] = {{}, std::vector<T>{loss}};
   for (auto& [name, tensor] : weights.tensors(gradient)) results["grad." + name] = tensor;
   return results;
@@ -81,6 +84,8 @@ Tensors evaluate(const Model& model, const ReferenceWeights& weights, const Refe
 template <class T, class Discretization>
 Tensors evaluate(const ReferenceWeights& weights, const ReferenceTokens& contexts) {
   const gdssm::PaperLayer<gdssm::Dynamic, Discretization> layer(weights.feature_count());
+  if (weights.readout() == ReferenceWeights::Readout::half_glu2)
+    return evaluate<T>(gdssm::NonlinearSsm(layer), weights, contexts);
   if (weights.stack() == ReferenceWeights::Stack::reference && weights.layer_count() == 3)
     return evaluate<T>(gdssm::TwoStepStack(layer), weights, contexts);
   // A single layer too: it is the stack of one step.
@@ -110,7 +115,8 @@ int main(int argc, char** argv) {
   gdssm::programs::add_threads_option(app, threads);
   return gdssm::programs::run_program(argc, argv, app, [&] {
     const ReferenceWeights weights(gdssm::read_safetensors(model), model);
-    const ReferenceTokens contexts(gdssm::read_safetensors(tokens), tokens, weights.feature_count(), weights.dtype());
+    const ReferenceTokens contexts(gdssm::read_safetensors(tokens), tokens, weights.token_width(),
+                                   weights.target_width(), weights.dtype());
     const bool single = weights.dtype() == "F32";
     gdssm::write_safetensors(out,
                              {{}, single ? evaluate<float>(weights, contexts) : evaluate<double>(weights, contexts)});

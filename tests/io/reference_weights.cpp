@@ -92,7 +92,7 @@ TEST_CASE("Contexts of a file of tokens are its rows as columns", "[reference_to
   const Safetensors file{{},
                          {{"tokens", {{2, 3, 2}, std::vector<float>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}}},
                           {"target", {{2, 2}, std::vector<float>{12, 13, 14, 15}}}}};
-  const ReferenceTokens contexts(file, "t", 2, "F32");
+  const ReferenceTokens contexts(file, "t", 2, 2, "F32");
   CHECK(contexts.batch() == 2);
   CHECK(contexts.length() == 3);
   REQUIRE(contexts.has_target());

@@ -20,12 +20,18 @@ inline std::string reference_name(const Name& name) {
     return of_layer.replace(0, of_layer.find('/'), name.head);
   }
   const std::string ours = name.str();
-  for (const auto& [known, theirs] : {std::pair{"attention.A", "w_q"},
-                                      {"recurrence.Lambda", "Lambda_re"},
-                                      {"recurrence.log_step", "log_step"},
-                                      {"readout.C", "C"},
-                                      {"gate.d", "D"}})
-    if (ours == known) return std::string("layers_0/seq/") + theirs;
+  for (const auto& [known, theirs] : {std::pair{"attention.A", "seq/w_q"},
+                                      {"recurrence.Lambda", "seq/Lambda_re"},
+                                      {"recurrence.log_step", "seq/log_step"},
+                                      {"readout.C", "seq/C"},
+                                      {"gate.d", "seq/D"},
+                                      {"embedding.kernel", "seq/encoder/kernel"},
+                                      {"embedding.bias", "seq/encoder/bias"},
+                                      {"unit.kernel", "out2/kernel"},
+                                      {"unit.bias", "out2/bias"},
+                                      {"output.kernel", "out3/kernel"},
+                                      {"output.bias", "out3/bias"}})
+    if (ours == known) return std::string("layers_0/") + theirs;
   refuse("reference_name", "the reference has no ", ours);
 }
 
@@ -43,15 +49,16 @@ typename Model::template Parameters<P> golden_parameters(const Golden& golden, c
   return p;
 }
 
+/// Of a file's targets the last ones, as many as the model has outputs.
 template <class P>
-std::vector<Context<P>> golden_contexts(const Golden& golden) {
+std::vector<Context<P>> golden_contexts(const Golden& golden, Index outputs) {
   const auto tokens = golden.matrices("/tokens");
   const Eigen::MatrixXd targets = golden.matrix("/target");
   expect_equal(golden.file().c_str(), "the number of targets", targets.rows(), static_cast<Index>(tokens.size()));
   std::vector<Context<P>> contexts;
   for (const Eigen::MatrixXd& rows : tokens) {
     const Eigen::VectorXd target = targets.row(static_cast<Index>(contexts.size())).transpose();
-    contexts.push_back({rows.transpose().cast<P>(), target.cast<P>()});
+    contexts.push_back({rows.transpose().cast<P>(), target.tail(outputs).cast<P>()});
   }
   return contexts;
 }
@@ -62,7 +69,7 @@ void compare_outputs(const Golden& golden, const Model& model, Comparisons& comp
   using P = LaneScalar<S>;
   const auto c = model.prepare(golden_parameters<P>(golden, model));
   const auto logits = golden.matrices("/logits");
-  const Batch<S> batch(model.window(), golden_contexts<P>(golden));
+  const Batch<S> batch(model.window(), golden_contexts<P>(golden, model.output_count()));
   auto ws = model.template workspace<S>();
   std::size_t b = 0;
   for (const LaneGroup<S>& group : batch.groups()) {
@@ -86,7 +93,7 @@ void compare_gradient(const Golden& golden, const Model& model, Comparisons& com
   using P = LaneScalar<S>;
   constexpr bool precise = std::is_same_v<P, double>;
   const auto p = golden_parameters<P>(golden, model);
-  const Batch<S> batch(model.window(), golden_contexts<P>(golden));
+  const Batch<S> batch(model.window(), golden_contexts<P>(golden, model.output_count()));
   BatchGradient<Model, S, Kind, Method> batch_gradient(model, batch.windows(), batch.losses());
   auto gradient = model.template parameters<P>();
   const P loss = batch_gradient(p, batch, gradient);

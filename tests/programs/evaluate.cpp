@@ -58,13 +58,14 @@ Tensor constant(std::vector<Index> shape, T value) {
 
 /// {"layers_0": {"seq": {"C": ...}}} -> layers_0.seq.C
 template <class T>
-std::map<std::string, Tensor> tensors(const json& tree) {
-  std::map<std::string, Tensor> tensors;
-  for (const auto& [layer, parts] : tree.items())
-    for (const auto& [part, parameters] : parts.items())
-      for (const auto& [name, values] : parameters.items())
-        tensors[layer + "." + part + "." + name] = tensor<T>(values);
-  return tensors;
+std::map<std::string, Tensor> tensors(const json& tree, const std::string& beginning = "") {
+  std::map<std::string, Tensor> all;
+  for (const auto& [name, value] : tree.items())
+    if (value.is_object())
+      all.merge(tensors<T>(value, beginning + name + "."));
+    else
+      all[beginning + name] = tensor<T>(value);
+  return all;
 }
 
 /// The files of one run, in a folder of their own.
@@ -99,8 +100,8 @@ json golden_case(const std::string& name) {
 }
 
 template <class T>
-Files golden(const json& figures, const std::string& targets = "vector") {
-  return {{{{"discretization", figures["discretization"]}, {"targets", targets}, {"readout", "none"}},
+Files golden(const json& figures, const std::string& targets = "vector", const std::string& readout = "none") {
+  return {{{{"discretization", figures["discretization"]}, {"targets", targets}, {"readout", readout}},
            tensors<T>(figures["params"])},
           {{}, {{"tokens", tensor<T>(figures["tokens"])}, {"target", tensor<T>(figures["target"])}}},
           {}};
@@ -132,11 +133,14 @@ std::vector<Index> with_front(Index front, std::vector<Index> shape) {
 TEMPLATE_TEST_CASE("evaluate reproduces the reference's outputs, losses and gradients", "[evaluate][golden]", float,
                    double) {
   const bool single = std::is_same_v<TestType, float>;
-  for (const std::string name : {"trained_vector_f3", "trained_vector_f10", "trained_scalar_f10",
-                                 "trained_vector_bilinear_f4", "two_step_vector_f3", "two_step_vector_f10"}) {
+  for (const std::string name :
+       {"trained_vector_f3", "trained_vector_f10", "trained_scalar_f10", "trained_vector_bilinear_f4",
+        "two_step_vector_f3", "two_step_vector_f10", "nonlinear_sine_f8"}) {
     INFO(name);
     const json figures = golden_case(name);
-    const auto results = golden<TestType>(figures, name == "trained_scalar_f10" ? "scalar" : "vector").results();
+    const auto results = golden<TestType>(figures, name == "trained_scalar_f10" ? "scalar" : "vector",
+                                          name == "nonlinear_sine_f8" ? "half_glu2" : "none")
+                             .results();
     std::size_t count = 2;
     CHECK(distance<TestType>(results.at("predictions"), tensor<double>(figures["logits"]), -1) <
           (single ? 1e-5 : 1e-12));
@@ -382,7 +386,7 @@ TEST_CASE("Metadata that are missing or unknown are refused by name", "[evaluate
   CHECK(metadata_refusal("targets", "") == is + "'targets' is '', expected 'vector' or 'scalar'");
   CHECK(metadata_refusal("readout", "full\nglu") == is + "'readout' is 'full\\x0Aglu', expected 'none' or 'half_glu2'");
   CHECK(metadata_refusal("readout", "half_glu2") ==
-        is + "'readout' is 'half_glu2', which is not supported by this version, expected 'none'");
+        "model.safetensors: tensor 'layers_0.seq.encoder.kernel': is missing, expected a tensor of shape [1, 3]");
   CHECK(metadata_refusal("stack", "two_step") == is + "'stack' is 'two_step', expected 'horner'");
 }
 
@@ -441,6 +445,36 @@ TEST_CASE("Numbers of layers that make no model are refused", "[evaluate][misuse
   CHECK(layers(4, true) == "model.safetensors: has 4 layers, expected an odd number, 2 K - 1 for K steps");
   CHECK(weight_refusal("layers_9223372036854775807.seq.C", constant({3, 3}, 0.0)) ==
         "model.safetensors: has no tensor of layer 1, expected 'layers_1.seq.w_q' and others");
+}
+
+TEST_CASE("What fits no model with a gated readout is refused by name", "[evaluate][misuse]") {
+  const auto said = [](const std::function<void(Files&)>& spoil) {
+    return refusal([&](Files& files) {
+      const Files nonlinear = golden<double>(golden_case("nonlinear_sine_f8"), "scalar", "half_glu2");
+      files.weights = nonlinear.weights;
+      files.tokens = nonlinear.tokens;
+      spoil(files);
+    });
+  };
+  const auto weight = [&](const std::string& name, const Tensor& value) {
+    return said([&](Files& files) { files.weights.tensors[name] = value; });
+  };
+  const auto tokens = [&](const std::string& name, const Tensor& value) {
+    return said([&](Files& files) { files.tokens.tensors[name] = value; });
+  };
+  const std::string is = "model.safetensors: tensor 'layers_0.";
+  CHECK(weight("layers_0.out3.kernel", constant({8, 2}, 0.0)) == is + "out3.kernel': shape is [8, 2], expected [8, 1]");
+  CHECK(weight("layers_0.seq.encoder.bias", constant({8, 1}, 0.0)) ==
+        is + "seq.encoder.bias': shape is [8, 1], expected [8]");
+  CHECK(weight("layers_0.out1.kernel", constant({8, 8}, 0.0)) ==
+        is + "out1.kernel': is unknown, expected layers_<k>.seq. and w_q, Lambda_re, log_step, C, D or B, or layers_0. "
+             "and seq.encoder, out2 or out3 and .kernel or .bias");
+  CHECK(weight("layers_1.seq.C", constant({8, 8}, 0.0)) ==
+        "model.safetensors: has 2 layers, expected 1 with metadata 'readout' 'half_glu2'");
+  CHECK(tokens("tokens", constant({2, 21, 8}, 0.0)) ==
+        "tokens.safetensors: tensor 'tokens': shape is [2, 21, 8], expected [batch, 2N+1, 1] with N at least 1");
+  CHECK(tokens("target", constant({2, 1}, 0.0)) ==
+        "tokens.safetensors: tensor 'target': shape is [2, 1], expected [2, 2]");
 }
 
 TEST_CASE("Tokens and targets that fit no model of this width are refused by name", "[evaluate][misuse]") {

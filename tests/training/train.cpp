@@ -51,7 +51,7 @@ TEST_CASE("Updates follow the reference's optimiser over 20 of them", "[golden]"
     const AdamW optimizer = AdamW::reference();
     auto run = begin_run(optimizer, golden_parameters<double>(golden, layer));
     auto gradient = run.parameters;
-    const Batch<double> batch(layer.window(), golden_contexts<double>(golden));
+    const Batch<double> batch(layer.window(), golden_contexts<double>(golden, layer.output_count()));
     BatchGradient<Layer, double> loss_gradient(layer, batch.windows(), 1);
     int compared = 0;
     for (int update = 1; update <= 20; ++update) {

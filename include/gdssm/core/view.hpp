@@ -190,7 +190,8 @@ using Matrix = Eigen::Matrix<T, static_cast<int>(Rows), static_cast<int>(Cols)>;
 
 template <class T, Index Rows, Index Cols>
 Matrix<T, Rows, Cols> zeros(Index rows, Index cols) {
-  Matrix<T, Rows, Cols> matrix(rows, cols);
+  Matrix<T, Rows, Cols> matrix;
+  matrix.resize(rows, cols);  // as arguments of the constructor a vector of two would take them for its entries
   for (Index i = 0; i < matrix.size(); ++i) matrix.data()[i] = T(0);
   return matrix;
 }

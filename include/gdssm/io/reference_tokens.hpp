@@ -15,14 +15,14 @@ namespace gdssm {
 
 /// A file of contexts as the paper's own JAX code has them, checked: x_1, y_1, ..., x_N, y_N, x_{N+1}, a token a row,
 /// and maybe what is to be predicted.
-/// Shapes  `tokens` (batch, 2N+1, f), `target` (batch, f)
+/// Shapes  `tokens` (batch, 2N+1, width), `target` (batch, height): both f, or 1 and 2 of the nonlinear model
 /// Source  arXiv:2410.11687v1 (code); docs/from-jax.md
 class ReferenceTokens {
  public:
-  /// `where` names the file in messages; `features`, f, and `dtype`, "F32" or "F64", are those of the model.
+  /// `where` names the file in messages; `width`, `height` and `dtype`, "F32" or "F64", are those of the model.
   /// Errors  std::invalid_argument naming the file, the tensor and what was expected: a tensor that is unknown,
   ///         missing, of another precision or shape, or not finite; no context, an even number of tokens
-  ReferenceTokens(Safetensors file, const std::string& where, Index features, std::string_view dtype) {
+  ReferenceTokens(Safetensors file, const std::string& where, Index width, Index height, std::string_view dtype) {
     for (const auto& [name, tensor] : file.tensors) {
       const std::string place = detail::tensor_place(where, name);
       if (name != "tokens" && name != "target")
@@ -30,19 +30,19 @@ class ReferenceTokens {
       if (tensor.dtype() != dtype)
         refuse(place, "dtype is ", tensor.dtype(), ", expected ", dtype, ", the precision of the weights");
     }
-    const std::string expected = "[batch, 2N+1, " + std::to_string(features) + "] with N at least 1";
+    const std::string expected = "[batch, 2N+1, " + std::to_string(width) + "] with N at least 1";
     const std::string tokens_place = detail::tensor_place(where, "tokens");
     const auto tokens = file.tensors.find("tokens");
     if (tokens == file.tensors.end()) refuse(tokens_place, "is missing, expected a tensor of shape ", expected);
     tokens_ = std::move(tokens->second);
     const std::vector<Index>& shape = tokens_.shape;
-    if (shape.size() != 3 || shape[0] < 1 || shape[1] < 3 || shape[1] % 2 == 0 || shape[2] != features)
+    if (shape.size() != 3 || shape[0] < 1 || shape[1] < 3 || shape[1] % 2 == 0 || shape[2] != width)
       refuse(tokens_place, "shape is ", detail::shape_text(shape), ", expected ", expected);
     require_finite(tokens_, tokens_place);
 
     const auto target = file.tensors.find("target");
     if (target == file.tensors.end()) return;
-    const std::vector<Index> target_shape = {shape[0], features};
+    const std::vector<Index> target_shape = {shape[0], height};
     const std::string target_place = detail::tensor_place(where, "target");
     if (target->second.shape != target_shape)
       refuse(target_place, "shape is ", detail::shape_text(target->second.shape), ", expected ",
@@ -52,25 +52,24 @@ class ReferenceTokens {
   }
 
   Index batch() const { return tokens_.shape[0]; }
-  Index length() const { return tokens_.shape[1]; }         ///< 2N+1
-  Index feature_count() const { return tokens_.shape[2]; }  ///< f
+  Index length() const { return tokens_.shape[1]; }  ///< 2N+1
   bool has_target() const { return target_.has_value(); }
 
-  /// Context b, one token a column: the same memory.         Shapes  (f x (2N+1))
+  /// Context b, one token a column: the same memory.         Shapes  (width x (2N+1))
   template <class T>
   auto tokens(Index b) const {
-    return columns(tokens_.as<T>().data() + b * length() * feature_count(), length());
+    return matrix<T>(tokens_, b, tokens_.shape[2], length());
   }
-  /// What is to be predicted from context b.                  Shapes  (f x 1)
+  /// What is to be predicted from context b.                  Shapes  (height x 1)
   template <class T>
   auto target(Index b) const {
-    return columns(target_.value().as<T>().data() + b * feature_count(), 1);
+    return matrix<T>(target_.value(), b, target_->shape[1], 1);
   }
 
  private:
   template <class T>
-  Eigen::Map<const Eigen::MatrixX<T>> columns(const T* first, Index count) const {
-    return {first, feature_count(), count};
+  static Eigen::Map<const Eigen::MatrixX<T>> matrix(const Tensor& tensor, Index b, Index rows, Index cols) {
+    return {tensor.as<T>().data() + b * rows * cols, rows, cols};
   }
 
   Tensor tokens_;

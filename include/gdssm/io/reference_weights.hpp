@@ -22,6 +22,8 @@
 
 // Weights under the names that they have in the paper's own JAX code: a file has the tensors
 //     layers_<k>.seq.{w_q, Lambda_re, log_step, C, D},   k = 0, 1, ...
+// or, of the nonlinear model, these of layer 0 and
+//     layers_0.seq.encoder.{kernel, bias}, layers_0.out2.{kernel, bias}, layers_0.out3.{kernel, bias},
 // and metadata that say what the weights alone do not.
 // Source  arXiv:2410.11687v1 (code); docs/from-jax.md
 
@@ -29,13 +31,15 @@ namespace gdssm {
 
 namespace detail {
 
-/// One parameter under both names, and the reference's shape; `features` stands for f.
+/// One parameter under both names, the reference's without its layer, and the reference's shape; `features` stands for
+/// f. Only a model with a gated readout has those that are `gated`.
 struct ReferenceName {
   static constexpr Index features = -1;
 
   std::string_view member, reference;
   std::array<Index, 2> sizes;
   std::size_t rank = 2;
+  bool gated = false;
 
   std::vector<Index> shape(Index f) const {
     std::vector<Index> shape(sizes.begin(), sizes.begin() + static_cast<std::ptrdiff_t>(rank));
@@ -44,12 +48,18 @@ struct ReferenceName {
   }
 };
 
-inline constexpr std::array<ReferenceName, 5> reference_names{{
-    {"attention.A", "w_q", {3, 3}},
-    {"recurrence.Lambda", "Lambda_re", {ReferenceName::features, ReferenceName::features}},
-    {"recurrence.log_step", "log_step", {ReferenceName::features, 1}},
-    {"readout.C", "C", {ReferenceName::features, ReferenceName::features}},
-    {"gate.d", "D", {3}, 1},
+inline constexpr std::array<ReferenceName, 11> reference_names{{
+    {"attention.A", "seq.w_q", {3, 3}},
+    {"recurrence.Lambda", "seq.Lambda_re", {ReferenceName::features, ReferenceName::features}},
+    {"recurrence.log_step", "seq.log_step", {ReferenceName::features, 1}},
+    {"readout.C", "seq.C", {ReferenceName::features, ReferenceName::features}},
+    {"gate.d", "seq.D", {3}, 1},
+    {"embedding.kernel", "seq.encoder.kernel", {1, ReferenceName::features}, 2, true},
+    {"embedding.bias", "seq.encoder.bias", {ReferenceName::features}, 1, true},
+    {"unit.kernel", "out2.kernel", {ReferenceName::features, ReferenceName::features}, 2, true},
+    {"unit.bias", "out2.bias", {ReferenceName::features}, 1, true},
+    {"output.kernel", "out3.kernel", {ReferenceName::features, 1}, 2, true},
+    {"output.bias", "out3.bias", {1}, 1, true},
 }};
 
 /// The reference's name of a member of a layer, or of a stack's layer: "layers_2.gate.d" -> "layers_2.seq.D".
@@ -61,30 +71,32 @@ inline std::string reference_name(const Name& name) {
     member.remove_prefix(std::min(layer.size() + 1, member.size()));
   }
   for (const ReferenceName& known : reference_names)
-    if (known.member == member) return std::string(layer) + ".seq." + std::string(known.reference);
+    if (known.member == member) return std::string(layer) + "." + std::string(known.reference);
   refuse("reference_name", "the reference has no parameter ", text);
 }
 
-/// "layers_2.seq.D" -> 2 and "D". False for names of another form.
+/// "layers_2.seq.D" -> 2 and "seq.D". False for names of another form.
 inline bool parse_reference_name(std::string_view name, Index& layer, std::string_view& parameter) {
-  constexpr std::string_view head = "layers_", middle = ".seq.";
+  constexpr std::string_view head = "layers_";
   if (!name.starts_with(head)) return false;
   name.remove_prefix(head.size());
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
   const std::string_view digits(name.data(), static_cast<std::size_t>(end - name.data()));
   if (error != std::errc() || layer < 0 || digits != std::to_string(layer)) return false;
   name.remove_prefix(digits.size());
-  if (!name.starts_with(middle)) return false;
-  parameter = name.substr(middle.size());
+  if (!name.starts_with('.')) return false;
+  parameter = name.substr(1);
   return true;
 }
 
 }  // namespace detail
 
 /// A file of weights in the reference's naming, checked: what it says about itself, and its numbers as the
-/// `Parameters<T>` of a layer or a stack of layers.
+/// `Parameters<T>` of a layer, a stack of layers or a `NonlinearSsm`.
 /// Shapes  w_q (3, 3), Lambda_re (f, f), log_step (f, 1; may be absent when the decay is given), C (f, f), D (3).
-///         B, which the model does not use, may be there and is not looked at.
+///         B, which the model does not use, may be there and is not looked at. With a gated readout also
+///         encoder.kernel (1, f), encoder.bias (f), out2.kernel (f, f), out2.bias (f), out3.kernel (f, 1), out3.bias
+///         (1)
 /// Errors  std::invalid_argument naming the file, the tensor or metadata key, and what was expected
 /// Source  arXiv:2410.11687v1 (code); docs/from-jax.md
 class ReferenceWeights {
@@ -93,6 +105,8 @@ class ReferenceWeights {
   enum class Discretization { zoh, bilinear, none };
   /// Whether the loss is over all of a prediction's coordinates or over the last alone.
   enum class Targets { vector, scalar };
+  /// The layer's output is the prediction, or (18)-(20) are around the layer.
+  enum class Readout { none, half_glu2 };
   /// Three layers are the reference's two-step stack, or any odd number gdssm's, M_1, S_2, M_2, ...
   enum class Stack { reference, horner };
 
@@ -102,8 +116,7 @@ class ReferenceWeights {
   ReferenceWeights(Safetensors file, std::string where) : file_(std::move(file)), where_(std::move(where)) {
     discretization_ = static_cast<Discretization>(choice("discretization", {"zoh", "bilinear", "none"}));
     targets_ = static_cast<Targets>(choice("targets", {"vector", "scalar"}));
-    if (choice("readout", {"none", "half_glu2"}) != 0)
-      refuse(where_, "metadata 'readout' is 'half_glu2', which is not supported by this version, expected 'none'");
+    readout_ = static_cast<Readout>(choice("readout", {"none", "half_glu2"}));
     if (file_.metadata.contains("stack")) {
       choice("stack", {"horner"});
       stack_ = Stack::horner;
@@ -114,9 +127,13 @@ class ReferenceWeights {
 
   Discretization discretization() const { return discretization_; }
   Targets targets() const { return targets_; }
+  Readout readout() const { return readout_; }
   Stack stack() const { return stack_; }
   Index layer_count() const { return layers_; }
   Index feature_count() const { return features_; }  ///< f
+  /// Of what the model reads and of the target in its file: f and f, 1 and 2 with a gated readout.
+  Index token_width() const { return readout_ == Readout::none ? features_ : 1; }
+  Index target_width() const { return readout_ == Readout::none ? features_ : 2; }
   std::string_view dtype() const { return dtype_; }  ///< "F32" or "F64", of all tensors
 
   /// Fills the parameters of a model of as many layers.
@@ -181,19 +198,22 @@ class ReferenceWeights {
 
   static bool ignored(std::string_view name) { return name.ends_with(".seq.B"); }
 
+  bool has(const detail::ReferenceName& parameter) const { return !parameter.gated || readout_ == Readout::half_glu2; }
+
   /// Refuses unknown names, layers that are left out, and numbers of layers of which no model consists.
   void count_layers() {
     std::set<Index> layers;
     for (const auto& [name, tensor] : file_.tensors) {
       Index layer = 0;
       std::string_view parameter;
-      const bool known =
-          detail::parse_reference_name(name, layer, parameter) &&
-          (parameter == "B" || std::any_of(detail::reference_names.begin(), detail::reference_names.end(),
-                                           [&](const auto& known_name) { return known_name.reference == parameter; }));
+      const bool known = detail::parse_reference_name(name, layer, parameter) &&
+                         (parameter == "seq.B" ||
+                          std::any_of(detail::reference_names.begin(), detail::reference_names.end(),
+                                      [&](const auto& own) { return own.reference == parameter && has(own); }));
       if (!known)
         refuse(detail::tensor_place(where_, name),
-               "is unknown, expected layers_<k>.seq. and w_q, Lambda_re, log_step, C, D or B");
+               "is unknown, expected layers_<k>.seq. and w_q, Lambda_re, log_step, C, D or B",
+               readout_ == Readout::none ? "" : ", or layers_0. and seq.encoder, out2 or out3 and .kernel or .bias");
       layers.insert(layer);
     }
     for (const Index layer : layers) {
@@ -202,6 +222,8 @@ class ReferenceWeights {
     }
     if (layers.empty() || layers_ <= *layers.rbegin())
       refuse(where_, "has no tensor of layer ", layers_, ", expected 'layers_", layers_, ".seq.w_q' and others");
+    if (readout_ == Readout::half_glu2 && layers_ != 1)
+      refuse(where_, "has ", layers_, " layers, expected 1 with metadata 'readout' 'half_glu2'");
     if (stack_ == Stack::horner && layers_ % 2 == 0)
       refuse(where_, "has ", layers_, " layers, expected an odd number, 2 K - 1 for K steps");
     if (stack_ == Stack::reference && layers_ != 1 && layers_ != 3)
@@ -217,8 +239,9 @@ class ReferenceWeights {
     dtype_ = first.dtype();
     for (Index layer = 0; layer < layers_; ++layer)
       for (const detail::ReferenceName& known : detail::reference_names) {
-        const std::string name = "layers_" + std::to_string(layer) + ".seq." + std::string(known.reference);
-        const bool acts = known.reference != "log_step" || discretization_ != Discretization::none;
+        if (!has(known)) continue;
+        const std::string name = "layers_" + std::to_string(layer) + "." + std::string(known.reference);
+        const bool acts = known.reference != "seq.log_step" || discretization_ != Discretization::none;
         if (acts) model_.insert(name);
         if (!acts && !file_.tensors.contains(name)) continue;
         const std::string place = detail::tensor_place(where_, name);
@@ -250,6 +273,7 @@ class ReferenceWeights {
   std::string where_;
   Discretization discretization_ = Discretization::zoh;
   Targets targets_ = Targets::vector;
+  Readout readout_ = Readout::none;
   Stack stack_ = Stack::reference;
   Index layers_ = 0, features_ = 0;
   std::string_view dtype_;

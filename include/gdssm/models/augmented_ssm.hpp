@@ -45,8 +45,9 @@ Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict_every_window(const Mode
   expect_finite("predict", "token", dense);
   auto state = model.template initial_state<P>();
   auto ws = model.template workspace<P>();
-  Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predictions(model.output_count(),
-                                                               model.window().windows(dense.cols(), state.window));
+  const auto& window = model.window();
+  Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predictions(
+      model.output_count(), window.windows(dense.cols(), window.template initial_state<P>()));
   model.template forward<P, P>(model.prepare(parameters), {view_of(dense)}, state, view_of(predictions), ws);
   return predictions;
 }

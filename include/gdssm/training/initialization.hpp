@@ -15,6 +15,7 @@
 #include "gdssm/core/random.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/models/horner_stack.hpp"
+#include "gdssm/models/nonlinear_ssm.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 
 namespace gdssm {
@@ -134,6 +135,13 @@ void initialize(const ConstantGate<Rows, F, Width>&, Parameters& p, RandomStream
   draw_entries(p.d, [&] { return stream.normal(); });
 }
 
+// The law of the reference's dense layers, but that their normal numbers have no tails beyond two deviations.
+template <Index Inputs, Index Outputs, class Parameters>
+void initialize(const Dense<Inputs, Outputs>& dense, Parameters& p, RandomStream<>& stream) {
+  const double deviation = 1 / std::sqrt(static_cast<double>(dense.input_count()));
+  draw_entries(p.kernel, [&] { return deviation * stream.normal(); });
+}
+
 }  // namespace detail
 
 /// Random weights as the reference begins with:
@@ -141,8 +149,10 @@ void initialize(const ConstantGate<Rows, F, Width>&, Parameters& p, RandomStream
 ///     1)
 /// so that L starts in [0.951, 0.9995]. A `GivenDecay` starts at exp(-Delta / 2) with Delta drawn so, a
 /// `SelectiveRecurrence` at steps of that law for every token, W = 0; a preconditioner and a projection at I. Maps of a
-/// single token, B and D, are N(0, 1 / columns); softmax attention has B ~ N(0, 1), k = 1, v ~ N(0, 0.1^2). Each layer
-/// of a stack has a random stream of its own. Source  arXiv:2410.11687v1 (code); docs/theory.md, discretisation
+/// single token, B and D, are N(0, 1 / columns), kernels of dense layers N(0, 1 / inputs) and their biases zero; softmax
+/// attention has B ~ N(0, 1), k = 1, v ~ N(0, 0.1^2). Each layer of a stack has a random stream of its own, and so have
+/// the dense layers around one.
+/// Source  arXiv:2410.11687v1 (code); docs/theory.md, discretisation
 template <class T, class Attention, class Recurrence, class Readout, class Gate>
 auto reference_initialization(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer, std::uint64_t seed,
                               std::uint64_t number = 0) {
@@ -163,6 +173,16 @@ auto reference_initialization(const HornerStack<Layer>& stack, std::uint64_t see
 template <class T, class Layer>
 auto reference_initialization(const TwoStepStack<Layer>& stack, std::uint64_t seed) {
   return reference_initialization<T>(stack.without_residual(), seed);
+}
+template <class T, class Layer>
+auto reference_initialization(const NonlinearSsm<Layer>& model, std::uint64_t seed) {
+  auto p = model.template parameters<T>();
+  p.layer = reference_initialization<T>(model.layer(), seed);
+  RandomStream<> stream(seed, 1);
+  detail::initialize(model.embedding(), p.embedding, stream);
+  detail::initialize(model.unit().map(), p.unit, stream);
+  detail::initialize(model.output(), p.output, stream);
+  return p;
 }
 
 }  // namespace gdssm

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/kernels.hpp"
+#include "gdssm/core/parameters.hpp"
+#include "gdssm/core/products.hpp"
+
+namespace gdssm {
+
+/// A dense layer, its kernel stored (in, out) as the reference stores it,
+///     y = K^T x + b                                                                                (18)
+/// Shapes  x (Inputs), K (Inputs x Outputs), b (Outputs), y (Outputs)
+/// Errors  sizes below 1: std::invalid_argument (fixed sizes: static_assert)
+/// Source  arXiv:2410.11687v1 (code)        VJP  `step_vjp`
+template <Index Inputs = Dynamic, Index Outputs = Dynamic>
+class Dense {
+  static_assert(Inputs == Dynamic || Inputs > 0, "Dense: the inputs must be a positive number or Dynamic");
+  static_assert(Outputs == Dynamic || Outputs > 0, "Dense: the outputs must be a positive number or Dynamic");
+
+ public:
+  static constexpr Index inputs = Inputs;
+  static constexpr Index outputs = Outputs;
+
+  Dense() requires(Inputs != Dynamic && Outputs != Dynamic) : Dense(Inputs, Outputs) {}
+  Dense(Index input_count, Index output_count)
+      : inputs_(detail::fixed_or<Inputs>(input_count)), outputs_(detail::fixed_or<Outputs>(output_count)) {
+    if (input_count <= 0) refuse("Dense", "the number of inputs is ", input_count, ", expected at least 1");
+    if (output_count <= 0) refuse("Dense", "the number of outputs is ", output_count, ", expected at least 1");
+    if (Inputs != Dynamic) expect_equal("Dense", "the number of inputs", input_count, Inputs);
+    if (Outputs != Dynamic) expect_equal("Dense", "the number of outputs", output_count, Outputs);
+  }
+
+  Index input_count() const { return inputs_.value(); }
+  Index output_count() const { return outputs_.value(); }
+
+  template <class T>
+  struct Parameters {
+    detail::Matrix<T, Inputs, Outputs> kernel;  ///< K (Inputs x Outputs)
+    detail::Matrix<T, Outputs, 1> bias;         ///< b (Outputs)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"kernel"}, self.kernel...);
+      visitor(Name{"bias"}, self.bias...);
+    }
+  };
+
+  template <class T>
+  struct Coefficients {
+    Array<T, Outputs, Inputs> map;  ///< K^T, along whose columns the product runs
+    Array<T, Outputs, 1> bias;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"map"}, self.map...);
+      visitor(Name{"bias"}, self.bias...);
+    }
+  };
+
+  /// Nothing: a dense layer remembers no earlier token.
+  template <class T>
+  struct State {
+    friend bool operator==(const State&, const State&) = default;
+  };
+  template <class T>
+  struct Workspace {};
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {detail::zeros<T, Inputs, Outputs>(input_count(), output_count()),
+            detail::zeros<T, Outputs, 1>(output_count(), 1)};
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return {Array<T, Outputs, Inputs>(output_count(), input_count()), Array<T, Outputs, 1>(output_count(), 1)};
+  }
+  template <class T>
+  State<T> initial_state() const {
+    return {};
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    return {};
+  }
+
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    for (Index j = 0; j < input_count(); ++j)
+      for (Index i = 0; i < output_count(); ++i) c.map(i, j) = p.kernel(j, i);
+    detail::copy(p.bias, c.bias);
+  }
+  template <class P>
+  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    for (Index j = 0; j < input_count(); ++j)
+      for (Index i = 0; i < output_count(); ++i) p_bar.kernel(j, i) += c_bar.map(i, j);
+    for (Index i = 0; i < output_count(); ++i) p_bar.bias[i] += c_bar.bias[i];
+  }
+
+  /// y = K^T x + b.
+  template <class P, class S>
+  void step(const Coefficients<P>& c, View<const S, Inputs, 1> x, View<S, Outputs, 1> y) const {
+    kernels::multiply(c.map.view(), x, y);
+    for (Index i = 0; i < y.size(); ++i) y[i] += S(c.bias[i]);
+  }
+
+  /// VJP of `step`: K_bar += x y_bar^T, b_bar += y_bar, and, unless `x_bar` is absent, x_bar += K y_bar.
+  template <class P, class S>
+  void step_vjp(const Coefficients<P>& c, View<const S, Inputs, 1> x, View<const S, Outputs, 1> y_bar,
+                Coefficients<S>& c_bar, View<S, Inputs, 1> x_bar) const {
+    kernels::add_outer(y_bar, x, c_bar.map.view());
+    detail::add(y_bar, c_bar.bias.view());
+    if (x_bar.present()) kernels::add_transposed(View<const P>(c.map.view()), View<const S>(y_bar), View<S>(x_bar));
+  }
+
+ private:
+  [[no_unique_address]] detail::Extent<Inputs> inputs_;
+  [[no_unique_address]] detail::Extent<Outputs> outputs_;
+};
+
+}  // namespace gdssm
