@@ -17,14 +17,15 @@ extern const Experiment anisotropic;
 extern const Experiment multi_step;
 extern const Experiment drift;
 extern const Experiment ablations;
+extern const Experiment nonlinear;
 extern const Experiment baselines;
 extern const Experiment function_classes;
 extern const Experiment classification;
 
 std::vector<const Experiment*> experiments() {
   return {&theory,      &linear_vector, &linear_scalar,       &linear_all_positions, &linear_online, &features,
-          &constructed, &interpolation, &out_of_distribution, &anisotropic,          &multi_step,    &drift,
-          &ablations,   &baselines,     &function_classes,    &classification};
+          &constructed, &interpolation, &out_of_distribution, &anisotropic,          &multi_step,    &nonlinear,
+          &drift,       &ablations,     &baselines,           &function_classes,     &classification};
 }
 
 }  // namespace gdssm::reproduce

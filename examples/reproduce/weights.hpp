@@ -26,7 +26,7 @@ Safetensors tensors_of(const Parameters& parameters, std::map<std::string, std::
         using Scalar = typename std::remove_cvref_t<decltype(matrix)>::Scalar;
         const std::string tensor = name_of(name);
         std::vector<Index> shape{matrix.rows(), matrix.cols()};
-        if (tensor.ends_with(".D") && matrix.cols() == 1) shape.pop_back();
+        if ((tensor.ends_with(".D") || tensor.ends_with(".bias")) && matrix.cols() == 1) shape.pop_back();
         std::vector<Scalar> numbers;
         for (Index i = 0; i < matrix.rows(); ++i)
           for (Index j = 0; j < matrix.cols(); ++j) numbers.push_back(matrix(i, j));

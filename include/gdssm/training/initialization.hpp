@@ -145,8 +145,8 @@ void initialize(const Dense<Inputs, Outputs>& dense, Parameters& p, RandomStream
 }  // namespace detail
 
 /// Random weights as the reference begins with:
-///     A ~ N(0, 0.1^2),   Lambda = -1/2,   log_step ~ U(log 0.001, log 0.1) one a column,   C ~ N(0, 1/f),   d ~ N(0,
-///     1)
+///     A ~ N(0, 0.1^2),   Lambda = -1/2,   log_step ~ U(log 0.001, log 0.1) one a column,   C ~ N(0, 1/f),
+///     d ~ N(0, 1)
 /// so that L starts in [0.951, 0.9995]. A `GivenDecay` starts at exp(-Delta / 2) with Delta drawn so, a
 /// `SelectiveRecurrence` at steps of that law for every token, W = 0; a preconditioner and a projection at I. Maps of a
 /// single token, B and D, are N(0, 1 / columns), kernels of dense layers N(0, 1 / inputs) and their biases zero; softmax
