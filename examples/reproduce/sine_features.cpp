@@ -61,9 +61,12 @@ double least_at(const Function& f) {
   for (double x = low + width; x <= high; x += width)
     if (const double value = f(std::exp(x)); value < least) least = value, best = x;
   double a = best - width, b = best + width;
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 15; ++i) {
     const double left = b - section * (b - a), right = a + section * (b - a);
-    (f(std::exp(left)) < f(std::exp(right)) ? b : a) = f(std::exp(left)) < f(std::exp(right)) ? right : left;
+    if (f(std::exp(left)) < f(std::exp(right)))
+      b = right;
+    else
+      a = left;
   }
   return std::exp((a + b) / 2);
 }

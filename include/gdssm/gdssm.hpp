@@ -16,11 +16,13 @@
 
 #include "gdssm/blocks/common_decay.hpp"
 #include "gdssm/blocks/concepts.hpp"
+#include "gdssm/blocks/dense.hpp"
 #include "gdssm/blocks/diagonal_readout.hpp"
 #include "gdssm/blocks/diagonal_recurrence.hpp"
 #include "gdssm/blocks/discretization.hpp"
 #include "gdssm/blocks/factors.hpp"
 #include "gdssm/blocks/gated_local_attention.hpp"
+#include "gdssm/blocks/gated_unit.hpp"
 #include "gdssm/blocks/linear_input.hpp"
 #include "gdssm/blocks/local_attention.hpp"
 #include "gdssm/blocks/output_gate.hpp"
@@ -33,6 +35,7 @@
 
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/models/horner_stack.hpp"
+#include "gdssm/models/nonlinear_ssm.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 
 #include "gdssm/tasks/classification.hpp"
@@ -40,6 +43,7 @@
 #include "gdssm/tasks/drifting_regression.hpp"
 #include "gdssm/tasks/function_regression.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
+#include "gdssm/tasks/sine_regression.hpp"
 #include "gdssm/tasks/targets.hpp"
 #include "gdssm/tasks/tokens.hpp"
 

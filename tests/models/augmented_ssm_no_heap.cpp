@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/no_heap.hpp"
 
+#include "gdssm/models/nonlinear_ssm.hpp"
+
 namespace gdssm {
 namespace {
 
@@ -72,6 +74,8 @@ TEST_CASE("step, forward, both pull-backs and prepare leave the heap alone", "[n
   check_passes<Lanes<float>, ForwardSensitivity>(PaperLayer<>(4));
   using Preconditioned = AugmentedSsm<LocalAttention<>, DiagonalRecurrence<>, Readout<>, PreconditionedGate<>>;
   check_passes<double, StoredHistory>(Preconditioned(4));
+  check_passes<double, StoredHistory>(NonlinearSsm<PaperLayer<3>>());
+  check_passes<Lanes<float>, ForwardSensitivity>(NonlinearSsm<>(PaperLayer<>(4)));
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "gdssm/io/csv.hpp"
 #include "gdssm/io/safetensors.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
+#include "gdssm/tasks/sine_regression.hpp"
 #include "gdssm/tasks/tokens.hpp"
 #include "gdssm/version.hpp"
 #include "io/support.hpp"
@@ -413,6 +414,44 @@ TEST_CASE("Layers with a slot exchanged lose what their closed forms say, and at
     CHECK(std::abs(rows.at(name).at("loss").get<double>() / summary.at("zero_loss").get<double>() - 1) < 0.05);
     CHECK(std::abs(rows.at(name).at("cosine").get<double>()) < 0.1);
   }
+}
+
+TEST_CASE("On sines descent on fixed features is ordered as theory says, and the nonlinear model's weights run") {
+  const TemporaryFolder folder;
+  const path out = folder / "results";
+  expect_success(run("reproduce", {"--quick", "--experiment", "nonlinear", "--out", out.string(), "--threads", "2"}));
+  const json summary = json::parse(gdssm::read_file(out / "summary.json")).at("nonlinear");
+  CHECK(summary.at("layer_difference") < 1e-12);
+  const json& losses = summary.at("losses");
+  const auto within = [&](const char* const learner, double expected) {
+    expect_near(losses.at(learner).at("loss"), expected, 4 * losses.at(learner).at("standard_error").get<double>());
+  };
+  within("zero", 0.31 / 12);
+  within("mean", 0.017210);
+  CHECK(losses.at("one_step").at("loss") < losses.at("zero").at("loss"));
+  CHECK(losses.at("ten_steps").at("loss") < losses.at("one_step").at("loss"));
+  CHECK(losses.at("one_step_best_start").at("loss") < losses.at("one_step").at("loss"));
+  CHECK(losses.at("own_features_one_step").at("loss") < 0.1 * losses.at("zero").at("loss").get<double>());
+  CHECK(losses.at("trained").at("loss") < losses.at("mean").at("loss"));
+
+  // The weights are a file that evaluate runs, and lose there what the summary says.
+  const gdssm::SineRegression tasks;
+  const Index count = 4000;
+  std::vector<float> tokens, targets;
+  for (Index i = 0; i < count; ++i) {
+    const auto task = tasks.sequence(1, (std::uint64_t{1} << 56) + static_cast<std::uint64_t>(i));
+    for (const double number : task.tokens.reshaped()) tokens.push_back(static_cast<float>(number));
+    targets.insert(targets.end(), {0, static_cast<float>(task.targets(0, 0))});
+  }
+  gdssm::Safetensors file;
+  file.tensors["tokens"] = {{count, 21, 1}, tokens};
+  file.tensors["target"] = {{count, 2}, targets};
+  gdssm::write_safetensors(folder / "tokens.safetensors", file);
+  const std::string results = (folder / "results.safetensors").string();
+  expect_success(run("evaluate", {(out / "nonlinear-seed-1.safetensors").string(),
+                                  (folder / "tokens.safetensors").string(), "--out", results}));
+  const auto loss = double(gdssm::read_safetensors(results).tensors.at("loss").as<float>()[0]);
+  expect_near(losses.at("trained").at("loss"), loss, 1e-4 * loss);
 }
 
 TEST_CASE("reproduce trains to the same bytes on one thread and on two") {
