@@ -47,7 +47,7 @@ std::vector<Change> changes_of(std::string_view bytes) {
 }  // namespace
 
 // A state that learning made and a file has changed, some of its numbers, is refused or leaves a learner that answers
-// with numbers, learns, and has a state that another can go on from.
+// with numbers and learns.
 void read_bytes(std::string_view bytes) {
   static const gdssm::DefaultLearner<> learned = after_twelve_rows();
   auto learner = learned;
@@ -67,11 +67,5 @@ void read_bytes(std::string_view bytes) {
     const Eigen::VectorXd x = vector_of(input);
     expect(learner.predict(x).allFinite(), "a prediction is a number");
     learner.observe(x, vector_of(target));
-  }
-  auto other = learned;
-  try {
-    other.set_state(learner.state());
-  } catch (const std::invalid_argument& refusal) {
-    expect(false, refusal.what());
   }
 }

@@ -75,6 +75,10 @@ inline constexpr double largest_input = std::is_same_v<T, float> ? 1e12 : 1e100;
 
 namespace detail {
 
+/// The largest magnitude of a number in a state: sums of squares of the largest inputs over more rows than there are.
+template <class T>
+inline constexpr double largest_state = largest_input<T>* largest_input<T> * 1e14;
+
 template <class Derived>
 void expect_inputs(const char* where, const char* what, const Eigen::MatrixBase<Derived>& vector, Index size) {
   using T = typename Derived::Scalar;
@@ -120,7 +124,7 @@ void expect_decay(const char* name, const T& decay) {
   if (!(decay > T(0)) || !(decay <= T(1))) refuse(name, "decay is ", decay, ", expected above 0 and at most 1");
 }
 
-/// Refuses a state whose members have other shapes than those of `mine`, or entries that are not finite.
+/// Refuses a state whose members have other shapes than those of `mine`, or entries that no stream leads to.
 template <class State>
 void expect_state(const char* name, const State& mine, const State& other) {
   gdssm::visit(
@@ -129,6 +133,11 @@ void expect_state(const char* name, const State& mine, const State& other) {
           refuse(name, "set_state: ", member.str(), " is ", o.rows(), " x ", o.cols(), ", expected ", m.rows(), " x ",
                  m.cols());
         expect_finite(name, ("set_state: " + member.str()).c_str(), o);
+        using T = typename std::remove_cvref_t<decltype(o)>::Scalar;
+        if constexpr (std::is_floating_point_v<T>)
+          if (o.size() > 0 && !(static_cast<double>(o.cwiseAbs().maxCoeff()) <= largest_state<T>))
+            refuse(name, "set_state: ", member.str(), " has an entry of magnitude ", o.cwiseAbs().maxCoeff(),
+                   ", expected at most ", largest_state<T>);
       },
       mine, other);
 }
