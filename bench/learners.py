@@ -3,7 +3,8 @@
 """Runs `predict --compare` on data that three Python packages ship, and on generated streams, and prints the root mean
 square errors of the learners as a table in Markdown.
 
-    python3 -m venv build/learners && build/learners/bin/pip install statsmodels==0.15.0 scikit-learn==1.9.1 river==0.26.1
+    python3 -m venv build/learners
+    build/learners/bin/pip install statsmodels==0.15.0 scikit-learn==1.9.1 river==0.26.1
     build/learners/bin/python bench/learners.py --predict build/release/bin/predict
 
 Nothing is downloaded by the program itself. Rows are in the order of the package, or drawn without replacement where
@@ -88,7 +89,7 @@ def real():
 
 
 def generated():
-    """As `real`, linear unless said otherwise, with noise of deviation 1; shuffling would change none but the drifts."""
+    """As `real`: linear relations with noise of deviation 1, unless the name says otherwise."""
     random = np.random.default_rng(11)
     normal = random.standard_normal
 
