@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include <Eigen/Dense>
+
 #include "baselines/layer_case.hpp"
 #include "support/catch.hpp"
 

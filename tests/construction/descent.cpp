@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <vector>
 
+#include <Eigen/Dense>
+
 #include "support/catch.hpp"
 #include "support/rational.hpp"
 

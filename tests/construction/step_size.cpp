@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include <Eigen/Dense>
+
 #include "support/catch.hpp"
 #include "support/rational.hpp"
 

@@ -115,18 +115,14 @@ TEST_CASE("constructed tokens are the reference's, and one step on them is expli
 }
 
 TEST_CASE("every file of reference figures is there and belongs to a test", "[golden]") {
-  const std::vector<std::string> known{"closed_form_f10.json",
-                                       "closed_form_f3.json",
-                                       "constructed_tokens_f3.json",
-                                       "trained_scalar_f10.json",
-                                       "trained_vector_bilinear_f4.json",
-                                       "trained_vector_f10.json",
-                                       "trained_vector_f3.json",
-                                       "two_step_vector_f10.json",
-                                       "two_step_vector_f3.json"};
+  const std::vector<std::string> known{"closed_form_f10.json",       "closed_form_f3.json",
+                                       "constructed_tokens_f3.json", "nonlinear_sine_f8.json",
+                                       "trained_scalar_f10.json",    "trained_vector_bilinear_f4.json",
+                                       "trained_vector_f10.json",    "trained_vector_f3.json",
+                                       "two_step_vector_f10.json",   "two_step_vector_f3.json"};
   CHECK(golden_files() == known);
   std::vector<std::string> tested;
-  for (const char* beginning : {"closed_form_", "constructed_tokens_", "trained_", "two_step_"})
+  for (const char* beginning : {"closed_form_", "constructed_tokens_", "nonlinear_", "trained_", "two_step_"})
     for (const std::string& name : golden_files(beginning)) tested.push_back(name);
   CHECK(tested == known);
 }
