@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -180,18 +182,19 @@ T best_step(const DriftingContext<T>& task, const T& decay) {
 /// The decay that loses least when each has its best step, to about 1e-8, by golden sections on [0, 1]. 1 when the map
 /// never changes, below 1 whenever it may (docs/theory.md, below (9c)).
 /// Errors  as `expected_loss`
-inline double best_decay(const DriftingContext<double>& task) {
-  const detail::AgedPairs<double> pairs("best_decay", task);
-  if (task.change == 0) return 1;
-  if (task.change == 1) return 0;
-  const auto gain = [&](double decay) {
+template <class T>
+T best_decay(const DriftingContext<T>& task) {
+  const detail::AgedPairs<T> pairs("best_decay", task);
+  if (task.change == T(0)) return T(1);
+  if (task.change == T(1)) return T(0);
+  const auto gain = [&](T decay) {
     const auto [linear, quadratic] = pairs.discounted(decay);
     return linear * linear / quadratic;
   };
-  constexpr double ratio = 0.61803398874989485;
-  double low = 0, high = 1;
-  while (high - low > 1e-9) {
-    const double left = high - ratio * (high - low), right = low + ratio * (high - low);
+  const T ratio(0.61803398874989485), width = std::max(T(1e-9), 4 * std::numeric_limits<T>::epsilon());
+  T low(0), high(1);
+  while (high - low > width) {
+    const T left = high - ratio * (high - low), right = low + ratio * (high - low);
     if (gain(left) < gain(right))
       low = left;
     else
@@ -202,16 +205,17 @@ inline double best_decay(const DriftingContext<double>& task) {
 
 /// The weights that lose least, whatever their course: Q^-1 b / s2, with b and Q as in (9c). No decay can do better.
 /// Errors  as `expected_loss`
-inline std::vector<double> best_weights(const DriftingContext<double>& task) {
-  const detail::AgedPairs<double> pairs("best_weights", task);
+template <class T>
+std::vector<T> best_weights(const DriftingContext<T>& task) {
+  const detail::AgedPairs<T> pairs("best_weights", task);
   const auto n = static_cast<Index>(pairs.size());
-  Eigen::MatrixXd Q(n, n);
-  Eigen::VectorXd b(n);
+  Eigen::MatrixX<T> Q(n, n);
+  Eigen::VectorX<T> b(n);
   for (Index j = 0; j < n; ++j) {
     b[j] = pairs.b(static_cast<std::size_t>(j));
     for (Index k = 0; k < n; ++k) Q(j, k) = pairs.Q(static_cast<std::size_t>(j), static_cast<std::size_t>(k));
   }
-  const Eigen::VectorXd w = Q.llt().solve(b) / task.inputs.variance;
+  const Eigen::VectorX<T> w = Q.llt().solve(b) / task.inputs.variance;
   return {w.begin(), w.end()};
 }
 
