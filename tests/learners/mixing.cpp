@@ -146,7 +146,7 @@ TEST_CASE("Stacking finds a combination that no weights between 0 and 1 make", "
   CHECK(recent < 1e-3);
 }
 
-TEST_CASE("Members of other sizes, no members and shares outside [0, 1) are refused", "[misuse]") {
+TEST_CASE("Members of other sizes, no members and shares of 1 or below 0 are refused", "[misuse]") {
   CHECK(message_of([] { Bank(AdaHedge<>(), LastValue<>(2, 1), LastValue<>(3, 1)); }) ==
         "Bank: a member's number of inputs is 3, expected 2");
   CHECK(message_of([] { Bank(AdaHedge<>(), std::vector<LastValue<>>()); }) ==
