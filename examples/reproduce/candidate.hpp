@@ -43,18 +43,17 @@ Candidate make_candidate(std::string name, std::string slug, std::string reads, 
   const Index parameters = count(model.template parameters<float>());
   return {std::move(name), std::move(slug), std::move(reads), depth, parameters, [model, start](const Job& job) {
             using S = Lanes<float>;
-            const LinearRegression tasks{
-                .features = candidate_features, .outputs = candidate_features, .context = candidate_context};
+            const LinearRegression tasks{.features = candidate_features, .outputs = 1, .context = candidate_context};
             const ClippedGradient<AdamW> optimizer{AdamW{.groups = {{{}, job.rate}}}};
             ThreadPool alone;
             auto run = begin_run(optimizer, start(job.seed));
             const TrainingResult ended =
-                train<S, VectorTargets>(model, tasks, optimizer, WarmUpCosine{job.updates / 20, job.updates},
+                train<S, ScalarTargets>(model, tasks, optimizer, WarmUpCosine{job.updates / 20, job.updates},
                                         {.updates = job.updates, .seed = job.seed}, run, alone);
             if (ended.status == TrainingStatus::diverged) return Outcome{.diverged = true};
             const auto measure = [&](const TaskRange& range) {
               Sample sample;
-              for (const double loss : query_losses<S, VectorTargets>(model, run.parameters, tasks, range, alone))
+              for (const double loss : query_losses<S, ScalarTargets>(model, run.parameters, tasks, range, alone))
                 sample.add(loss);
               return sample;
             };

@@ -38,7 +38,7 @@ struct Candidate {
   std::function<Outcome(const Job&)> run;
 };
 
-// f = N = 10, vector targets. Widths are those at which parameters come nearest to the budget, depths 1 and 2. A file
+// f = N = 10, scalar targets. Widths are those at which parameters come nearest to the budget, depths 1 and 2. A file
 // each, since each holds a few models that are long to compile.
 
 /// Attention and fast weights on pairs: linear and softmax attention, DeltaNet, MesaNet.

@@ -16,7 +16,7 @@ std::vector<Candidate> pair_candidates(Index budget) {
     };
     add("linear self-attention", "linear-attention", [](Index d) { return LinearAttentionLayer(d, d, d); });
     add("softmax attention", "softmax-attention", [](Index d) { return SoftmaxAttentionLayer(d, d, d); });
-    add("DeltaNet", "delta-net", [](Index d) { return DeltaNetLayer(d, d, d); });
+    add("DeltaNet", "delta-net", [](Index d) { return DeltaNetLayer<>(d, d, d); });
     add("MesaNet", "mesa-net", [](Index d) { return MesaLayer(d, d, d); });
   }
   return candidates;
@@ -29,9 +29,9 @@ std::vector<double> constructed_attention_losses(const std::vector<double>& a, c
                             static_cast<Index>(a.size()));
   const std::vector<float> sizes(a.begin(), a.end()), transforms(gamma.begin(), gamma.end());
   const auto parameters = gd_plus_plus_steps<float>(model, sizes, transforms);
-  const LinearRegression regression{.features = f, .outputs = f, .context = candidate_context};
+  const LinearRegression regression{.features = f, .outputs = 1, .context = candidate_context};
   ThreadPool alone;
-  return query_losses<Lanes<float>, VectorTargets>(model, parameters, regression, tasks, alone);
+  return query_losses<Lanes<float>, ScalarTargets>(model, parameters, regression, tasks, alone);
 }
 
 }  // namespace gdssm::reproduce

@@ -12,8 +12,9 @@
 
 namespace gdssm::reproduce {
 
-/// The recurrences of the literature, in depths 1 and 2, on one input. What there is to remember, M, has f^2 numbers:
-/// S5 and S6 have states as many or more, the others as many as the budget allows for maps between all of them.
+/// The recurrences of the literature, in depths 1 and 2, on one input. What there is to remember, M, has f numbers:
+/// S5 has a pair of states for each, S6 eight for each channel, the others as many as the budget allows for maps
+/// between all of them.
 template <class Input>
 std::vector<Candidate> recurrent_candidates(const std::string& reads, const std::string& slug_of_input, Index budget) {
   std::vector<Candidate> candidates;
@@ -22,7 +23,7 @@ std::vector<Candidate> recurrent_candidates(const std::string& reads, const std:
     const auto add = [&](const char* name, const std::string& slug, const auto& layer) {
       candidates.push_back(fitted_candidate<Input>(name, slug + tail, reads, depth, budget, layer));
     };
-    add("S5", "s5", [](Index d) { return S5Layer(d, candidate_features * candidate_features / 2); });
+    add("S5", "s5", [](Index d) { return S5Layer(d, candidate_features); });
     add("selective SSM (S6)", "s6", [](Index d) { return SelectiveSsmLayer(d, d, 8); });
     add("gated linear RNN", "gated-linear-rnn", [](Index d) { return GatedLinearRnnLayer(d, d, d); });
     add("RG-LRU", "rg-lru", [](Index d) { return RgLruLayer(d, d); });

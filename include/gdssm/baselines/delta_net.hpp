@@ -7,14 +7,46 @@
 
 namespace gdssm {
 
+/// Keys of length one, as the published DeltaNet has them: with lambda^2 = |k|^2 + 1e-6,
+///     k <- k / lambda                                                                              (B8a)
+/// A step beta <= 1 on 1/2 |v - W k|^2 then never leaves an error larger than it was, whatever the maps become.
+/// VJP     k_bar <- (k_bar - <k, k_bar> k) / lambda, with k as normalised
+struct UnitKeys {
+  template <class S>
+  static void apply(Array<S>& k, Array<S>& inverse_length) {
+    using std::sqrt;
+    for (Index t = 0; t < k.cols(); ++t) {
+      inverse_length[t] = S(1) / sqrt(detail::column_product(k, t, k, t) + detail::constant<S>(1e-6));
+      for (Index j = 0; j < k.rows(); ++j) k(j, t) *= inverse_length[t];
+    }
+  }
+  template <class S>
+  static void vjp(const Array<S>& k, const Array<S>& inverse_length, Array<S>& k_bar) {
+    for (Index t = 0; t < k.cols(); ++t) {
+      detail::add_column(S(-detail::column_product(k, t, k_bar, t)), k, t, k_bar, t);
+      for (Index j = 0; j < k.rows(); ++j) k_bar(j, t) *= inverse_length[t];
+    }
+  }
+};
+
+/// Keys as W_K makes them. Only so are W_Q = W_K = [I 0], W_V = [0 I], w = 0 online least squares by gradient steps
+/// (Widrow and Hoff), whose step is logistic(b) times the squares of W_K's scale.
+struct PlainKeys {
+  template <class S>
+  static void apply(Array<S>&, Array<S>&) {}
+  template <class S>
+  static void vjp(const Array<S>&, const Array<S>&, Array<S>&) {}
+};
+
 /// DeltaNet, the delta rule as a recurrence of matrices: with beta_t = logistic(w^T h_t + b),
 ///     e_t = v_t - W_{t-1} k_t,   W_t = W_{t-1} + beta_t e_t k_t^T,   W_0 = 0,   o_t = W_t q_t       (B8)
-/// at a pair; the query reads W_N. A step of stochastic gradient descent of size beta_t on 1/2 |v_t - W k_t|^2. Keys
-/// are used as they are, without a feature map or normalisation: only so are W_Q = W_K = [I 0], W_V = [0 I], w = 0
-/// online least squares by gradient steps (Widrow and Hoff), whose step is then logistic(b) times the squares of W_K's
-/// scale. Shapes  as `Projections`; w (1 x width), b (1) Source  Schlag et al., arXiv:2102.11174; Yang et al.,
-/// arXiv:2406.06484        VJP  `vjp`
-class DeltaNetLayer : public detail::PlainWeights<DeltaNetLayer> {
+/// at a pair; the query reads W_N. A step of stochastic gradient descent of size beta_t on 1/2 |v_t - W k_t|^2. Queries
+/// keep their length, since a linear map's answer grows with it; there is no feature map in front of keys and queries.
+///     `Keys`  UnitKeys or PlainKeys
+/// Shapes  as `Projections`; w (1 x width), b (1)
+/// Source  Schlag et al., arXiv:2102.11174; Yang et al., arXiv:2406.06484        VJP  `vjp`
+template <class Keys = UnitKeys>
+class DeltaNetLayer : public detail::PlainWeights<DeltaNetLayer<Keys>> {
  public:
   template <class Matrix>
   struct Weights {
@@ -45,6 +77,7 @@ class DeltaNetLayer : public detail::PlainWeights<DeltaNetLayer> {
   struct Workspace {
     Projections::Workspace<T> maps;
     Array<T> beta, beta_bar;  ///< (1 x T)
+    Array<T> inverse_length;  ///< of keys as W_K makes them (1 x T)
     Array<T> e;               ///< (values x T)
     Array<T> memories;        ///< W_t^T side by side, t = 0..N (keys x values (N + 1))
     Array<T> memory_bar;      ///< (keys x values)
@@ -52,6 +85,7 @@ class DeltaNetLayer : public detail::PlainWeights<DeltaNetLayer> {
   template <class T>
   Workspace<T> workspace(Index length) const {
     return {maps_.workspace<T>(length),
+            Array<T>(1, length),
             Array<T>(1, length),
             Array<T>(1, length),
             Array<T>(maps_.values(), length),
@@ -64,6 +98,7 @@ class DeltaNetLayer : public detail::PlainWeights<DeltaNetLayer> {
     auto& [q, k, v, o, q_bar, k_bar, v_bar, o_bar] = ws.maps;
     const Index T = X.cols(), n = maps_.values(), r = maps_.keys();
     maps_.read(c.maps, X, ws.maps);
+    Keys::apply(k, ws.inverse_length);
     detail::affine(c.rate, c.rate_bias, X, ws.beta);
     for (Index i = 0; i < r * n; ++i) ws.memories[i] = S(0);
     for (Index t = 0; t < T; ++t) {
@@ -114,6 +149,7 @@ class DeltaNetLayer : public detail::PlainWeights<DeltaNetLayer> {
       ws.beta_bar[t] = beta_bar * beta * (S(1) - beta);
     }
     detail::affine_vjp(c.rate, X, ws.beta_bar, c_bar.rate, c_bar.rate_bias, X_bar);
+    Keys::vjp(k, ws.inverse_length, k_bar);
     maps_.read_vjp(c.maps, X, X_bar, c_bar.maps, ws.maps);
   }
 
