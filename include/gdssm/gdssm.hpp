@@ -16,6 +16,7 @@
 
 #include "gdssm/blocks/common_decay.hpp"
 #include "gdssm/blocks/concepts.hpp"
+#include "gdssm/blocks/constant_gate.hpp"
 #include "gdssm/blocks/dense.hpp"
 #include "gdssm/blocks/diagonal_readout.hpp"
 #include "gdssm/blocks/diagonal_recurrence.hpp"
@@ -26,7 +27,9 @@
 #include "gdssm/blocks/linear_input.hpp"
 #include "gdssm/blocks/local_attention.hpp"
 #include "gdssm/blocks/output_gate.hpp"
+#include "gdssm/blocks/preconditioned_gate.hpp"
 #include "gdssm/blocks/projected_attention.hpp"
+#include "gdssm/blocks/projection_gate.hpp"
 #include "gdssm/blocks/readout.hpp"
 #include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/blocks/sliding_window.hpp"

@@ -7,6 +7,9 @@
 #include "support/catch.hpp"
 #include "support/vjp.hpp"
 
+#include "gdssm/blocks/preconditioned_gate.hpp"
+#include "gdssm/blocks/projection_gate.hpp"
+
 namespace gdssm {
 namespace {
 

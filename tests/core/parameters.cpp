@@ -7,6 +7,7 @@
 
 #include "support/catch.hpp"
 
+#include "gdssm/blocks/preconditioned_gate.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 
 namespace gdssm {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Refused: a gate whose output is not as long as the state has rows.
+#include "gdssm/blocks/projection_gate.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 

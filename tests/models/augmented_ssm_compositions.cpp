@@ -3,6 +3,8 @@
 #include "support/catch.hpp"
 #include "support/vjp.hpp"
 
+#include "gdssm/blocks/preconditioned_gate.hpp"
+#include "gdssm/blocks/projection_gate.hpp"
 #include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 #include "gdssm/models/augmented_ssm.hpp"

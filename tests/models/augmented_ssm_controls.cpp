@@ -4,9 +4,11 @@
 #include "support/vjp.hpp"
 
 #include "gdssm/blocks/common_decay.hpp"
+#include "gdssm/blocks/constant_gate.hpp"
 #include "gdssm/blocks/diagonal_readout.hpp"
 #include "gdssm/blocks/gated_local_attention.hpp"
 #include "gdssm/blocks/linear_input.hpp"
+#include "gdssm/blocks/preconditioned_gate.hpp"
 #include "gdssm/blocks/projected_attention.hpp"
 #include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/blocks/softmax_local_attention.hpp"

@@ -6,6 +6,8 @@
 #include "models/runs.hpp"
 #include "support/catch.hpp"
 
+#include "gdssm/blocks/preconditioned_gate.hpp"
+#include "gdssm/blocks/projection_gate.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 
 namespace gdssm {

@@ -6,6 +6,7 @@
 #include "support/catch.hpp"
 #include "support/no_heap.hpp"
 
+#include "gdssm/blocks/preconditioned_gate.hpp"
 #include "gdssm/models/nonlinear_ssm.hpp"
 
 namespace gdssm {

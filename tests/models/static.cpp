@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <type_traits>
 
+#include "gdssm/blocks/preconditioned_gate.hpp"
+#include "gdssm/blocks/projection_gate.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "gdssm/blocks/preconditioned_gate.hpp"
+#include "gdssm/blocks/projection_gate.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/models/augmented_ssm.hpp"

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gdssm/blocks/windowwise_gate.hpp"
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/kernels.hpp"
+#include "gdssm/core/parameters.hpp"
+
+namespace gdssm {
+
+/// No gate: what the implicit model is applied to is the same for every window,
+///     o_t = d,                                                                                     (4b)
+/// so that the query reaches the prediction through the state alone. A control.
+/// Shapes  d (Rows), o_t (Rows); windows (Features x Width) aren't read        VJP  `step_vjp`, `vjp`
+template <Index Rows = Dynamic, Index Features = Rows, Index Width = 3>
+class ConstantGate : public detail::WindowwiseGate<ConstantGate<Rows, Features, Width>> {
+  static_assert(Width > 0, "ConstantGate: the width must be positive");
+
+ public:
+  static constexpr Index rows = Rows;
+  static constexpr Index features = Features;
+  static constexpr Index width = Width;
+
+  ConstantGate() requires(Rows != Dynamic && Features != Dynamic) : ConstantGate(Rows, Features) {}
+  explicit ConstantGate(Index size) : ConstantGate(size, size) {}
+  ConstantGate(Index row_count, Index feature_count)
+      : rows_(detail::fixed_or<Rows>(row_count)), features_(detail::fixed_or<Features>(feature_count)) {
+    if (row_count <= 0 || feature_count <= 0)
+      refuse("ConstantGate", "rows and features are ", row_count, " and ", feature_count, ", expected at least 1");
+    if (Rows != Dynamic) expect_equal("ConstantGate", "the number of rows", row_count, Rows);
+    if (Features != Dynamic) expect_equal("ConstantGate", "the number of features", feature_count, Features);
+  }
+
+  Index row_count() const { return rows_.value(); }
+  Index feature_count() const { return features_.value(); }
+
+  template <class T>
+  struct Parameters {
+    detail::Matrix<T, Rows, 1> d;  ///< what every window is answered with (Rows)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"d"}, self.d...);
+    }
+  };
+
+  template <class T>
+  struct Coefficients {
+    Array<T, Rows, 1> d;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"d"}, self.d...);
+    }
+  };
+
+  template <class T>
+  struct State {
+    friend bool operator==(const State&, const State&) = default;
+  };
+  template <class T>
+  struct Workspace {};
+
+  template <class T>
+  Parameters<T> parameters() const {
+    return {detail::zeros<T, Rows, 1>(row_count(), 1)};
+  }
+  template <class T>
+  Coefficients<T> coefficients() const {
+    return {Array<T, Rows, 1>(row_count(), 1)};
+  }
+  template <class T>
+  State<T> initial_state() const {
+    return {};
+  }
+  template <class T>
+  Workspace<T> workspace() const {
+    return {};
+  }
+
+  template <class P>
+  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    detail::copy(p.d, c.d);
+  }
+  template <class P>
+  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
+                   Parameters<P>& p_bar) const {
+    p_bar.d += c_bar.d.matrix();
+  }
+
+  /// o = d.
+  template <class P, class S>
+  void step(const Coefficients<P>& c, View<const S, Features, Width>, View<S, Rows, 1> o, Workspace<S>&) const {
+    for (Index i = 0; i < o.size(); ++i) o[i] = S(c.d[i]);
+  }
+
+  /// VJP of `step`: d_bar += o_bar.
+  template <class P, class S>
+  void step_vjp(const Coefficients<P>&, View<const S, Features, Width>, View<const S, Rows, 1> o_bar,
+                Coefficients<S>& c_bar, View<S, Features, Width>, Workspace<S>&) const {
+    for (Index i = 0; i < o_bar.size(); ++i) c_bar.d[i] += o_bar[i];
+  }
+
+ private:
+  [[no_unique_address]] detail::Extent<Rows> rows_;
+  [[no_unique_address]] detail::Extent<Features> features_;
+};
+
+}  // namespace gdssm
