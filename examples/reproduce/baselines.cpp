@@ -29,7 +29,7 @@ namespace gdssm::reproduce {
 namespace {
 
 constexpr Index features = 10, outputs = 1, context = 10, budget = 5000, tuning_contexts = 2000;
-constexpr double rates[] = {3e-3, 1e-2, 3e-2}, ridge = 0.01;
+constexpr double rates[] = {1e-3, 3e-3, 1e-2}, ridge = 0.01;
 // A model that leaves less than this share of the loss of predicting zero has learned something.
 constexpr double trained_share = 0.95;
 
@@ -38,7 +38,7 @@ struct Effort {
   bool everything;
 };
 Effort effort_of(const Options& options) {
-  return options.quick ? Effort{150, 1024, 2000, false} : Effort{8000, 4096, 20000, true};
+  return options.quick ? Effort{150, 1024, 2000, false} : Effort{5000, 4096, 20000, true};
 }
 
 // Tasks that no run trains on; those that choose the rate are none of those that judge the choice.
@@ -475,7 +475,7 @@ class BaselineExperiment {
                     std::string("Loss on validation tasks against the learning rate, models that read ") + reads +
                         ": depth 1 drawn through, depth 2 dashed, and one gradient step.",
                     {"highest learning rate", false, rate_names},
-                    {"loss per output"},
+                    {"loss"},
                     {}};
       constexpr Colour colours[] = {Colour::blue, Colour::orange, Colour::green, Colour::purple};
       std::vector<std::string> names;
