@@ -25,9 +25,8 @@ constexpr int version_part(int dots) {
 
 }  // namespace detail
 
-/// The three numbers of `version`.
-inline constexpr int version_major = detail::version_part(0);
-inline constexpr int version_minor = detail::version_part(1);
-inline constexpr int version_patch = detail::version_part(2);
+inline constexpr int version_major = detail::version_part(0);  ///< the first number of `version`
+inline constexpr int version_minor = detail::version_part(1);  ///< the second
+inline constexpr int version_patch = detail::version_part(2);  ///< the third
 
 }  // namespace gdssm

@@ -57,8 +57,8 @@ class QueryDerivative {
     }
   }
 
-  const Array<S>& prediction() const { return prediction_; }
-  const Array<S>& jacobian() const { return jacobian_; }
+  const Array<S>& prediction() const { return prediction_; }  ///< yhat_N of the last sequence
+  const Array<S>& jacobian() const { return jacobian_; }      ///< J, its derivative with respect to the query
 
  private:
   const Model& model_;
@@ -76,9 +76,9 @@ class QueryDerivative {
 ///     prediction_difference  |yhat - yhat'| over outputs                |yhat - yhat'|
 /// Source  arXiv:2410.11687v1; docs/theory.md, training and alignment
 struct Alignment {
-  Sample cosine;
-  Sample model_difference;
-  Sample prediction_difference;
+  Sample cosine;                 ///< of rows of J, averaged over outputs
+  Sample model_difference;       ///< of columns of J, averaged
+  Sample prediction_difference;  ///< norm over the outputs
 };
 
 /// The alignment of two models with the same tokens and outputs, such as trained weights and `gradient_step`. Same bits

@@ -39,20 +39,22 @@ enum class Forgetting {
 
 /// One algorithm, what was fitted of it, and how near it is to the model, over tasks that the fit has not seen.
 struct Candidate {
-  LearningRule rule;
-  Forgetting forgetting = Forgetting::none;
-  std::vector<double> step_sizes = {};  ///< effective, a = eta / f
-  double rho = 0;                       ///< of ridge
-  Eigen::MatrixXd preconditioner = {};  ///< Q (m x m) or P (f x f)
-  double residual = 0;                  ///< multiple of the query's last m entries that is added to the answer
-  double numbers = 0;                   ///< how many numbers it could choose, for parsimony
+  LearningRule rule;                         ///< what becomes of the sums
+  Forgetting forgetting = Forgetting::none;  ///< how the sums discount
+  std::vector<double> step_sizes = {};       ///< effective, a = eta / f
+  double rho = 0;                            ///< of ridge
+  Eigen::MatrixXd preconditioner = {};       ///< Q (m x m) or P (f x f)
+  double residual = 0;                       ///< multiple of the query's last m entries that is added to the answer
+  double numbers = 0;                        ///< how many numbers it could choose, for parsimony
 
   double r2 = 0;                     ///< 1 - E |yhat - yhat'|^2 / E |yhat|^2
   double prediction_difference = 0;  ///< E |yhat - yhat'|^2 / m
   double weight_difference = 0;      ///< E |W - W'|_F^2 / E |W|_F^2
   Eigen::VectorXd errors = {};       ///< |yhat - yhat'|^2 of every task over the mean of |yhat|^2
 
-  Index steps() const { return static_cast<Index>(step_sizes.size()); }
+  Index steps() const {
+    return static_cast<Index>(step_sizes.size());
+  }  ///< taken, 0 for ridge regression and least squares
 };
 
 /// What is known of a model before any candidate is fitted: it says which are worth trying.
@@ -61,19 +63,21 @@ struct CandidateSetup {
   std::vector<double> measured_sizes = {};  ///< of the model's layers: K steps of these are tried first
   double decay = 1;                         ///< the decay of the discounted loss, if in [0, 1)
   Eigen::MatrixXd decays = {};              ///< L^T, the part that acts (m x f), or empty: not to be tried
-  bool preconditioners = false;
-  bool residual = false;  ///< the model adds a multiple of the query to its answers
+  bool preconditioners = false;             ///< whether Q M and M P are among the candidates
+  bool residual = false;                    ///< the model adds a multiple of the query to its answers
 };
 
 /// A context under every forgetting.
 struct CandidateContext {
-  Eigen::VectorXd query;
-  SpectralContext plain, discounted;
-  Eigen::MatrixXd each;  ///< sum_i L^(N-i) * y_i x_i^T, elementwise (m x f)
+  Eigen::VectorXd query;              ///< q
+  SpectralContext plain, discounted;  ///< the sums as they are, and discounted by the decay
+  Eigen::MatrixXd each;               ///< sum_i L^(N-i) * y_i x_i^T, elementwise (m x f)
 };
 
+/// Whether the decay that was measured discounts anything: it is known and below one.
 inline bool forgets(const CandidateSetup& setup) { return setup.decay >= 0 && setup.decay < 1; }
 
+/// What candidates need to know of one task: its sums, decomposed, and its query.
 inline CandidateContext candidate_context(const Observation& seen, const CandidateSetup& setup) {
   CandidateContext context{seen.query, spectral_context(seen, 1), {}, {}};
   if (forgets(setup)) context.discounted = spectral_context(seen, setup.decay);

@@ -30,15 +30,15 @@ namespace gdssm {
 /// One layer's weights in canonical scale. In a stack the gate is the last layer's, so that the layers M_k share its d;
 /// the sign of an S_k is that of A_00, and its distance is that from A = e_0 e_0^T.
 struct LayerReport {
-  bool is_curvature;  ///< an S_k, which accumulates S; otherwise an M_k, or a layer by itself
-  CanonicalForm<double> form;
-  StepDistance<double> distance;
-  Memory memory;  ///< of the decays that act
+  bool is_curvature;              ///< an S_k, which accumulates S; otherwise an M_k, or a layer by itself
+  CanonicalForm<double> form;     ///< of its weights
+  StepDistance<double> distance;  ///< from (7)
+  Memory memory;                  ///< of the decays that act
 };
 
 /// An input on which a model is not the algorithm that it is nearest to.
 struct Counterexample {
-  Observation seen;
+  Observation seen;          ///< the context, its query and the answer of the model
   Eigen::VectorXd expected;  ///< the nearest candidate's answer
 };
 

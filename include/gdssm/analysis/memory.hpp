@@ -24,8 +24,8 @@ inline double half_life(double decay) {
 
 /// The decays of a layer as the memory that they are. Half-lives are in pairs.
 struct Memory {
-  double decay = 1;  ///< their mean
-  bool equal = true;
+  double decay = 1;                              ///< their mean
+  bool equal = true;                             ///< whether all decays are one number
   double shortest = 0, median = 0, longest = 0;  ///< half-lives of single entries
 };
 

@@ -19,10 +19,10 @@ namespace gdssm {
 ///         model's outputs the last
 struct Observation {
   Eigen::MatrixXd inputs;
-  Eigen::MatrixXd targets;
-  Eigen::VectorXd query;
-  Eigen::VectorXd prediction;
-  Eigen::MatrixXd weights;  ///< of the linear map that fits the model's answers to many queries best
+  Eigen::MatrixXd targets;     ///< y_i, one a column
+  Eigen::VectorXd query;       ///< x_{N+1}
+  Eigen::VectorXd prediction;  ///< the model's
+  Eigen::MatrixXd weights;     ///< of the linear map that fits the model's answers to many queries best
 };
 
 /// Watches a model at work, as a function from tokens to the last prediction. The implicit weights are those of Akyurek

@@ -11,6 +11,7 @@ namespace gdssm {
 /// Source  Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample variances (1979)
 class Sample {
  public:
+  /// Takes one more value in.
   void add(double value) {
     ++count_;
     const double before = value - mean_;
@@ -26,8 +27,8 @@ class Sample {
     count_ += other.count_;
   }
 
-  Index count() const { return count_; }
-  double mean() const { return mean_; }
+  Index count() const { return count_; }  ///< values so far
+  double mean() const { return mean_; }   ///< of the values so far
 
   /// Of the mean; NaN of fewer than two numbers.
   double standard_error() const {

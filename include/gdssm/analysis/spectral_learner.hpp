@@ -47,7 +47,7 @@ inline SpectralContext spectral_context(const Observation& seen, double decay) {
 
 /// K steps of sizes a_k:    g(s) = (1 - prod_k (1 - a_k s)) / s,    d g / d log a_k = a_k prod_{j != k} (1 - a_j s)
 struct DescentFilter {
-  Eigen::VectorXd sizes;
+  Eigen::VectorXd sizes;  ///< a_1, ..., a_K
 
   Index count() const { return sizes.size(); }
   Eigen::VectorXd logs() const { return sizes.array().log(); }
@@ -71,7 +71,7 @@ struct DescentFilter {
 /// K steps of one size:     d g / d log a = a K (1 - a s)^(K-1)
 struct EqualDescentFilter {
   double size;
-  Index steps;
+  Index steps;  ///< K
 
   Index count() const { return 1; }
   Eigen::VectorXd logs() const { return Eigen::VectorXd::Constant(1, std::log(size)); }
@@ -91,7 +91,7 @@ struct EqualDescentFilter {
 
 /// Ridge regression with the penalty rho / 2 |W|^2:    g(s) = 1 / (s + rho),    d g / d log rho = -rho / (s + rho)^2
 struct RidgeFilter {
-  double rho;
+  double rho;  ///< the penalty
 
   Index count() const { return 1; }
   Eigen::VectorXd logs() const { return Eigen::VectorXd::Constant(1, std::log(rho)); }
@@ -131,9 +131,9 @@ Eigen::MatrixXd implicit_weights(const Filter& filter, const SpectralContext& co
 /// of |yhat - M g(S) q - residual q|^2.
 template <class Filter>
 struct FilterFit {
-  Filter filter;
-  double residual;
-  double squares;
+  Filter filter;    ///< with the numbers that fit best
+  double residual;  ///< sum over tasks of the squared difference of predictions
+  double squares;   ///< sum over tasks of the squared predictions
 };
 
 /// The filter nearest to a model's predictions yhat, in the sum of squares, that Levenberg's and Marquardt's method

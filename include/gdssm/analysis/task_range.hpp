@@ -14,9 +14,9 @@ namespace gdssm {
 /// Tasks first, ..., first + count - 1 of a seed: what a measurement averages over. Two models measured on the same
 /// range see the same tasks.
 struct TaskRange {
-  std::uint64_t seed;
-  Index count;
-  std::uint64_t first = 0;
+  std::uint64_t seed;       ///< of the tasks
+  Index count;              ///< how many
+  std::uint64_t first = 0;  ///< index of the first
 };
 
 namespace detail {

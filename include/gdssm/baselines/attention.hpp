@@ -11,7 +11,7 @@ namespace gdssm {
 
 /// Weights of linear attention: the products of keys and query as they are.
 struct LinearWeighting {
-  static double scale(Index) { return 1; }
+  static double scale(Index) { return 1; }  ///< of the products <k_i, q>
   /// In place, for one query: N products to N weights.
   template <class S>
   static void weigh(S*, Index) {}
@@ -23,7 +23,8 @@ struct LinearWeighting {
 /// Weights of softmax attention: exp(s_i) / sum_j exp(s_j) of the products s divided by the square root of the keys'
 /// length.
 struct SoftmaxWeighting {
-  static double scale(Index keys) { return 1 / std::sqrt(static_cast<double>(keys)); }
+  static double scale(Index keys) { return 1 / std::sqrt(static_cast<double>(keys)); }  ///< of the products <k_i, q>
+  /// The n products become weights.
   template <class S>
   static void weigh(S* s, Index n) {
     using std::exp;
@@ -119,6 +120,7 @@ class AttentionLayer : public detail::PlainWeights<AttentionLayer<Weighting>> {
     maps_.read_vjp(c, X, X_bar, c_bar, ws.maps);
   }
 
+  /// Random weights to begin training from; the map out of the layer is zero.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     maps_.draw(p, stream);
@@ -128,7 +130,8 @@ class AttentionLayer : public detail::PlainWeights<AttentionLayer<Weighting>> {
   Projections maps_;
 };
 
+/// (B6), the products being the weights.
 using LinearAttentionLayer = AttentionLayer<LinearWeighting>;
-using SoftmaxAttentionLayer = AttentionLayer<SoftmaxWeighting>;
+using SoftmaxAttentionLayer = AttentionLayer<SoftmaxWeighting>;  ///< (B6) with the softmax of the products
 
 }  // namespace gdssm

@@ -50,8 +50,8 @@ class DeltaNetLayer : public detail::PlainWeights<DeltaNetLayer<Keys>> {
  public:
   template <class Matrix>
   struct Weights {
-    Projections::Weights<Matrix> maps;
-    Matrix rate, rate_bias;  ///< w (1 x width), b (1 x 1)
+    Projections::Weights<Matrix> maps;  ///< W_Q, W_K, W_V, W_O
+    Matrix rate, rate_bias;             ///< w (1 x width), b (1 x 1)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {

@@ -25,10 +25,10 @@ class GatedLinearRnnLayer {
   /// As parameters, `decay` is l; as coefficients, lambda.
   template <class Matrix>
   struct Weights {
-    Matrix in_m, in_m_bias, in_x, in_x_bias;
-    Matrix decay;
-    Matrix out_m, out_m_bias, out_x, out_x_bias;
-    Matrix output;
+    Matrix in_m, in_m_bias, in_x, in_x_bias;      ///< W_m, b_m, W_x, b_x of (B13)
+    Matrix decay;                                 ///< l, of lambda = exp(-e^l)
+    Matrix out_m, out_m_bias, out_x, out_x_bias;  ///< U_m, d_m, U_x, d_x
+    Matrix output;                                ///< W_O
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {

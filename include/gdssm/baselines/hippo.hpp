@@ -18,8 +18,8 @@ namespace gdssm {
 /// Source  Gu et al., arXiv:2008.07669; Smith et al., arXiv:2208.04933
 template <class T = double>
 struct HippoSpectrum {
-  Eigen::VectorX<std::complex<T>> Lambda;
-  Eigen::MatrixX<std::complex<T>> V;
+  Eigen::VectorX<std::complex<T>> Lambda;  ///< eigenvalues
+  Eigen::MatrixX<std::complex<T>> V;       ///< eigenvectors, one a column
 };
 
 /// Errors  std::invalid_argument: n odd or below 2

@@ -8,6 +8,7 @@
 #include "gdssm/blocks/local_attention.hpp"
 
 // What a sequence model of the literature is given to read, in place of the tokens x_1, y_1, ..., x_N, y_N, x_{N+1}.
+
 namespace gdssm {
 
 /// Satisfied by a type that makes of normal tokens the columns that the encoder of a `SequenceModel` reads: `size()`
@@ -63,11 +64,11 @@ struct FixedInput {
 
 /// Concatenated windows, u_t = vec(X_t) = [x_t; y_t; x_{t+1}], t = 1..N                              (B2)
 struct WindowInput : detail::FixedInput {
-  static constexpr bool every_window = true;
+  static constexpr bool every_window = true;  ///< there is a prediction at every column
 
   using FixedInput::FixedInput;
   Index size() const { return 3 * features(); }
-  static Index length(Index pairs) { return pairs; }
+  static Index length(Index pairs) { return pairs; }  ///< columns of U
 
   /// Shapes  tokens (f x (2N+1)), columns (3f x N)
   template <class C, class S>
@@ -79,11 +80,11 @@ struct WindowInput : detail::FixedInput {
 
 /// Pairs, u_i = [x_i; y_i], i = 1..N, and the query with nothing for its target, u_{N+1} = [x_{N+1}; 0]   (B3)
 struct PairInput : detail::FixedInput {
-  static constexpr bool every_window = false;
+  static constexpr bool every_window = false;  ///< the prediction is at the last column alone
 
   using FixedInput::FixedInput;
   Index size() const { return 2 * features(); }
-  static Index length(Index pairs) { return pairs + 1; }
+  static Index length(Index pairs) { return pairs + 1; }  ///< columns of U
 
   /// Shapes  tokens (f x (2N+1)), columns (2f x (N+1))
   template <class C, class S>
@@ -100,8 +101,8 @@ class AttentionInput {
   using Attention = LocalAttention<>;
 
  public:
-  static constexpr bool every_window = true;
-  static constexpr bool trains = true;
+  static constexpr bool every_window = true;  ///< there is a prediction at every column
+  static constexpr bool trains = true;        ///< A is trained
 
   template <class T>
   using Parameters = Attention::Parameters<T>;
@@ -111,7 +112,7 @@ class AttentionInput {
   explicit AttentionInput(Index features) : attention_(features) {}
   Index features() const { return attention_.row_count(); }
   Index size() const { return 3 * features() + features() * features(); }
-  static Index length(Index pairs) { return pairs; }
+  static Index length(Index pairs) { return pairs; }  ///< columns of U
 
   template <class T>
   Parameters<T> parameters() const {

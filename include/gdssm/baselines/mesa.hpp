@@ -21,8 +21,8 @@ class MesaLayer : public detail::PlainWeights<MesaLayer> {
  public:
   template <class Matrix>
   struct Weights {
-    Projections::Weights<Matrix> maps;
-    Matrix log_ridge;  ///< l (keys x 1)
+    Projections::Weights<Matrix> maps;  ///< W_Q, W_K, W_V, W_O
+    Matrix log_ridge;                   ///< l (keys x 1)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {

@@ -18,12 +18,12 @@ class Projections {
         values_(detail::expect_size(where, "number of values' coordinates", values)) {}
 
   Index width() const { return width_; }
-  Index keys() const { return keys_; }
-  Index values() const { return values_; }
+  Index keys() const { return keys_; }      ///< length of a key
+  Index values() const { return values_; }  ///< length of a value
 
   template <class Matrix>
   struct Weights {
-    Matrix query, key, value, output;
+    Matrix query, key, value, output;  ///< W_Q, W_K, W_V, W_O of (B5)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -50,12 +50,14 @@ class Projections {
     return {keys, keys, values, values, keys, keys, values, values};
   }
 
+  /// q_t, k_t and v_t of every column.
   template <class P, class S>
   void read(const Weights<Array<P>>& c, const Array<S>& X, Workspace<S>& ws) const {
     detail::map(c.query, X, ws.q);
     detail::map(c.key, X, ws.k);
     detail::map(c.value, X, ws.v);
   }
+  /// W_O o_t of every column, for what the layer made of them.
   template <class P, class S>
   void write(const Weights<Array<P>>& c, Array<S>& Y, Workspace<S>& ws) const {
     detail::map(c.output, ws.o, Y);

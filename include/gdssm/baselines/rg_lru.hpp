@@ -25,11 +25,11 @@ class RgLruLayer : public detail::PlainWeights<RgLruLayer> {
 
   template <class Matrix>
   struct Weights {
-    Matrix input, input_bias;    ///< W_u, b_u
-    Matrix branch, branch_bias;  ///< W_g, b_g
-    Matrix recurrence_gate, recurrence_gate_bias, input_gate, input_gate_bias;
-    Matrix decay;  ///< l
-    Matrix output;
+    Matrix input, input_bias;                                                   ///< W_u, b_u
+    Matrix branch, branch_bias;                                                 ///< W_g, b_g
+    Matrix recurrence_gate, recurrence_gate_bias, input_gate, input_gate_bias;  ///< W_r, b_r, W_i, b_i of (B14)
+    Matrix decay;                                                               ///< l
+    Matrix output;                                                              ///< W_O
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {

@@ -25,7 +25,7 @@ class S5Layer {
       : width_(detail::expect_size("S5Layer", "width", width)),
         pairs_(detail::expect_size("S5Layer", "number of pairs of states", pairs)) {}
   Index width() const { return width_; }
-  Index pairs() const { return pairs_; }
+  Index pairs() const { return pairs_; }  ///< p, conjugate pairs of states
 
   template <class T>
   struct Parameters {
@@ -53,9 +53,9 @@ class S5Layer {
   /// After discretisation.
   template <class T>
   struct Coefficients {
-    Array<T> decay_re, decay_im;  ///< L (p x 1)
-    Array<T> B_re, B_im;          ///< Bd (p x width)
-    Array<T> C_re, C_im, D, gate, gate_bias;
+    Array<T> decay_re, decay_im;              ///< L (p x 1)
+    Array<T> B_re, B_im;                      ///< Bd (p x width)
+    Array<T> C_re, C_im, D, gate, gate_bias;  ///< as the parameters
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {

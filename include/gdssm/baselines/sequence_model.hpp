@@ -38,17 +38,17 @@ class SequenceModel {
         depth_(detail::expect_size("SequenceModel", "depth", depth)) {}
 
   const Window& window() const { return window_; }
-  const Input& input() const { return input_; }
+  const Input& input() const { return input_; }  ///< what is read, U
   const Layer& layer() const { return layer_; }
-  Index depth() const { return depth_; }
+  Index depth() const { return depth_; }  ///< layers
   Index feature_count() const { return window_.features(); }
   Index output_count() const { return window_.features(); }
 
   /// The weights, by parts; the layers are named `layers_0`, `layers_1`, ...
   template <class InputPart, class Matrix, class LayerPart>
   struct Parts {
-    InputPart input;
-    Matrix encoder;  ///< E (width x input size)
+    InputPart input;  ///< what the input trains
+    Matrix encoder;   ///< E (width x input size)
     std::vector<LayerPart> layers;
     Matrix decoder;  ///< D (m x width)
 

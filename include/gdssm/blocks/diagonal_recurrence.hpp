@@ -81,7 +81,8 @@ class DiagonalRecurrence {
   template <class T>
   struct State {
     Array<T, Cols, Rows> memory;  ///< Z_t^T
-    std::array<Index, static_cast<std::size_t>(lane_count<T>)> windows{};
+    std::array<Index, static_cast<std::size_t>(lane_count<T>)>
+        windows{};  ///< taken in by each lane, masked ones left out
 
     friend bool operator==(const State&, const State&) = default;
   };

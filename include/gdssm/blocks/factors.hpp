@@ -11,8 +11,8 @@ namespace gdssm {
 ///         G_ij = sum_a left_ia right_ja
 template <class T, Index Rows, Index Cols, Index Rank>
 struct Factors {
-  View<T, Rows, Rank> left;
-  View<T, Cols, Rank> right;
+  View<T, Rows, Rank> left;   ///< (Rows x Rank)
+  View<T, Cols, Rank> right;  ///< (Cols x Rank)
 };
 
 }  // namespace gdssm

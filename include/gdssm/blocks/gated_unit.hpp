@@ -22,7 +22,7 @@ class GatedUnit {
   GatedUnit() requires(Size != Dynamic) : GatedUnit(Size) {}
   explicit GatedUnit(Index length) : map_(length, length) {}
 
-  Index length() const { return map_.input_count(); }
+  Index length() const { return map_.input_count(); }  ///< of h
   /// U and b, as the dense layer that they are.
   const Map& map() const { return map_; }
 

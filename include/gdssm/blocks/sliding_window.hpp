@@ -24,7 +24,7 @@ class SlidingWindow {
   static constexpr Index stride = Stride;
   /// Tokens that a window shares with the next, and tokens that lie between the two.
   static constexpr Index shared = Width > Stride ? Width - Stride : 0;
-  static constexpr Index gap = Stride > Width ? Stride - Width : 0;
+  static constexpr Index gap = Stride > Width ? Stride - Width : 0;  ///< tokens between windows, in none of them
 
   explicit SlidingWindow(Index features) : features_(detail::fixed_or<Features>(features)) {
     if (features <= 0) refuse("SlidingWindow", "the number of features is ", features, ", expected at least 1");
@@ -36,9 +36,9 @@ class SlidingWindow {
   /// The tokens that later windows still need: `held` of them are there, `skip` are still to be passed over.
   template <class T>
   struct State {
-    Array<T, Features, Width> tokens;
-    Index held = 0;
-    Index skip = 0;
+    Array<T, Features, Width> tokens;  ///< of the window that is being filled
+    Index held = 0;                    ///< how many of them are there
+    Index skip = 0;                    ///< tokens still to be passed over
 
     /// Equal when everything that later outputs depend on is.
     friend bool operator==(const State& a, const State& b) {

@@ -20,7 +20,7 @@ struct CanonicalForm {
 
   Matrix A;  ///< |A|_F = 1, A_01 >= 0
   Vector d;  ///< |d| = 1, d_2 >= 0
-  Matrix C;
+  Matrix C;  ///< times both factors
   Matrix L;  ///< the decays, which no symmetry touches
 };
 

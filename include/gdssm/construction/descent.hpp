@@ -65,7 +65,7 @@ class StepSizes {
   }
 
   template <class U>
-  friend StepSizes<U> equal_steps(U size, Index count);
+  friend StepSizes<U> equal_steps(U size, Index count);  ///< see there
 
  private:
   StepSizes(const T& size, Index count) : size_(size), count_(count) {}
@@ -86,8 +86,8 @@ StepSizes<T> equal_steps(T size, Index count) {
 /// What a context is to gradient descent: S = sum x_i x_i^T (f x f) and M = sum y_i x_i^T (m x f).
 template <class T = double>
 struct Accumulators {
-  Eigen::MatrixX<T> S;
-  Eigen::MatrixX<T> M;
+  Eigen::MatrixX<T> S;  ///< sum x x^T (f x f)
+  Eigen::MatrixX<T> M;  ///< sum y x^T (m x f)
 };
 
 /// Scratch of `predict_by_descent`, sized once. After a call it holds what (10) computed: W_K q = M v + W_0 u.
@@ -103,7 +103,7 @@ struct DescentScratch {
   }
   DescentScratch() requires(Features != Dynamic) : DescentScratch(Features) {}
 
-  Vector v, u, Hu;
+  Vector v, u, Hu;  ///< of (10), and (S + rho I) u
 };
 
 namespace detail {

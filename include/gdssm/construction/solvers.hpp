@@ -45,9 +45,9 @@ enum class Ending {
 /// How an answer came about.
 template <class T>
 struct Answer {
-  Ending ending = Ending::steps_taken;
-  Index steps = 0;    ///< products of H with a vector
-  T residual = T(0);  ///< |q - H v|; not measured in types without a square root
+  Ending ending = Ending::steps_taken;  ///< which test ended it
+  Index steps = 0;                      ///< products of H with a vector
+  T residual = T(0);                    ///< |q - H v|; not measured in types without a square root
   /// No entry of the prediction is further from ridge regression's: max_i |M_i| |q - H v| / rho (infinite at rho = 0
   /// unless the residual is 0), from |M H^{-1} r| and H >= rho.
   T error_bound = T(0);
@@ -144,6 +144,7 @@ struct Iteration {
   template <class T>
   using Scratch = IterationScratch<T>;
 
+  /// The answer to S, M and q, after the steps that the settings ask for.
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const Settings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
@@ -259,6 +260,7 @@ struct Elimination {
     Eigen::VectorX<T> projection, rest;
   };
 
+  /// The answer to S, M and q, by elimination, (10d).
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const RidgeSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {

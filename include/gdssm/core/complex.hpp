@@ -13,7 +13,7 @@ namespace gdssm {
 /// back as z_bar += a w_bar, without conjugation, and a kernel's VJP for real numbers is that for complex ones.
 template <class T>
 struct Complex {
-  T re{}, im{};
+  T re{}, im{};  ///< real and imaginary part
 
   constexpr Complex() = default;
   constexpr Complex(T real, T imaginary) : re(real), im(imaginary) {}

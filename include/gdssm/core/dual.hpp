@@ -15,8 +15,8 @@ namespace gdssm {
 /// hand-written VJP here is checked against.
 template <class T>
 struct Dual {
-  T value{};
-  T derivative{};
+  T value{};       ///< f(x)
+  T derivative{};  ///< f'(x), along the direction that was seeded
 
   constexpr Dual() = default;
   constexpr Dual(T v) : value(v) {}

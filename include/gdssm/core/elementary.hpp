@@ -138,6 +138,7 @@ template <class T>
 T silu(const T& x) {
   return x * logistic(x);
 }
+/// The derivative of `silu`.
 template <class T>
 T silu_derivative(const T& x) {
   const T l = logistic(x);
@@ -152,6 +153,7 @@ T gelu(const T& x) {
   const T slope = detail::constant<T>(1.5957691216057308), cube = detail::constant<T>(0.071354816272600252);
   return x * logistic(x * (slope + cube * (x * x)));
 }
+/// The derivative of `gelu`.
 template <class T>
 T gelu_derivative(const T& x) {
   const T slope = detail::constant<T>(1.5957691216057308), cube = detail::constant<T>(0.071354816272600252);

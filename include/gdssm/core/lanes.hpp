@@ -127,23 +127,23 @@ class Lanes {
 
  public:
   using Scalar = T;
-  static constexpr Index count = Count;
+  static constexpr Index count = Count;  ///< lanes
 
   /// One of the processor's vectors, and how many of them hold the lanes.
   typedef T Vector __attribute__((vector_size(detail::native_bytes)));
-  static constexpr Index vectors = Count / native;
+  static constexpr Index vectors = Count / native;  ///< that hold them
 
   Lanes() = default;
   Lanes(T value) {
     for (Index k = 0; k < vectors; ++k) v_[k] = value - Vector{};
   }
 
-  T operator[](Index lane) const { return v_[lane / native][lane % native]; }
-  void set(Index lane, T value) { v_[lane / native][lane % native] = value; }
+  T operator[](Index lane) const { return v_[lane / native][lane % native]; }  ///< one lane
+  void set(Index lane, T value) { v_[lane / native][lane % native] = value; }  ///< sets one lane
 
   /// Vector k, which holds lanes k Count / vectors and those after it.
   Vector& vector(Index k) { return v_[k]; }
-  const Vector& vector(Index k) const { return v_[k]; }
+  const Vector& vector(Index k) const { return v_[k]; }  ///< native vector k
 
   Lanes& operator+=(const Lanes& b) { return *this = *this + b; }
   Lanes& operator-=(const Lanes& b) { return *this = *this - b; }
@@ -178,6 +178,7 @@ class Lanes {
     return out;
   }
 
+  /// a in the lanes where the mask is one, b where it is zero.
   friend Lanes select(const Lanes& mask, const Lanes& a, const Lanes& b) {
     return map([](Vector m, Vector x, Vector y) -> Vector { return m != Vector{} ? x : y; }, mask, a, b);
   }

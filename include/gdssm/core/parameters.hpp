@@ -12,9 +12,10 @@ namespace gdssm {
 /// The name of a parameter, led by the part of the model that holds it: "gate.d". A list of views, so that passing
 /// names along costs nothing; `str` writes it out.
 struct Name {
-  std::string_view head;
-  const Name* tail = nullptr;
+  std::string_view head;       ///< this part
+  const Name* tail = nullptr;  ///< what stands behind the dot, if there is one
 
+  /// Written out, with dots.
   std::string str() const { return tail ? std::string(head) + "." + tail->str() : std::string(head); }
 };
 

@@ -35,7 +35,7 @@ class ThreadPool {
     for (std::thread& worker : workers_) worker.join();
   }
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }  ///< the caller's included
 
   /// Calls piece(0), ..., piece(count - 1), each once, and returns when all have. Of several pieces that throw, the
   /// exception of the one with the lowest number is rethrown, after all others have run.

@@ -62,7 +62,7 @@ class View {
 
   /// A view of nothing, for a result that is not wanted; `present` tells.
   static constexpr View absent() { return {nullptr, Rows == Dynamic ? 0 : Rows, Cols == Dynamic ? 0 : Cols}; }
-  constexpr bool present() const { return data_ != nullptr; }
+  constexpr bool present() const { return data_ != nullptr; }  ///< not `absent`
 
   constexpr T* data() const { return data_; }
   constexpr Index rows() const { return rows_.value(); }

@@ -51,9 +51,9 @@ class ReferenceTokens {
     target_ = std::move(target->second);
   }
 
-  Index batch() const { return tokens_.shape[0]; }
-  Index length() const { return tokens_.shape[1]; }  ///< 2N+1
-  bool has_target() const { return target_.has_value(); }
+  Index batch() const { return tokens_.shape[0]; }         ///< sequences
+  Index length() const { return tokens_.shape[1]; }        ///< 2N+1
+  bool has_target() const { return target_.has_value(); }  ///< whether there will be a loss
 
   /// Context b, one token a column: the same memory.         Shapes  (width x (2N+1))
   template <class T>

@@ -125,14 +125,15 @@ class ReferenceWeights {
     check_tensors();
   }
 
-  Discretization discretization() const { return discretization_; }
-  Targets targets() const { return targets_; }
-  Readout readout() const { return readout_; }
-  Stack stack() const { return stack_; }
+  Discretization discretization() const { return discretization_; }  ///< metadata `discretization`
+  Targets targets() const { return targets_; }                       ///< metadata `targets`
+  Readout readout() const { return readout_; }                       ///< metadata `readout`
+  Stack stack() const { return stack_; }  ///< metadata `stack`, the reference's where it is missing
   Index layer_count() const { return layers_; }
   Index feature_count() const { return features_; }  ///< f
   /// Of what the model reads and of the target in its file: f and f, 1 and 2 with a gated readout.
   Index token_width() const { return readout_ == Readout::none ? features_ : 1; }
+  /// Entries of a target in a file of tokens.
   Index target_width() const { return readout_ == Readout::none ? features_ : 2; }
   std::string_view dtype() const { return dtype_; }  ///< "F32" or "F64", of all tensors
 

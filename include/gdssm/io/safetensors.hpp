@@ -51,8 +51,8 @@ constexpr std::string_view dtype_of() {
 /// An array in the precision that the file has. Row-major: the last axis varies fastest.
 /// Shapes  shape (n_1, ..., n_k), data n_1 ... n_k numbers; a scalar has shape () and one number
 struct Tensor {
-  std::vector<Index> shape;
-  std::variant<std::vector<float>, std::vector<double>> data;
+  std::vector<Index> shape;                                    ///< sizes, the first varying slowest
+  std::variant<std::vector<float>, std::vector<double>> data;  ///< entries, row-major: F32 or F64
 
   /// "F32" or "F64".
   std::string_view dtype() const {
@@ -84,8 +84,8 @@ struct Tensor {
 
 /// A safetensors file as a value.
 struct Safetensors {
-  std::map<std::string, std::string> metadata;
-  std::map<std::string, Tensor> tensors;
+  std::map<std::string, std::string> metadata;  ///< strings by name
+  std::map<std::string, Tensor> tensors;        ///< by name
 
   friend bool operator==(const Safetensors&, const Safetensors&) = default;
 };

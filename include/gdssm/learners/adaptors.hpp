@@ -43,7 +43,7 @@ struct Changes {
 /// The last target and how it has changed: y_{t-1}, y_{t-1} - y_{t-2}, ..., `lags` vectors, which span the last `lags`
 /// targets. For targets before the stream the first one stands, and before that is known, zero.
 struct RecentTargets {
-  Index lags = 1;
+  Index lags = 1;  ///< how many
 
   Index lag_count() const { return lags; }
   Index output_count(Index /*inputs*/, Index targets) const { return lags * targets; }

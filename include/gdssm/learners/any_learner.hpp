@@ -28,8 +28,8 @@ class AnyLearner {
 
   /// The members of the state within, as matrices by name.
   struct State {
-    std::vector<std::string> names;
-    std::vector<Eigen::MatrixX<T>> members;
+    std::vector<std::string> names;          ///< as `visit` of the state within calls them
+    std::vector<Eigen::MatrixX<T>> members;  ///< in the same order
 
     template <class Visitor, class First, class... More>
     static void visit(Visitor&& visitor, First&& first, More&&... more) {

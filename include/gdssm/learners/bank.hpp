@@ -104,7 +104,7 @@ class Bank {
 
   Index input_count() const { return inputs_; }
   Index target_count() const { return y_.size(); }
-  Index expert_count() const { return predictions_.cols(); }
+  Index expert_count() const { return predictions_.cols(); }  ///< members, those in vectors one by one
 
   template <class Input>
   const Vector& predict(const Eigen::MatrixBase<Input>& x) {
@@ -114,7 +114,7 @@ class Bank {
 
   /// The members' predictions (m x K) that the last prediction has mixed.
   const Eigen::MatrixX<Scalar>& predictions() const { return predictions_; }
-  const Rule& rule() const { return rule_; }
+  const Rule& rule() const { return rule_; }  ///< how the members are mixed
 
   template <class Input, class Target>
   void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {

@@ -194,7 +194,7 @@ class Blend {
     std::apply([&](Rules&... rule) { (rule.update(predictions, y), ...); }, rules_);
   }
 
-  const Top& top() const { return top_; }
+  const Top& top() const { return top_; }  ///< the rule that mixes the rules
 
   State state() const {
     return {std::apply([](const Rules&... rule) { return std::tuple(rule.state()...); }, rules_), top_.state()};

@@ -24,7 +24,7 @@ namespace gdssm {
 /// Source  Widrow, Hoff 1960; arXiv:2102.11174
 template <class T>
 struct DeltaStep {
-  T a = T(0.1);
+  T a = T(0.1);  ///< the step
 
   void expect_valid(const char* name) const { detail::expect_at_least_zero(name, "a", a); }
   T operator()(const T& squared_norm) const { return a * squared_norm <= T(1) ? a : T(1) / squared_norm; }
@@ -34,7 +34,7 @@ struct DeltaStep {
 /// Source  arXiv:2407.14207
 template <class T>
 struct ImplicitStep {
-  T a = T(1);
+  T a = T(1);  ///< the step
 
   void expect_valid(const char* name) const { detail::expect_at_least_zero(name, "a", a); }
   T operator()(const T& squared_norm) const { return a / (T(1) + a * squared_norm); }
@@ -44,7 +44,7 @@ struct ImplicitStep {
 /// Source  Nagumo, Noda, IEEE Transactions on Automatic Control 12, 1967
 template <class T>
 struct NormalisedStep {
-  T a = T(0.5);
+  T a = T(0.5);      ///< the share of the residual that a step takes away
   T epsilon = T(0);  ///< 0 or more
 
   void expect_valid(const char* name) const {
@@ -141,12 +141,15 @@ class DeltaRule {
   Vector x_, error_, prediction_;
 };
 
+/// W - a (W x - y) x^T, the step no longer than reaches the target: DeltaNet's rule.
 template <class T = double>
 using DeltaLearner = DeltaRule<DeltaStep, T>;
 
+/// The same by the implicit step, Longhorn's rule.
 template <class T = double>
 using LonghornLearner = DeltaRule<ImplicitStep, T>;
 
+/// Normalised least mean squares: a step takes away a share of the residual.
 template <class T = double>
 using NlmsLearner = DeltaRule<NormalisedStep, T>;
 

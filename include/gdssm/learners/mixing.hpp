@@ -85,6 +85,7 @@ bool agree(const Eigen::MatrixX<T>& predictions, Index target) {
 
 /// l_k = (p_k - y)^2: the mixture is to do as well as the best expert.
 struct SquaredLoss {
+  /// The loss of a prediction.
   template <class T>
   static T of(const T& prediction, const T& /*mixture*/, const T& target) {
     return (prediction - target) * (prediction - target);
@@ -93,6 +94,7 @@ struct SquaredLoss {
 
 /// l_k = 2 (yhat - y) (p_k - y): the mixture is to do as well as the best convex combination of experts.
 struct LinearisedLoss {
+  /// The loss of a prediction beside the mixture's.
   template <class T>
   static T of(const T& prediction, const T& mixture, const T& target) {
     return T(2) * (mixture - target) * (prediction - target);

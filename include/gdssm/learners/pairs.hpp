@@ -174,11 +174,11 @@ struct Standardised {
   /// that a large offset costs no digits of what varies.
   template <class T>
   struct State : Sums<T> {
-    Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< pairs observed
-    Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
-    Eigen::VectorX<T> first_input;           ///< x_1 (f)
-    Eigen::VectorX<T> mean_input;            ///< weighted mean of x_i - x_1 (f)
-    Eigen::VectorX<T> first_target, mean_target;
+    Eigen::Matrix<Counter<T>, 1, 1> rows;         ///< pairs observed
+    Eigen::Matrix<Counter<T>, 1, 1> weight;       ///< w = sum_i L^(t-i)
+    Eigen::VectorX<T> first_input;                ///< x_1 (f)
+    Eigen::VectorX<T> mean_input;                 ///< weighted mean of x_i - x_1 (f)
+    Eigen::VectorX<T> first_target, mean_target;  ///< (m), from which targets are counted
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {

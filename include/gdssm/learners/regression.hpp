@@ -162,12 +162,15 @@ using RidgeLearner = RegressionLearner<Elimination, T, Pairs>;
 template <class T = double, class Pairs = Standardised>
 using GradientDescentLearner = RegressionLearner<Descent, T, Pairs>;
 
+/// The same limit in about the square root of the steps, for eigenvalues between bounds that it works out.
 template <class T = double, class Pairs = Standardised>
 using ChebyshevLearner = RegressionLearner<Chebyshev, T, Pairs>;
 
+/// The same limit by steps with momentum.
 template <class T = double, class Pairs = Standardised>
 using HeavyBallLearner = RegressionLearner<HeavyBall, T, Pairs>;
 
+/// Ridge regression in at most f steps, by conjugate gradients.
 template <class T = double, class Pairs = Standardised>
 using ConjugateGradientsLearner = RegressionLearner<ConjugateGradients, T, Pairs>;
 

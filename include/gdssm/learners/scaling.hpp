@@ -55,6 +55,7 @@ struct Moments {
     return scale * T(largest_input<T>) >= T(1) ? d / scale : T(0);
   }
 
+  /// Takes a vector in; earlier ones count L times as much as before.
   void absorb(const Eigen::VectorX<T>& x, const T& decay) {
     if (rows[0] == 0) first = x;
     const Counter<T> before = Counter<T>(decay) * weight[0], w = before + 1;
@@ -93,7 +94,7 @@ class WithScaling {
   using Vector = Eigen::VectorX<Scalar>;
 
   struct State {
-    Moments<Scalar> inputs, targets;
+    Moments<Scalar> inputs, targets;  ///< of the stream so far
     typename Inner::State learner;
 
     template <class Visitor, class... Self>

@@ -21,7 +21,7 @@ class SlidingWindowLearner {
  public:
   using Scalar = T;
   using Vector = Eigen::VectorX<T>;
-  using Ridge = RidgeLearner<T, Pairs>;
+  using Ridge = RidgeLearner<T, Pairs>;  ///< what learns the rows of the window
 
   struct State {
     typename Ridge::State window;              ///< the sums over the window

@@ -29,8 +29,9 @@ struct ForwardSensitivity {};
 template <class S, Index Features = Dynamic>
 struct Sequence {
   View<const S, Features> tokens;
-  View<const S> mask = View<const S>::absent();
+  View<const S> mask = View<const S>::absent();  ///< one number a window
 
+  /// The mask of one window, null where there is none.
   const S* mask_of(Index window) const { return mask.present() ? mask.data() + window : nullptr; }
 };
 

@@ -34,13 +34,12 @@ class HornerStack {
 
   const Layer& layer() const { return layer_; }
   const Window& window() const { return layer_.window(); }
-  Index steps() const { return steps_; }
+  Index steps() const { return steps_; }  ///< K
   Index layer_count() const { return 2 * steps_ - 1; }
   Index feature_count() const { return layer_.feature_count(); }
   Index output_count() const { return layer_.output_count(); }
-  /// Where M_k (k = 1..K) and S_k (k = 2..K) stand among the layers.
-  static Index M(Index k) { return 2 * k - 2; }
-  static Index S(Index k) { return 2 * k - 3; }
+  static Index M(Index k) { return 2 * k - 2; }  ///< where M_k stands among the layers, k = 1..K
+  static Index S(Index k) { return 2 * k - 3; }  ///< where S_k stands among the layers, k = 2..K
 
   /// The layers' weights, named `layers_0`, `layers_1`, ... Of the gates only the last acts.
   template <class T>

@@ -39,7 +39,7 @@ class NonlinearSsm {
   const Layer& layer() const { return layer_; }
   const Embedding& embedding() const { return embedding_; }
   const Unit& unit() const { return unit_; }
-  const Output& output() const { return output_; }
+  const Output& output() const { return output_; }  ///< the part of this name
   /// Windows of tokens before they are embedded.
   const Window& window() const { return window_; }
   Index feature_count() const { return 1; }

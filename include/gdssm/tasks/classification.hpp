@@ -20,7 +20,7 @@ enum class LabelLaw {
 struct ClassificationTask {
   Eigen::MatrixXd inputs;
   Eigen::MatrixXd weights;
-  Eigen::Matrix<Index, Eigen::Dynamic, 1> labels;
+  Eigen::Matrix<Index, Eigen::Dynamic, 1> labels;  ///< counted from 0, the query's last
 };
 
 /// Classification in context: the logits of c classes are W* x, a linear regression's targets, and an input's label is
@@ -31,9 +31,9 @@ struct ClassificationTask {
 /// Source  docs/theory.md, classification
 struct Classification {
   LinearRegression regression{.outputs = 4};  ///< inputs, W* and the numbers of features, pairs and classes (outputs)
-  LabelLaw labels = LabelLaw::softmax;
+  LabelLaw labels = LabelLaw::softmax;        ///< how labels come from W* x
 
-  Index classes() const { return regression.outputs; }
+  Index classes() const { return regression.outputs; }  ///< c
 
   /// Throws std::invalid_argument where the regression does; on one class, more classes than features, noise or
   /// distractors.

@@ -96,7 +96,7 @@ struct DriftingRegression {
 /// The same with every change announced: tokens have one coordinate more, which is 1 in an input from whose pair on, or
 /// from the query on, the map is a new one, and 0 in all other tokens and in targets.
 struct AnnouncedRegression {
-  DriftingRegression drifting{};
+  DriftingRegression drifting{};  ///< the tasks whose changes are announced
 
   /// Throws std::invalid_argument where the drifting regression does.
   void check() const { drifting.check(); }

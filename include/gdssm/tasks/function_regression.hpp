@@ -32,8 +32,8 @@ enum class FunctionClass {
 /// Shapes  inputs (f x (N+1)), the query last; values f(x) and labels, the values with noise but for the query's (N+1)
 struct FunctionRegressionTask {
   Eigen::MatrixXd inputs;
-  Eigen::RowVectorXd values;
-  Eigen::RowVectorXd labels;
+  Eigen::RowVectorXd values;  ///< f(x_i), the query's last
+  Eigen::RowVectorXd labels;  ///< the same with noise
 };
 
 /// Regression of functions that aren't linear, or linear in a way of their own: y = f(x) (+ noise), x standard normal,
@@ -41,13 +41,13 @@ struct FunctionRegressionTask {
 /// The five classes with these laws and sizes, but for the scaling to E f(x)^2 = 1, are those of the source.
 /// Source  Garg et al., arXiv:2208.01066; docs/theory.md, nonlinear regression
 struct FunctionRegression {
-  FunctionClass function = FunctionClass::linear;
-  Index features = 10;     ///< f
-  Index context = 40;      ///< N, pairs before the query
-  double label_noise = 0;  ///< standard deviation of the noise on the context's labels
-  Index nonzero = 3;       ///< s, of `sparse_linear`
-  Index hidden = 100;      ///< r, of `relu_network`
-  Index depth = 4;         ///< of `decision_tree`: nodes that an input passes
+  FunctionClass function = FunctionClass::linear;  ///< the class that functions are drawn from
+  Index features = 10;                             ///< f
+  Index context = 40;                              ///< N, pairs before the query
+  double label_noise = 0;                          ///< standard deviation of the noise on the context's labels
+  Index nonzero = 3;                               ///< s, of `sparse_linear`
+  Index hidden = 100;                              ///< r, of `relu_network`
+  Index depth = 4;                                 ///< of `decision_tree`: nodes that an input passes
 
   /// Throws std::invalid_argument on sizes below 1, more nonzero entries than features, a depth above 12, noise that is
   /// negative or not finite.

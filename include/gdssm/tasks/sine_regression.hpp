@@ -13,17 +13,18 @@ namespace gdssm {
 
 /// The reference's nonlinear tasks, numbers of numbers:
 ///     y = amplitude sin(x + phase),   amplitude ~ U(0.1, 0.5),   phase ~ U(0, pi),   x ~ U(-5, 5)
+/// whose mean for a given x is not zero, (21).
 /// Task i of seed s is the same whoever draws it. Source  arXiv:2410.11687v1 (code); docs/theory.md, nonlinear
 /// regression
 struct SineRegression {
-  Index context = 10;  ///< N, pairs before the query
-  double least_amplitude = 0.1, most_amplitude = 0.5;
-  double most_phase = std::numbers::pi;
-  double reach = 5;  ///< inputs are uniform on [-reach, reach]
+  Index context = 10;                                  ///< N, pairs before the query
+  double least_amplitude = 0.1, most_amplitude = 0.5;  ///< amplitudes are uniform between them
+  double most_phase = std::numbers::pi;                ///< phases are uniform on [0, most]
+  double reach = 5;                                    ///< inputs are uniform on [-reach, reach]
 
   /// One function of the distribution.
   struct Function {
-    double amplitude, phase;
+    double amplitude, phase;  ///< of one task
     double operator()(double x) const { return amplitude * std::sin(x + phase); }
   };
 

@@ -93,14 +93,15 @@ class Batch {
     place(targets, b % lane_count<S>, group(b).targets);
   }
 
+  /// The lane groups, contexts in order.
   const std::vector<LaneGroup<S>>& groups() const { return groups_; }
   /// Group g, which holds contexts g lanes and those after it; what is written there must keep its sizes.
   LaneGroup<S>& lane_group(Index g) { return groups_[static_cast<std::size_t>(g)]; }
-  Index count() const { return count_; }            ///< contexts
-  Index windows() const { return windows_; }        ///< of the longest context
-  Index losses() const { return losses_; }          ///< of the context with the most
-  Index loss_count() const { return loss_count_; }  ///< of all contexts together
-  Index target_height() const { return groups_.front().targets.rows(); }
+  Index count() const { return count_; }                                  ///< contexts
+  Index windows() const { return windows_; }                              ///< of the longest context
+  Index losses() const { return losses_; }                                ///< of the context with the most
+  Index loss_count() const { return loss_count_; }                        ///< of all contexts together
+  Index target_height() const { return groups_.front().targets.rows(); }  ///< rows of the targets
   bool ragged() const { return ragged_; }  ///< contexts differ in length, so that masks are needed
 
  private:

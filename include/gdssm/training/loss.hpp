@@ -22,6 +22,7 @@ class SquaredError {
   SquaredError(View<const S> targets, LaneScalar<S> scale, View<const S> present = View<const S>::absent())
       : targets_(targets), scale_(scale), present_(present) {}
 
+  /// Adds the loss of prediction j; its derivative replaces what is in g.
   template <Index Outputs>
   void operator()(Index j, View<const S, Outputs, 1> prediction, View<S, Outputs, 1> g) {
     const Index m = prediction.size();

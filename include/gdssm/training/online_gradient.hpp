@@ -23,6 +23,7 @@ template <Index F, Index Width, Index Stride, class Discretization, class Gate>
 class OnlineGradient<
     AugmentedSsm<LocalAttention<F, Width, Stride>, DiagonalRecurrence<F, F, Discretization>, Readout<F>, Gate>> {
  public:
+  /// What is trained.
   using Layer =
       AugmentedSsm<LocalAttention<F, Width, Stride>, DiagonalRecurrence<F, F, Discretization>, Readout<F>, Gate>;
 

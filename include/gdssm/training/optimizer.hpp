@@ -13,9 +13,9 @@ namespace gdssm {
 /// Rate and decay for the parameters whose own name (the last part, "log_step") is among `names`; a group without names
 /// takes all that no group before it took.
 struct ParameterGroup {
-  std::vector<std::string> names;
-  double learning_rate;
-  double weight_decay = 0;
+  std::vector<std::string> names;  ///< of parameters, the last part; none: all that are left
+  double learning_rate;            ///< rate
+  double weight_decay = 0;         ///< decay
 };
 
 /// AdamW: with g the gradient and n the number of updates, this one included,
@@ -24,10 +24,10 @@ struct ParameterGroup {
 /// Adam is the same with decay 0. Rates and decays are the groups'; a schedule multiplies the rates.
 /// Source  Kingma, Ba, 1412.6980; Loshchilov, Hutter, 1711.05101; docs/theory.md, training and alignment
 struct AdamW {
-  std::vector<ParameterGroup> groups;
-  double b1 = 0.9;
-  double b2 = 0.999;
-  double epsilon = 1e-8;
+  std::vector<ParameterGroup> groups;  ///< the first that takes a parameter has it
+  double b1 = 0.9;                     ///< of the mean of gradients
+  double b2 = 0.999;                   ///< of the mean of their squares
+  double epsilon = 1e-8;               ///< beside the root
 
   /// What the reference trains with: Adam at 1e-4 on the decays, AdamW at 2e-4 with decay 0.05 on all else.
   static AdamW reference() { return {{{{"Lambda", "log_step"}, 1e-4}, {{}, 2e-4, 0.05}}}; }
@@ -93,8 +93,8 @@ struct AdamW {
 /// Source  Pascanu, Mikolov, Bengio, 1211.5063
 template <class Optimizer>
 struct ClippedGradient {
-  Optimizer optimizer;
-  double most = 1;
+  Optimizer optimizer;  ///< what takes the step
+  double most = 1;      ///< the length that gradients are shortened to
 
   template <class Parameters>
   using State = typename Optimizer::template State<Parameters>;

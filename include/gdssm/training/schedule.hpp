@@ -18,9 +18,9 @@ struct ConstantRate {
 ///     n / warm_up,   then   floor + (1 - floor) (1 + cos(pi (n - warm_up) / (updates - warm_up))) / 2
 /// for update n = 1, 2, ...; `floor` from there on.
 struct WarmUpCosine {
-  Index warm_up;
-  Index updates;
-  double floor = 0;
+  Index warm_up;     ///< updates of rising rates
+  Index updates;     ///< until the floor
+  double floor = 0;  ///< the last factor
 
   /// Errors  std::invalid_argument: a warm-up that is negative or not shorter than the run, a floor outside [0, 1]
   double operator()(Index n) const {

@@ -19,9 +19,9 @@ namespace gdssm {
 template <class Parameters, class Optimizer = AdamW>
 struct TrainingRun {
   Parameters parameters;
-  typename Optimizer::template State<Parameters> optimizer;
+  typename Optimizer::template State<Parameters> optimizer;  ///< moments and the number of updates
 
-  Index updates() const { return optimizer.updates; }
+  Index updates() const { return optimizer.updates; }  ///< so far
 
   template <class Visitor, class... Self>
   static void visit(Visitor&& visitor, Self&&... self) {
@@ -54,10 +54,10 @@ enum class TrainingStatus {
 
 /// How a run ended.
 struct TrainingResult {
-  TrainingStatus status;
-  Index updates;        ///< made in all
-  double loss;          ///< of the last draw, before its update; NaN if there was none
-  std::string message;  ///< the status in words, with the update
+  TrainingStatus status;  ///< why it ended
+  Index updates;          ///< made in all
+  double loss;            ///< of the last draw, before its update; NaN if there was none
+  std::string message;    ///< the status in words, with the update
 };
 
 /// What callbacks see after each update.

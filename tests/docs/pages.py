@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What pages and doc comments say of one another is true:  pages.py CHECK  [ROOT]
+
+equations  every number of an equation that a header, a program, a test or a page cites has its equation in
+           docs/theory.md or docs/baselines.md, numbers are given once, and headers cite every one
+links      every link of a page leads to a file of the repository, and to a heading of it
+tutorial   the programs in docs/tutorial.md are those of docs/tutorial/, which are compiled and run
+"""
+import re
+import sys
+from pathlib import Path
+
+CITED = re.compile(r"(?<![\w)\]}>])\((\d{1,2}[a-e]?|B\d{1,2})\)")
+
+
+def without_code(page):
+    """A page without its fenced blocks; code between backticks and formulas stay."""
+    return re.sub(r"^ *```.*?^ *```$", "", page, flags=re.M | re.S)
+
+
+def comments(source):
+    return "\n".join(re.findall(r"//(.*)", source))
+
+
+def pages(root):
+    return [p for p in sorted(root.rglob("*.md")) if not {"build", "results"} & set(p.relative_to(root).parts)]
+
+
+def equations(root):
+    numbers = {}
+    wrong = []
+    for name in ("docs/theory.md", "docs/baselines.md"):
+        text = (root / name).read_text(encoding="utf-8")
+        for number in re.findall(r"\\tag\{([^}]*)\}", text) + re.findall(r"\| \((B\d+)\) \|$", text, re.M):
+            if number in numbers:
+                wrong.append(f"{name}: equation ({number}) is there twice, first in {numbers[number]}")
+            numbers[number] = name
+    cited_by_headers = set()
+    sources = [p for folder in ("include", "examples", "tests", "bench", "docs") for p in (root / folder).rglob("*.?pp")]
+    for file in sorted(sources) + pages(root):
+        text = file.read_text(encoding="utf-8")
+        if file.suffix == ".md":
+            text = re.sub(r"`[^`\n]*`|\$[^$]*\$", "", without_code(text))
+        else:
+            text = comments(text)
+        for number in CITED.findall(text):
+            if number not in numbers:
+                wrong.append(f"{file.relative_to(root)}: cites ({number}), expected an equation of docs/theory.md")
+            elif file.suffix == ".hpp" and "include" in file.relative_to(root).parts:
+                cited_by_headers.add(number)
+        for first, last in re.findall(r"\((\d{1,2}[a-e]?)\)-\((\d{1,2}[a-e]?)\)", text):
+            names = list(numbers)
+            if file.suffix == ".hpp" and first in names and last in names:
+                cited_by_headers.update(names[names.index(first):names.index(last) + 1])
+    for number in numbers:
+        if number not in cited_by_headers:
+            wrong.append(f"{numbers[number]}: no header cites equation ({number})")
+    if len(numbers) < 40:
+        wrong.append(f"only {len(numbers)} equations were found")
+    return wrong
+
+
+def anchors(page):
+    found = {}
+    for heading in re.findall(r"^#+ (.*)$", without_code(page), re.M):
+        name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        found[name] = found.get(name, 0) + 1
+    return found
+
+
+def links(root):
+    wrong, count = [], 0
+    for page in pages(root):
+        text = re.sub(r"`[^`\n]*`|\$[^$\n]*\$", "", without_code(page.read_text(encoding="utf-8")))
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            if "://" in link:
+                continue
+            count += 1
+            path, _, fragment = link.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            where = f"{page.relative_to(root)}: the link {link}"
+            if not file.exists():
+                wrong.append(f"{where} leads nowhere")
+            elif fragment and anchors(file.read_text(encoding="utf-8")).get(fragment) != 1:
+                wrong.append(f"{where} leads to no heading, or to several")
+    if count < 50:
+        wrong.append(f"only {count} links were found")
+    return wrong
+
+
+def tutorial(root):
+    page = root / "docs/tutorial.md"
+    blocks = re.findall(r"^```cpp\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    steps = sorted((root / "docs/tutorial").glob("step_*.cpp"))
+    wrong = [] if len(blocks) == len(steps) == 5 else [f"{len(blocks)} blocks of C++, {len(steps)} programs, expected 5"]
+    for number, (block, step) in enumerate(zip(blocks, steps), 1):
+        program = "".join(line for line in step.read_text(encoding="utf-8").splitlines(True)[2:])
+        if block != program:
+            wrong.append(f"{page.relative_to(root)}: block {number} is not {step.relative_to(root)} below its head")
+    return wrong
+
+
+def main():
+    checks = {"equations": equations, "links": links, "tutorial": tutorial}
+    if len(sys.argv) < 2 or sys.argv[1] not in checks:
+        sys.exit(__doc__)
+    root = Path(sys.argv[2] if len(sys.argv) > 2 else Path(__file__).parents[2]).resolve()
+    wrong = checks[sys.argv[1]](root)
+    for line in wrong:
+        print("error:", line)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
