@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-EQUATION = re.compile(r"\((\d{1,2}[a-e]?|B\d{1,2})\)")
+EQUATION = re.compile(r"\((\d{1,2}[a-e]?|B\d{1,2}[a-e]?)\)")
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "bench/README.md", "tests/golden/README.md"]
 PAGES += [f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))]
 

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-CITED = re.compile(r"(?<![\w)\]}>])\((\d{1,2}[a-e]?|B\d{1,2})\)")
+CITED = re.compile(r"(?<![\w)\]}>])\((\d{1,2}[a-e]?|B\d{1,2}[a-e]?)\)")
 
 
 def without_code(page):

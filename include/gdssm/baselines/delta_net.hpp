@@ -12,6 +12,7 @@ namespace gdssm {
 /// A step beta <= 1 on 1/2 |v - W k|^2 then never leaves an error larger than it was, whatever the maps become.
 /// VJP     k_bar <- (k_bar - <k, k_bar> k) / lambda, with k as normalised
 struct UnitKeys {
+  /// In place, one key a column; keeps 1 / lambda of each.
   template <class S>
   static void apply(Array<S>& k, Array<S>& inverse_length) {
     using std::sqrt;
@@ -32,6 +33,7 @@ struct UnitKeys {
 /// Keys as W_K makes them. Only so are W_Q = W_K = [I 0], W_V = [0 I], w = 0 online least squares by gradient steps
 /// (Widrow and Hoff), whose step is logistic(b) times the squares of W_K's scale.
 struct PlainKeys {
+  /// Leaves keys as they are.
   template <class S>
   static void apply(Array<S>&, Array<S>&) {}
   template <class S>
