@@ -169,7 +169,7 @@ def comment_prose(text):
 
 
 def filter_comment(lines):
-    """The contents of a doc comment, one string a line, without slashes."""
+    """The contents of a doc comment, one string a line, without slashes; in brief is what stands before the formula."""
     out, pre, label = [], False, False
     for i, text in enumerate(lines):
         indent = len(text) - len(text.lstrip())
@@ -180,7 +180,7 @@ def filter_comment(lines):
             label = bool(re.match(rf" ?({LABELS})  ", text)) or (label and indent > 5)
         if fixed:
             body = cite(escape(text[1:]).replace("`", ""))
-            out.append(("" if pre else ' <pre class="fragment">') + body)
+            out.append(("" if pre else " @fixed ") + body)
         else:
             out.append(comment_prose(text))
         if pre and not fixed:
@@ -188,6 +188,8 @@ def filter_comment(lines):
         pre = fixed
     if pre:
         out[-1] += "</pre>"
+    if out and out[0].strip() and not out[0].lstrip().startswith("@"):
+        out[0] = " @brief" + out[0]
     return out
 
 
@@ -354,7 +356,7 @@ def filter_header(path, text):
             names = several[3].split(", ")
             meaning_of = [meaning or meanings.get(re.match(r"\w+", n)[0]) or meanings.get(f"{owner}::*") for n in names]
             if all(meaning_of):
-                out[line] = several[1] + " ".join(f"/** {m} */ {several[2]} {n};" for n, m in zip(names, meaning_of))
+                out[line] = several[1] + " ".join(f"/** @brief {m} */ {several[2]} {n};" for n, m in zip(names, meaning_of))
             continue
         if (line > 0 and re.match(r"\s*///(?!<)", lines[line - 1])) or "///<" in "".join(lines[line:last + 1]):
             said.add((owner, name))
@@ -367,8 +369,8 @@ def filter_header(path, text):
         else:
             meaning = meanings.get(key) or meanings.get(f"{owner}::*")
         if meaning:
-            meaning = meaning if meaning.startswith("@") else comment_prose(meaning)
-            out[line] = f"/** {meaning} */ " + out[line]
+            meaning = meaning if meaning == "@overload" else comment_prose(meaning)
+            out[line] = f"/** {meaning if meaning.startswith('@') else '@brief ' + meaning} */ " + out[line]
 
     # Scratch is a block's own affair.
     for first, last in scanner.hidden:
