@@ -29,8 +29,8 @@ endfunction()
 set(gdssm_eigen_version 3.4)
 gdssm_headers(Eigen3 Eigen3::Eigen https://gitlab.com/libeigen/eigen.git 3.4.0 . ${gdssm_eigen_version})
 
+set(gdssm_nlohmann_json_version 3.10)
 if(GDSSM_IO)
-  set(gdssm_nlohmann_json_version 3.10)
   gdssm_headers(nlohmann_json nlohmann_json::nlohmann_json https://github.com/nlohmann/json.git v3.11.3 include
                 ${gdssm_nlohmann_json_version})
 endif()
