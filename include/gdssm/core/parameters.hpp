@@ -39,6 +39,21 @@ void visit_part(std::string_view part, Visitor&& visitor, First&& first, More&&.
   visit([&](const Name& name, auto&... member) { visitor(Name{part, &name}, member...); }, first, more...);
 }
 
+// What counts beside its matrices (updates made) has a second function of this form, `visit_counters`, that calls
+// visitor(name, self.counter...) for each whole number: with both everything that the value holds is shown.
+
+/// Calls visitor(name, counter...) for the whole numbers of one aggregate, or of several of one shape side by side.
+template <class Visitor, class First, class... More>
+void visit_counters(Visitor&& visitor, First&& first, More&&... more) {
+  std::remove_cvref_t<First>::visit_counters(visitor, first, more...);
+}
+
+/// Visits the whole numbers of a part, their names led by the part's.
+template <class Visitor, class First, class... More>
+void visit_counters_of_part(std::string_view part, Visitor&& visitor, First&& first, More&&... more) {
+  visit_counters([&](const Name& name, auto&... counter) { visitor(Name{part, &name}, counter...); }, first, more...);
+}
+
 /// Sets every entry of every member.
 template <class Aggregate, class T>
 void fill(Aggregate& aggregate, const T& value) {

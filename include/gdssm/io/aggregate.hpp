@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -13,6 +14,33 @@
 // Anything that `visit` shows as a set of named matrices (parameters, states, moments), as tensors of a file.
 
 namespace gdssm {
+
+namespace detail {
+
+/// The numbers of a tensor of the file, rows one after the other, as `put_aggregate` made it.
+/// Errors  one that is missing, of another shape or precision
+template <class Scalar>
+std::span<const Scalar> numbers_of(const Safetensors& file, const std::string& where, const std::string& tensor,
+                                   Index rows, Index cols) {
+  const std::string place = tensor_place(where, tensor);
+  const auto found = file.tensors.find(tensor);
+  if (found == file.tensors.end()) refuse(place, "is missing, expected it");
+  const std::vector<Index> shape{rows, cols};
+  if (found->second.shape != shape)
+    refuse(place, "has the shape ", shape_text(found->second.shape), ", expected ", shape_text(shape));
+  return found->second.template as<Scalar>(place);
+}
+
+/// Sets a matrix of that many rows and columns to the tensor's numbers, whatever they are.
+template <class Member>
+void take_member(const Safetensors& file, const std::string& where, const std::string& tensor, Member& member) {
+  using Scalar = typename std::remove_cvref_t<Member>::Scalar;
+  const auto numbers = numbers_of<Scalar>(file, where, tensor, member.rows(), member.cols());
+  for (Index i = 0, at = 0; i < member.rows(); ++i)
+    for (Index j = 0; j < member.cols(); ++j) member(i, j) = numbers[static_cast<std::size_t>(at++)];
+}
+
+}  // namespace detail
 
 /// Adds every member of the aggregate to the file, as the tensor `prefix` + its name, of shape (rows, cols).
 template <class Aggregate>
@@ -38,18 +66,9 @@ void take_aggregate(const Safetensors& file, const std::string& where, const std
                     Aggregate& aggregate) {
   visit(
       [&](const Name& name, auto& member) {
-        using Scalar = typename std::remove_cvref_t<decltype(member)>::Scalar;
-        const std::string tensor = prefix + name.str(), place = detail::tensor_place(where, tensor);
-        const auto found = file.tensors.find(tensor);
-        if (found == file.tensors.end()) refuse(place, "is missing, expected it");
-        const std::vector<Index> shape{member.rows(), member.cols()};
-        if (found->second.shape != shape)
-          refuse(place, "has the shape ", detail::shape_text(found->second.shape), ", expected ",
-                 detail::shape_text(shape));
-        require_finite(found->second, place);
-        const auto numbers = found->second.template as<Scalar>(place);
-        for (Index i = 0, at = 0; i < member.rows(); ++i)
-          for (Index j = 0; j < member.cols(); ++j) member(i, j) = numbers[static_cast<std::size_t>(at++)];
+        const std::string tensor = prefix + name.str();
+        detail::take_member(file, where, tensor, member);
+        require_finite(file.tensors.at(tensor), detail::tensor_place(where, tensor));
       },
       aggregate);
 }

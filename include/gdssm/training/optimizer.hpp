@@ -44,6 +44,10 @@ struct AdamW {
       visit_part("first", visitor, self.first...);
       visit_part("second", visitor, self.second...);
     }
+    template <class Visitor, class... Self>
+    static void visit_counters(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"updates"}, self.updates...);
+    }
   };
 
   /// m = v = 0, for parameters of the shape of the given ones.

@@ -15,7 +15,7 @@
 namespace gdssm {
 
 /// Everything that a training run carries from one update to the next: with it and the options the rest of the run
-/// follows bit for bit. A value, to be copied, or saved member by member through `visit`.
+/// follows bit for bit. A value, to be copied, or saved (io/checkpoint.hpp) through `visit` and `visit_counters`.
 template <class Parameters, class Optimizer = AdamW>
 struct TrainingRun {
   Parameters parameters;
@@ -27,6 +27,10 @@ struct TrainingRun {
   static void visit(Visitor&& visitor, Self&&... self) {
     visit_part("parameters", visitor, self.parameters...);
     visit_part("optimizer", visitor, self.optimizer...);
+  }
+  template <class Visitor, class... Self>
+  static void visit_counters(Visitor&& visitor, Self&&... self) {
+    visit_counters_of_part("optimizer", visitor, self.optimizer...);
   }
 };
 
