@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -574,7 +573,6 @@ void expect_consistent(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error like any other, and temporary files are to be removed
   Options options;
   CLI::App app(
       "Predicts a CSV stream row by row, each target from its own features and the rows before it, learning as it\n"

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <exception>
 #include <functional>
 #include <iostream>
@@ -11,9 +15,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "gdssm/io/atomic_file.hpp"
 #include "gdssm/version.hpp"
 
-// What all programs have in common: --help, --version, --threads, and how they end.
+// What all programs have in common: --help, --version, --threads, and how they end, also by a signal.
 
 namespace gdssm::programs {
 
@@ -25,6 +30,29 @@ inline int fail(int status, std::string reason) {
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';
   std::cerr << "error: " << reason << '\n';
   return status;
+}
+
+/// Opens those of descriptors 0, 1 and 2 that are closed, so that using them is an error: the next file that is opened
+/// would become standard output otherwise.
+inline void occupy_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0) ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+extern "C" inline void end_by_signal(int signal) {
+  remove_temporary_files();
+  ::raise(signal);  // whose action is the default again
+}
+
+/// Whatever asks the program to end ends it, as it would anyway, and takes its temporary files along.
+inline void remove_temporary_files_on_signals() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction action {};
+    if (::sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;  // as under nohup
+    action.sa_handler = end_by_signal;
+    action.sa_flags = SA_RESETHAND;
+    ::sigaction(signal, &action, nullptr);
+  }
 }
 
 }  // namespace detail
@@ -40,8 +68,12 @@ inline void add_threads_option(CLI::App& app, int& threads) {
 ///     0  `body` returned, or --help or --version was answered
 ///     2  the command line alone is wrong
 ///     1  `body` threw, or standard output could not be written
-/// In the latter two cases standard error gets one line, "error: " and what is wrong.
+/// In the latter two cases standard error gets one line, "error: " and what is wrong. A pipe whose reader is gone is a
+/// file that cannot be written, like any other. SIGINT, SIGTERM and SIGHUP end the program and leave no temporary file.
 inline int run_program(int argc, char** argv, CLI::App& app, const std::function<void()>& body) {
+  detail::occupy_standard_streams();
+  std::signal(SIGPIPE, SIG_IGN);
+  detail::remove_temporary_files_on_signals();
   app.set_version_flag("--version", app.get_name() + " (gdssm) " + std::string(version), "Print the version and exit");
   try {
     try {

@@ -118,8 +118,7 @@ TEST_CASE("Without a commit the old file stays and the temporary file goes", "[a
   CHECK(folder.names() == Names{"a.csv"});
 }
 
-TEST_CASE("A crash in mid-write leaves the old file, and the next run is not disturbed by what the crash left",
-          "[atomic_file]") {
+TEST_CASE("A crash in mid-write leaves the old file, and the next run removes what the crash left", "[atomic_file]") {
   const TemporaryFolder folder;
   write_file(folder / "a.csv", "old");
   const int status = in_child([&]() -> int {
@@ -130,8 +129,37 @@ TEST_CASE("A crash in mid-write leaves the old file, and the next run is not dis
   CHECK(status == 7);
   CHECK(read_file(folder / "a.csv") == "old");
   CHECK(folder.names().size() == 2);
+  // Only what it has left of this file; not a file that a living process writes, nor one of another name.
+  AtomicFile living(folder / "a.csv");
+  write_file(folder / "a.csv.b", "another's");
+  write_file(folder / ".a.csv.1-x.tmp", "another's");
+  CHECK(folder.names().size() == 4);
   write_file(folder / "a.csv", "new");
   CHECK(read_file(folder / "a.csv") == "new");
+  CHECK(folder.names().size() == 4);
+  living << "last";
+  living.commit();
+  CHECK(read_file(folder / "a.csv") == "last");
+  CHECK(folder.names() == Names{"a.csv", "a.csv.b", ".a.csv.1-x.tmp"});
+}
+
+TEST_CASE("A handler of signals removes what is being written, and what has been written stays", "[atomic_file]") {
+  const TemporaryFolder folder;
+  const int status = in_child([&] {
+    AtomicFile first(folder / "first"), second(folder / "second"), third(folder / "third");
+    first << "whole";
+    first.commit();
+    second << some_bytes(100000) << std::flush;
+    gdssm::remove_temporary_files();
+    if (folder.names() != Names{"first"}) return 1;
+    AtomicFile fourth(folder / "fourth");  // the places of those that are gone are not mistaken for its own
+    gdssm::remove_temporary_files();
+    if (message_of([&] { third.commit(); }).find("third: cannot rename to it") == std::string::npos) return 2;
+    write_file(folder / "fifth", "after");
+    return folder.names() == Names{"first", "fifth"} ? 0 : 3;
+  });
+  CHECK(status == 0);
+  CHECK(read_file(folder / "first") == "whole");
 }
 
 TEST_CASE("Two writers of one file do not mix, the last commit stays", "[atomic_file]") {

@@ -2,15 +2,19 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <ostream>
 #include <streambuf>
 #include <string>
@@ -118,17 +122,88 @@ class DescriptorBuffer : public std::streambuf {
   std::vector<char> buffer_ = std::vector<char>(std::size_t{1} << 16);
 };
 
-/// The name of a file that is removed on destruction, unless the name is cleared before.
-struct TemporaryName {
-  std::filesystem::path path;
+/// A place in the list of this process' temporary files. Places are used again and never freed, and a name in one is
+/// owned by whoever takes it out of it: a signal may come at any moment, and any thread may then walk the list.
+struct TemporaryPlace {
+  std::atomic<char*> name{nullptr};
+  TemporaryPlace* next = nullptr;
+};
 
+inline std::atomic<TemporaryPlace*> temporary_places{nullptr};
+inline char removed_by_signal = '\0';  ///< its address is the name of a place whose file `remove_temporary_files` took
+
+/// The name of a file that is removed on destruction, or by `remove_temporary_files`, unless it is dropped before.
+class TemporaryName {
+ public:
   TemporaryName() = default;
   TemporaryName(const TemporaryName&) = delete;
   TemporaryName& operator=(const TemporaryName&) = delete;
   ~TemporaryName() {
-    if (!path.empty()) ::unlink(path.c_str());
+    if (place_) ::unlink(path_.c_str());
+    drop();
   }
+
+  bool empty() const { return place_ == nullptr; }
+  const std::filesystem::path& path() const { return path_; }
+
+  /// Takes over a file, which is better not there yet.
+  void hold(std::filesystem::path path) {
+    drop();
+    char* const name = ::strdup(path.c_str());
+    if (name == nullptr) throw std::bad_alloc();
+    path_ = std::move(path);
+    for (place_ = temporary_places; place_; place_ = place_->next)
+      if (char* free = nullptr; place_->name.compare_exchange_strong(free, name)) return;
+    place_ = new TemporaryPlace;
+    place_->name = name;
+    place_->next = temporary_places;
+    while (!temporary_places.compare_exchange_weak(place_->next, place_)) continue;
+  }
+
+  /// Leaves the file alone.
+  void drop() {
+    if (!place_) return;
+    char* const name = std::exchange(place_, nullptr)->name.exchange(nullptr);
+    if (name != &removed_by_signal) std::free(name);
+  }
+
+ private:
+  std::filesystem::path path_;
+  TemporaryPlace* place_ = nullptr;
 };
+
+/// True when the descriptor's file could be locked, or the file system has no locks; false while another holds it.
+inline bool try_lock(int descriptor) { return ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
+
+/// Whether a name is `stem`, two numbers and ".tmp": ".target.PID-ATTEMPT.tmp".
+inline bool is_temporary_of(std::string_view name, std::string_view stem) {
+  constexpr std::string_view end = ".tmp";
+  if (name.size() < stem.size() + end.size() || !name.starts_with(stem) || !name.ends_with(end)) return false;
+  name.remove_prefix(stem.size());
+  name.remove_suffix(end.size());
+  const auto number = [](std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  };
+  const std::size_t dash = name.find('-');
+  return dash != name.npos && number(name.substr(0, dash)) && number(name.substr(dash + 1));
+}
+
+/// Removes what killed writers of a file have left beside it: temporary files of that stem that nobody has locked. Best
+/// effort: whatever cannot be listed, opened or locked stays.
+inline void remove_stale_temporaries(const std::filesystem::path& folder, const std::string& stem) {
+  std::error_code none;
+  for (std::filesystem::directory_iterator at(folder, none), end; !none && at != end; at.increment(none)) {
+    const std::filesystem::path& path = at->path();
+    if (!is_temporary_of(path.filename().native(), stem)) continue;
+    const Descriptor file(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    struct stat opened {
+    }, named{};
+    // The name may be another file's by now: its writer may have ended, and the next begun.
+    if (file.number() >= 0 && ::flock(file.number(), LOCK_EX | LOCK_NB) == 0 && ::fstat(file.number(), &opened) == 0 &&
+        ::lstat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino)
+      ::unlink(path.c_str());
+  }
+}
 
 /// Where a chain of symbolic links ends, whether or not there is a file: renaming must not replace the link itself.
 inline std::filesystem::path follow_links(std::filesystem::path path) {
@@ -165,7 +240,9 @@ inline void sync_folder(const std::filesystem::path& folder, const std::filesyst
 ///     out << text;
 ///     out.commit();
 /// What is written goes to a temporary file beside the target. `commit` flushes and syncs it, renames it to the target
-/// and syncs the folder. Destruction without `commit` removes it, and the target stays what it was.
+/// and syncs the folder. Destruction without `commit` removes it, and the target stays what it was. The temporary file
+/// of a process that was killed is removed by the next that writes the same target: a lock tells it from one that is
+/// being written.
 ///
 /// Symbolic links are followed; an existing file passes on its permissions. What cannot be renamed over is written
 /// directly: a device, a FIFO, and whatever is this process' standard output or error (/dev/stdout, also when it is
@@ -187,12 +264,13 @@ class AtomicFile : public std::ostream {
     if (commit_called_ || !good()) refuse(name_.string(), "commit() comes once, and after writes that all succeeded");
     commit_called_ = true;
     buffer_.flush();
-    if (temporary_.path.empty()) return buffer_.close();
+    if (temporary_.empty()) return buffer_.close();
     if (::fsync(buffer_.descriptor()) != 0) detail::refuse_file(name_, "sync");
+    const detail::Descriptor lock(::fcntl(buffer_.descriptor(), F_DUPFD_CLOEXEC, 0));  // until it has its name
     buffer_.close();
-    if (::rename(temporary_.path.c_str(), target_.c_str()) != 0)
-      detail::refuse_file(name_, "rename to it", temporary_.path);
-    temporary_.path.clear();
+    if (::rename(temporary_.path().c_str(), target_.c_str()) != 0)
+      detail::refuse_file(name_, "rename to it", temporary_.path());
+    temporary_.drop();
     detail::sync_folder(target_.parent_path(), name_);
   }
 
@@ -223,17 +301,26 @@ class AtomicFile : public std::ostream {
   detail::Descriptor create_beside(mode_t mode, bool exact) {
     std::string stem(".");
     stem.append(target_.filename().string(), 0, 200);  // names end at 255
-    stem.append(".").append(std::to_string(::getpid())).append("-");
+    stem += '.';
+    detail::remove_stale_temporaries(target_.parent_path(), stem);
+    stem.append(std::to_string(::getpid())).append("-");
     for (int attempt = 0;; ++attempt) {
-      std::filesystem::path candidate = target_.parent_path() / (stem + std::to_string(attempt) + ".tmp");
+      const std::filesystem::path candidate = target_.parent_path() / (stem + std::to_string(attempt) + ".tmp");
+      temporary_.hold(candidate);  // before it is there: a signal may come in between
       detail::Descriptor created(::open(candidate.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-      if (created.number() >= 0) {
-        // The umask may have taken bits away. Where there are no permissions to set, narrower ones are no harm.
-        if (exact) ::fchmod(created.number(), mode);
-        temporary_.path = std::move(candidate);
-        return created;
+      if (created.number() < 0) {
+        const int reason = errno;
+        temporary_.drop();
+        errno = reason;
+        if (reason != EEXIST) detail::refuse_file(name_, "create a file in folder", target_.parent_path());
+        continue;
       }
-      if (errno != EEXIST) detail::refuse_file(name_, "create a file in folder", target_.parent_path());
+      struct stat status {};
+      if (!detail::try_lock(created.number()) || ::fstat(created.number(), &status) != 0 || status.st_nlink == 0)
+        continue;  // taken for a stale one in the moment before it was locked
+      // The umask may have taken bits away. Where there are no permissions to set, narrower ones are no harm.
+      if (exact) ::fchmod(created.number(), mode);
+      return created;
     }
   }
 
@@ -243,6 +330,19 @@ class AtomicFile : public std::ostream {
   detail::DescriptorBuffer buffer_;
   bool commit_called_ = false;
 };
+
+/// Removes the temporary files of every `AtomicFile` of this process. For the handler of a signal that ends it: safe
+/// at any moment, on any thread. Files that are committed stay; a commit after this is an error.
+inline void remove_temporary_files() noexcept {
+  const int reason = errno;
+  for (detail::TemporaryPlace* place = detail::temporary_places; place; place = place->next) {
+    char* name = place->name;
+    if (name != nullptr && name != &detail::removed_by_signal &&
+        place->name.compare_exchange_strong(name, &detail::removed_by_signal))
+      ::unlink(name);
+  }
+  errno = reason;
+}
 
 /// Writes a whole file, see `AtomicFile`.
 inline void write_file(const std::filesystem::path& path, std::string_view bytes) {
