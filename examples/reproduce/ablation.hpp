@@ -110,9 +110,9 @@ Ablation make_ablation(std::string name, std::string slug, double closed_form,
             const Recipe recipe = falling_rates(job.updates, job.factor);
             ThreadPool alone;
             auto run = begin_run(recipe.optimizer, with_zero_readout(start(job.seed)));
-            const TrainingResult ended =
-                train<S, VectorTargets, Method>(model, tasks, recipe.optimizer, recipe.schedule,
-                                                {.updates = job.updates, .seed = job.seed}, run, alone);
+            const TrainingResult ended = train_kept<S, VectorTargets, Method>(
+                model, tasks, recipe.optimizer, recipe.schedule, {.updates = job.updates, .seed = job.seed}, run, alone,
+                job.checkpoint);
             if (ended.status == TrainingStatus::diverged) return AblationOutcome{.diverged = true};
             const auto losses = [&](const TaskRange& range) {
               return query_losses<S, VectorTargets>(model, run.parameters, tasks, range, alone);

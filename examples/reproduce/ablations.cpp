@@ -129,12 +129,14 @@ class AblationExperiment {
   }
 
   AblationOutcome run_one(const Row& row, std::uint64_t seed, double factor) const {
-    return row.ablation.run({seed,
-                             factor,
-                             effort_.updates,
-                             {options_.seed, effort_.validation, std::uint64_t{1} << 55},
-                             evaluation_tasks(options_.seed, effort_.evaluation),
-                             evaluation_tasks(options_.seed, effort_.alignment)});
+    return row.ablation.run(
+        {seed,
+         factor,
+         effort_.updates,
+         {options_.seed, effort_.validation, std::uint64_t{1} << 55},
+         evaluation_tasks(options_.seed, effort_.evaluation),
+         evaluation_tasks(options_.seed, effort_.alignment),
+         options_.checkpoint(row.ablation.slug + "-rate-" + format_number(factor) + "-" + seed_name(seed))});
   }
 
   /// The first seed at every rate, then the others at the best.

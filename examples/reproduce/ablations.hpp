@@ -9,6 +9,7 @@
 #include "gdssm/analysis/task_range.hpp"
 #include "gdssm/core/view.hpp"
 #include "gdssm/io/safetensors.hpp"
+#include "reproduce/checkpoint.hpp"
 
 namespace gdssm::reproduce {
 
@@ -22,6 +23,7 @@ struct AblationJob {
   TaskRange validation;  ///< for the choice of the rate
   TaskRange evaluation;  ///< for what is reported
   TaskRange alignment;   ///< for the cosine
+  Checkpoint checkpoint;
 };
 
 /// What came of it.

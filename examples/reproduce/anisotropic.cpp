@@ -88,9 +88,11 @@ template <class SomeTrainer>
 Trained train_one(const SomeTrainer& trainer, const Law& law, const Losses& constructed, const Losses& by_step,
                   const Options& options, std::uint64_t seed, ThreadPool& pool) {
   const auto begin = std::chrono::steady_clock::now();
+  constexpr bool preconditioned = std::is_same_v<SomeTrainer, Preconditioned>;
   const auto parameters =
       trainer.train(falling_rates(updates_of(options)), seed,
-                    with_zero_readout(reference_initialization<float>(trainer.model(), seed)), pool);
+                    with_zero_readout(reference_initialization<float>(trainer.model(), seed)), pool,
+                    options.checkpoint(law.name + (preconditioned ? "-preconditioned-" : "-plain-") + seed_name(seed)));
   const Losses losses = trainer.losses(parameters, evaluation_tasks(options.seed, tested_tasks), pool);
   Trained trained{seed, mean_of(losses), excess(losses, constructed), excess(losses, by_step)};
   auto [steps, P] = steps_of(trainer.model(), parameters);

@@ -283,8 +283,9 @@ class BaselineExperiment {
   }
 
   Outcome train(const Row& row, std::uint64_t seed, double rate) const {
-    return row.candidate.run(
-        {seed, rate, effort_.updates, validation(options_, effort_), evaluation(options_, effort_)});
+    const std::string name = row.candidate.slug + "-rate-" + format_number(rate) + "-" + seed_name(seed);
+    return row.candidate.run({seed, rate, effort_.updates, validation(options_, effort_), evaluation(options_, effort_),
+                              options_.checkpoint(name)});
   }
 
   /// The first seed at every rate.

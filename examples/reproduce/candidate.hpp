@@ -13,6 +13,7 @@
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/training/train.hpp"
 #include "reproduce/candidates.hpp"
+#include "reproduce/kept_training.hpp"
 
 // How a model becomes a candidate; for the files that make them.
 namespace gdssm::reproduce {
@@ -48,8 +49,8 @@ Candidate make_candidate(std::string name, std::string slug, std::string reads, 
             ThreadPool alone;
             auto run = begin_run(optimizer, start(job.seed));
             const TrainingResult ended =
-                train<S, ScalarTargets>(model, tasks, optimizer, WarmUpCosine{job.updates / 20, job.updates},
-                                        {.updates = job.updates, .seed = job.seed}, run, alone);
+                train_kept<S, ScalarTargets>(model, tasks, optimizer, WarmUpCosine{job.updates / 20, job.updates},
+                                             {.updates = job.updates, .seed = job.seed}, run, alone, job.checkpoint);
             if (ended.status == TrainingStatus::diverged) return Outcome{.diverged = true};
             const auto measure = [&](const TaskRange& range) {
               Sample sample;

@@ -9,6 +9,7 @@
 #include "gdssm/analysis/sample.hpp"
 #include "gdssm/analysis/task_range.hpp"
 #include "gdssm/io/safetensors.hpp"
+#include "reproduce/checkpoint.hpp"
 
 namespace gdssm::reproduce {
 
@@ -19,6 +20,7 @@ struct Job {
   Index updates;
   TaskRange validation;  ///< for the choice of the rate
   TaskRange evaluation;  ///< for what is reported
+  Checkpoint checkpoint;
 };
 
 /// What came of it.

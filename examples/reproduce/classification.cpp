@@ -167,7 +167,8 @@ Result run(const Options& options) {
     recipe.losses = context;
     Trained& mine = trained[i][k];
     mine.parameters =
-        trainer.train(recipe, seed, with_zero_readout(reference_initialization<float>(trainer.model(), seed)), pool);
+        trainer.train(recipe, seed, with_zero_readout(reference_initialization<float>(trainer.model(), seed)), pool,
+                      options.checkpoint(laws()[i].name + "-" + seed_name(seed)));
     mine.curves = curves_of(trainer, mine.parameters, range, pool);
     const Parameters construction = gradient_step(trainer.model(), static_cast<float>(found[i].step));
     mine.excess = excess(trainer.losses(mine.parameters, range, pool), trainer.losses(construction, range, pool));

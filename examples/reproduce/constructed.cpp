@@ -82,24 +82,26 @@ Result run(const Options& options) {
   run_jobs(2 * options.seeds, options.threads, progress, [&](Index j, ThreadPool& pool) {
     Trained& trained = seeds[static_cast<std::size_t>(j / 2)];
     const std::uint64_t seed = options.seed_of(j / 2);
-    const auto follow = [&](const auto& model, std::vector<double>& curve, const auto& at) {
-      if (at.update % (updates / points) == 0)
-        curve.push_back(mean_of(model.losses(at.parameters, curve_range, pool)).value);
+    const auto look = [&](const auto& model, std::vector<double>& curve, const auto& parameters) {
+      curve.push_back(mean_of(model.losses(parameters, curve_range, pool)).value);
     };
     const Recipe recipe{.updates = updates};
     if (j % 2 == 1) {
-      const auto p = paper.train(recipe, seed, reference_initialization<float>(paper.model(), seed), pool,
-                                 [&](const auto& at) { follow(paper, trained.paper_curve, at); });
+      const auto p =
+          paper.train(recipe, seed, reference_initialization<float>(paper.model(), seed), pool,
+                      options.checkpoint("paper-" + seed_name(seed)),
+                      {updates / points, [&](Index, const auto& at) { look(paper, trained.paper_curve, at); }});
       trained.paper_excess = excess(paper.losses(p, range, pool), paper_constructed);
       return;
     }
     const auto begin = std::chrono::steady_clock::now();
     trained.seed = seed;
     trained.parameters =
-        trainer.train(recipe, seed, reference_initialization<float>(trainer.model(), seed), pool, [&](const auto& at) {
-          if (at.update % (updates / points) == 0) trained.update.push_back(static_cast<double>(at.update));
-          follow(trainer, trained.curve, at);
-        });
+        trainer.train(recipe, seed, reference_initialization<float>(trainer.model(), seed), pool,
+                      options.checkpoint(seed_name(seed)), {updates / points, [&](Index update, const auto& at) {
+                                                              trained.update.push_back(static_cast<double>(update));
+                                                              look(trainer, trained.curve, at);
+                                                            }});
     const Losses losses = trainer.losses(trained.parameters, range, pool);
     trained.form = form_of(trained.parameters);
     trained.loss = mean_of(losses);

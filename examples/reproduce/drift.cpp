@@ -171,24 +171,25 @@ class DriftExperiment {
       const std::uint64_t seed = options_.seed_of(k);
       if (kind == Kind::plain) {
         const DriftTrainer trainer("drift", PaperLayer<>(features), drift->tasks);
-        drift->plain[at] = train_one(trainer, drift->tasks, *drift, plain, seed, pool);
+        drift->plain[at] = train_one("plain", trainer, drift->tasks, *drift, plain, seed, pool);
       } else if (kind == Kind::selective) {
         const SelectiveTrainer trainer("drift", SelectiveLayer(features), drift->tasks);
-        drift->selective[at] = train_one(trainer, drift->tasks, *drift, selective, seed, pool);
+        drift->selective[at] = train_one("selective", trainer, drift->tasks, *drift, selective, seed, pool);
       } else {
         const AnnouncedRegression tasks{drift->tasks};
         const AnnouncedTrainer trainer("drift", SelectiveLayer(features + 1), tasks);
-        drift->announced[at] = train_one(trainer, tasks, *drift, selective, seed, pool);
+        drift->announced[at] = train_one("announced", trainer, tasks, *drift, selective, seed, pool);
       }
     });
   }
 
   template <class SomeTrainer, class Tasks>
-  Trained train_one(const SomeTrainer& trainer, const Tasks& tasks, const Drift& drift, const Recipe& recipe,
-                    std::uint64_t seed, ThreadPool& pool) const {
+  Trained train_one(const std::string& kind, const SomeTrainer& trainer, const Tasks& tasks, const Drift& drift,
+                    const Recipe& recipe, std::uint64_t seed, ThreadPool& pool) const {
     const auto begin = std::chrono::steady_clock::now();
     const auto parameters =
-        trainer.train(recipe, seed, with_zero_readout(reference_initialization<float>(trainer.model(), seed)), pool);
+        trainer.train(recipe, seed, with_zero_readout(reference_initialization<float>(trainer.model(), seed)), pool,
+                      options_.checkpoint(kind + ("-p" + format_number(drift.change()) + "-") + seed_name(seed)));
     Losses losses = trainer.losses(parameters, tasks, evaluation(), pool);
     // Where changes are announced there is an output more, whose target is zero; losses stay those of ten.
     const double outputs = static_cast<double>(trainer.model().output_count()) / static_cast<double>(features);

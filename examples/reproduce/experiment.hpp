@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -9,10 +10,14 @@
 #include <nlohmann/json.hpp>
 
 #include "gdssm/core/view.hpp"
+#include "reproduce/checkpoint.hpp"
 #include "reproduce/figure.hpp"
 #include "reproduce/table.hpp"
 
 namespace gdssm::reproduce {
+
+/// "seed-7", in the names of runs and files.
+inline std::string seed_name(std::uint64_t seed) { return "seed-" + std::to_string(seed); }
 
 /// What the command line asks of every experiment.
 struct Options {
@@ -20,6 +25,8 @@ struct Options {
   Index seeds = 5;
   bool quick = false;
   int threads = 1;
+  /// The place of a training run of the experiment, by a name that no other of its runs has and that is a file's.
+  std::function<Checkpoint(const std::string& run)> checkpoint = [](const std::string&) { return Checkpoint(); };
 
   /// The seed of run k = 0..seeds-1.
   std::uint64_t seed_of(Index k) const { return seed + static_cast<std::uint64_t>(k); }

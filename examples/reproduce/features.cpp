@@ -77,21 +77,24 @@ Size size_of(Index f) {
   return {f, step, expected_loss(task, step), expected_loss(task, 0.0), std::move(trainer), std::move(construction)};
 }
 
-Trained train_one(const Size& size, const Job& job, const Effort& effort, std::uint64_t evaluation_seed,
-                  ThreadPool& pool) {
+Trained train_one(const Size& size, const Job& job, const Effort& effort, const Options& options, ThreadPool& pool) {
   const auto begin = std::chrono::steady_clock::now();
   const Recipe recipe = falling_rates(effort.updates, rate_factor);
   Parameters start = reference_initialization<float>(size.trainer.model(), job.seed);
   if (job.start == Start::zero_readout) start = with_zero_readout(std::move(start));
   Trained trained{job};
-  trained.parameters = size.trainer.train(recipe, job.seed, start, pool, [&](const TrainingProgress<Parameters>& at) {
-    if (size.features != curve_features || at.update % (effort.updates / curve_points) != 0) return;
-    trained.update.push_back(static_cast<double>(at.update));
-    trained.curve.push_back(
-        mean_of(size.trainer.losses(at.parameters, evaluation_tasks(evaluation_seed, curve_tasks), pool)).value);
-  });
+  Trainer<Layer>::Follow follow{
+      effort.updates / curve_points, [&](Index update, const Parameters& parameters) {
+        trained.update.push_back(static_cast<double>(update));
+        trained.curve.push_back(
+            mean_of(size.trainer.losses(parameters, evaluation_tasks(options.seed, curve_tasks), pool)).value);
+      }};
+  if (size.features != curve_features) follow = {};
+  const std::string name = "f" + std::to_string(size.features) +
+                           (job.start == Start::reference ? "-reference-" : "-zero-readout-") + seed_name(job.seed);
+  trained.parameters = size.trainer.train(recipe, job.seed, start, pool, options.checkpoint(name), follow);
   const Losses losses =
-      size.trainer.losses(trained.parameters, evaluation_tasks(evaluation_seed, effort.evaluation_tasks), pool);
+      size.trainer.losses(trained.parameters, evaluation_tasks(options.seed, effort.evaluation_tasks), pool);
   trained.loss = mean_of(losses);
   trained.excess = excess(losses, size.losses);
   trained.distance = distance_from_step(canonical_form(size.trainer.model(), trained.parameters), VectorTargets{});
@@ -119,7 +122,7 @@ Result run(const Options& options) {
   std::vector<Trained> found(jobs.size());
   run_jobs(Index(jobs.size()), options.threads, progress, [&](Index j, ThreadPool& pool) {
     const Job& job = jobs[static_cast<std::size_t>(j)];
-    found[static_cast<std::size_t>(j)] = train_one(sizes[job.size], job, effort, options.seed, pool);
+    found[static_cast<std::size_t>(j)] = train_one(sizes[job.size], job, effort, options, pool);
   });
   const auto of = [&](std::size_t s, Start start) {
     std::vector<Trained> chosen;

@@ -156,7 +156,8 @@ Result run(const Options& options) {
     recipe.losses = context;
     Trained& mine = trained[i][k];
     mine.parameters =
-        trainer.train(recipe, seed, with_zero_readout(reference_initialization<float>(trainer.model(), seed)), pool);
+        trainer.train(recipe, seed, with_zero_readout(reference_initialization<float>(trainer.model(), seed)), pool,
+                      options.checkpoint(all[i].name + "-" + seed_name(seed)));
     for (const Sample& sample : trainer.losses_by_context(mine.parameters, range, pool))
       mine.curve.push_back(sample.mean());
     const double step = found[i].front().setting.number;

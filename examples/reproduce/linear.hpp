@@ -55,8 +55,8 @@ class LinearExperiment {
 
   Result run() {
     if (!options_.quick)
-      longer_ = {{"constant rates", ConstantRate{}},
-                 {"rates falling to 0 along a cosine", WarmUpCosine{0, long_updates}}};
+      longer_ = {{"constant rates", "longer-constant", ConstantRate{}},
+                 {"rates falling to 0 along a cosine", "longer-falling", WarmUpCosine{0, long_updates}}};
     seeds_.resize(static_cast<std::size_t>(options_.seeds));
     const Index seeds = options_.seeds, longer = std::ssize(longer_);
     programs::Progress progress(name_, seeds * (updates + 1) + longer * (long_updates + 1));
@@ -105,7 +105,7 @@ class LinearExperiment {
   };
 
   struct Longer {
-    std::string name;
+    std::string name, slug;
     std::function<double(Index)> schedule;
     Curve curve{};
     Measured measured{};
@@ -155,13 +155,15 @@ class LinearExperiment {
     curve.difference.push_back(alignment.model_difference.mean());
   }
 
-  Parameters train_run(std::uint64_t seed, const Recipe& recipe, const Parameters& start, Curve& curve,
-                       ThreadPool& pool, programs::Progress& progress) const {
+  Parameters train_run(const std::string& name, std::uint64_t seed, const Recipe& recipe, const Parameters& start,
+                       Curve& curve, ThreadPool& pool, programs::Progress& progress) const {
     add_point(0, start, curve, pool);
-    return trainer_.train(recipe, seed, start, pool, [&](const TrainingProgress<Parameters>& at) {
-      if (at.update % (recipe.updates / points) == 0) add_point(at.update, at.parameters, curve, pool);
-      progress.advance();
-    });
+    const Index every = recipe.updates / points;
+    return trainer_.train(recipe, seed, start, pool, options_.checkpoint(name),
+                          {every, [&](Index update, const Parameters& parameters) {
+                             add_point(update, parameters, curve, pool);
+                             progress.advance(every);
+                           }});
   }
 
   Trained train_seed(std::uint64_t seed, ThreadPool& pool, programs::Progress& progress) const {
@@ -169,7 +171,8 @@ class LinearExperiment {
     const auto begin = reference_initialization<float>(trainer_.model(), seed);
     Trained trained{.seed = seed, .parameters = begin};
     trained.initial_loss = mean_loss(trainer_.losses_by_context(begin, range(tested_tasks), pool));
-    trained.parameters = train_run(seed, {.updates = updates, .losses = losses_}, begin, trained.curve, pool, progress);
+    trained.parameters =
+        train_run(seed_name(seed), seed, {.updates = updates, .losses = losses_}, begin, trained.curve, pool, progress);
     trained.measured = measure(trained.parameters, pool);
     trained.implicit = implicit_weight_error<float, Kind>(trainer_.model(), canonicalised(trained.parameters),
                                                           construction_, trainer_.tasks(), range(implicit_tasks), pool);
@@ -181,7 +184,7 @@ class LinearExperiment {
     const auto start = std::chrono::steady_clock::now();
     const auto begin = reference_initialization<float>(trainer_.model(), options_.seed);
     const Recipe recipe{.updates = long_updates, .schedule = longer.schedule, .losses = losses_};
-    longer.measured = measure(train_run(options_.seed, recipe, begin, longer.curve, pool, progress), pool);
+    longer.measured = measure(train_run(longer.slug, options_.seed, recipe, begin, longer.curve, pool, progress), pool);
     longer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 

@@ -16,6 +16,7 @@
 #include "gdssm/construction/canonical.hpp"
 #include "gdssm/construction/drift.hpp"
 #include "gdssm/core/random.hpp"
+#include "gdssm/io/checkpoint.hpp"
 #include "gdssm/io/csv.hpp"
 #include "gdssm/training/initialization.hpp"
 #include "gdssm/training/online_gradient.hpp"
@@ -102,11 +103,24 @@ struct Trained {
   double seconds = 0;
 };
 
-Trained train_seed(const Layer& layer, const Parameters& construction, std::uint64_t seed, const Effort& effort) {
-  const auto start = std::chrono::steady_clock::now();
+/// What a seed's stream leaves: the weights, and of each point of the curve a row of pairs, loss, step and decay.
+struct Learned {
+  Parameters parameters;
+  Eigen::MatrixXd curve = Eigen::MatrixXd::Zero(points, 4);
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    visit_part("parameters", visitor, self.parameters...);
+    visitor(Name{"curve"}, self.curve...);
+  }
+  template <class Visitor, class... Self>
+  static void visit_counters(Visitor&&, Self&&...) {}
+};
+
+void learn(const Layer& layer, std::uint64_t seed, const Effort& effort, Learned& learned) {
   const OnlineGradient<Layer> online(layer);
   const AdamW optimizer{.groups = {{{}, rate}}};
-  auto run = begin_run(optimizer, reference_initialization<float>(layer, seed));
+  auto run = begin_run(optimizer, learned.parameters);
   auto c = layer.prepare(run.parameters);
   auto c_bar = c;
   fill(c_bar, 0);
@@ -115,7 +129,6 @@ Trained train_seed(const Layer& layer, const Parameters& construction, std::uint
   auto ws = online.workspace<float>();
   Stream stream(seed, Stream::Use::training);
   Vector x, y, prediction;
-  Trained trained{.seed = seed};
   const Index pairs_a_point = effort.training_pairs / points;
   double sum = 0;
   for (Index t = 1; t <= effort.training_pairs; ++t) {
@@ -135,19 +148,36 @@ Trained train_seed(const Layer& layer, const Parameters& construction, std::uint
     }
     if (t % pairs_a_point == 0) {
       const auto form = canonical_form(layer, run.parameters);
-      trained.pairs.push_back(static_cast<double>(t));
-      trained.loss.push_back(std::exchange(sum, 0) / static_cast<double>(pairs_a_point));
-      trained.step.push_back(static_cast<double>(distance_from_step(form, VectorTargets{}).step));
-      trained.decay.push_back(static_cast<double>(form.L.mean()));
+      learned.curve.row(t / pairs_a_point - 1) << static_cast<double>(t),
+          std::exchange(sum, 0) / static_cast<double>(pairs_a_point),
+          static_cast<double>(distance_from_step(form, VectorTargets{}).step), static_cast<double>(form.L.mean());
     }
   }
-  const auto form = canonical_form(layer, run.parameters);
-  trained.parameters = run.parameters;
+  learned.parameters = run.parameters;
+}
+
+Trained train_seed(const Layer& layer, const Parameters& construction, std::uint64_t seed, const Effort& effort,
+                   Checkpoint checkpoint) {
+  const auto start = std::chrono::steady_clock::now();
+  // A few seconds: kept at the end alone.
+  Learned learned{.parameters = reference_initialization<float>(layer, seed)};
+  const CheckpointIdentity identity{{"seed", std::to_string(seed)}, {"pairs", std::to_string(effort.training_pairs)}};
+  if (const auto kept = checkpoint.read()) {
+    take_checkpoint(*kept, checkpoint.where(), identity, learned);
+  } else {
+    learn(layer, seed, effort, learned);
+    checkpoint.write(checkpoint_of(learned, identity));
+  }
+  Trained trained{.seed = seed, .parameters = learned.parameters};
+  for (const auto& [list, column] :
+       {std::pair{&trained.pairs, 0}, {&trained.loss, 1}, {&trained.step, 2}, {&trained.decay, 3}})
+    list->assign(learned.curve.col(column).begin(), learned.curve.col(column).end());
+  const auto form = canonical_form(layer, trained.parameters);
   trained.distance = distance_from_step(form, VectorTargets{});
   trained.least_decay = form.L.minCoeff();
   trained.mean_decay = form.L.mean();
   trained.most_decay = form.L.maxCoeff();
-  trained.held = held_loss(layer, run.parameters, seed, effort.evaluation_pairs);
+  trained.held = held_loss(layer, trained.parameters, seed, effort.evaluation_pairs);
   trained.constructed = held_loss(layer, construction, seed, effort.evaluation_pairs);
   trained.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return trained;
@@ -220,7 +250,9 @@ Result run(const Options& options) {
   programs::Progress progress("linear-online", options.seeds);
   std::vector<Trained> seeds(static_cast<std::size_t>(options.seeds));
   run_parts(options.seeds, options.threads, progress, [&](Index k) {
-    seeds[static_cast<std::size_t>(k)] = train_seed(layer, construction, options.seed_of(k), effort);
+    const std::uint64_t seed = options.seed_of(k);
+    seeds[static_cast<std::size_t>(k)] =
+        train_seed(layer, construction, seed, effort, options.checkpoint(seed_name(seed)));
   });
 
   Result result;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The paper's experiments: `reproduce [--experiment NAME]... [--out DIR] [--seed S] [--seeds K] [--quick]`.
+// The paper's experiments: `reproduce [--experiment NAME]... [--out DIR] [--seed S] [--seeds K] [--quick] [--resume]`.
 
 #include <unistd.h>
 
@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iostream>
 #include <list>
+#include <optional>
 #include <set>
 #include <string>
 #include <system_error>
@@ -18,6 +19,7 @@
 #include <nlohmann/json.hpp>
 
 #include "gdssm/io/atomic_file.hpp"
+#include "reproduce/checkpoints.hpp"
 #include "reproduce/experiments.hpp"
 #include "reproduce/report.hpp"
 #include "support/program.hpp"
@@ -44,14 +46,22 @@ void write_files(const path& folder, const std::vector<OutputFile>& files) {
   for (AtomicFile& file : open) file.commit();
 }
 
-void run(const std::vector<const Experiment*>& chosen, const Options& options, const path& folder) {
+void run(const std::vector<const Experiment*>& chosen, Options options, const path& folder, bool resume,
+         double seconds) {
   prepare_folder(folder);
   expect_gnuplot();
+  Checkpoints checkpoints(folder, options, resume, seconds);
   nlohmann::ordered_json summary = nlohmann::ordered_json::object();
   Report report(options);
   std::vector<OutputFile> files;
   for (const Experiment* experiment : chosen) {
-    const Result result = experiment->run(options);
+    options.checkpoint = [&](const std::string& run) { return checkpoints.of_run(experiment->name, run); };
+    std::optional<Result> finished = checkpoints.result(experiment->name);
+    if (!finished) {
+      finished = experiment->run(options);
+      checkpoints.keep(experiment->name, *finished);
+    }
+    const Result& result = *finished;
     std::vector<std::string> drawn;
     for (const auto& item : result.section)
       std::visit(
@@ -71,6 +81,7 @@ void run(const std::vector<const Experiment*>& chosen, const Options& options, c
   files.push_back({"report.html", report.html()});
   files.push_back({"summary.json", summary.dump(2) + "\n"});
   write_files(folder, files);
+  checkpoints.remove();
   std::cout << "Report: " << (folder / "report.html").string() << '\n';
 }
 
@@ -81,6 +92,8 @@ int main(int argc, char** argv) {
   using namespace gdssm::reproduce;
   Options options;
   std::string folder = "results";
+  bool resume = false;
+  double seconds = 10;
   std::vector<std::string> names;
   std::set<std::string> known;
   for (const Experiment* experiment : experiments()) known.insert(experiment->name);
@@ -100,6 +113,14 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   CLI::Option* const seeds = app.add_option("--seeds", options.seeds, "How many runs, each with a seed of its own");
   seeds->check(CLI::Range(1, 1000000))->default_str("5, 1 with --quick");
+  app.add_flag(
+      "--resume", resume,
+      "Go on where an earlier run into the same folder was interrupted: with the same program, --seed, --seeds\n"
+      "and --quick; threads may differ. The files become those of a run that was not interrupted");
+  app.add_option("--checkpoint-every", seconds, "How often a training run is saved for --resume")
+      ->type_name("SECONDS")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_flag("--quick", options.quick, "Fewer tasks, one seed: seconds instead of minutes");
   gdssm::programs::add_threads_option(app, options.threads);
   return gdssm::programs::run_program(argc, argv, app, [&] {
@@ -109,6 +130,6 @@ int main(int argc, char** argv) {
       std::erase_if(chosen, [&](const Experiment* experiment) {
         return std::find(names.begin(), names.end(), experiment->name) == names.end();
       });
-    run(chosen, options, folder);
+    run(chosen, options, folder, resume, seconds);
   });
 }

@@ -194,9 +194,11 @@ Result run(const Options& options) {
     const Job& job = jobs[static_cast<std::size_t>(j)];
     const Stack& stack = stacks[job.stack];
     Trained trained{job};
+    const std::string name = "K" + std::to_string(stack.steps) + (job.residual ? "-residual" : "") +
+                             (job.start == Start::random ? "-random-" : "-construction-") + seed_name(job.seed);
     const auto with = [&](const auto& trainer) {
-      trained.parameters =
-          trainer.train(falling_rates(effort.updates, rate_factor(job.start)), job.seed, start_of(stack, job), pool);
+      trained.parameters = trainer.train(falling_rates(effort.updates, rate_factor(job.start)), job.seed,
+                                         start_of(stack, job), pool, options.checkpoint(name));
       return trainer.losses(trained.parameters, tasks(), range, pool);
     };
     const Losses losses = job.residual ? with(reference) : with(stack.trainer);

@@ -97,13 +97,14 @@ void train_one(const NonlinearTrainer& trainer, const Effort& effort, const Opti
   recipe.losses = trained.every_position ? context : 1;
   Parameters start = reference_initialization<float>(trainer.model(), trained.seed);
   start.output.kernel.setZero();
-  trained.parameters =
-      train_clipped(trainer, recipe, trained.seed, start, pool, [&](const TrainingProgress<Parameters>& at) {
-        if (at.update % std::max<Index>(1, effort.updates / curve_points) != 0) return;
-        trained.update.push_back(static_cast<double>(at.update));
+  const NonlinearTrainer::Follow follow{
+      std::max<Index>(1, effort.updates / curve_points), [&](Index update, const Parameters& parameters) {
+        trained.update.push_back(static_cast<double>(update));
         trained.curve.push_back(
-            mean_of(trainer.losses(at.parameters, evaluation_tasks(options.seed, curve_tasks), pool)).value);
-      });
+            mean_of(trainer.losses(parameters, evaluation_tasks(options.seed, curve_tasks), pool)).value);
+      }};
+  const std::string name = (trained.every_position ? "every-position-" : "query-") + seed_name(trained.seed);
+  trained.parameters = train_clipped(trainer, recipe, trained.seed, start, pool, options.checkpoint(name), follow);
   const TaskRange range = evaluation_tasks(options.seed, effort.evaluation_tasks);
   trained.losses = trainer.losses(trained.parameters, range, pool);
   for (const Sample& sample : trainer.losses_by_context(trained.parameters, range, pool))

@@ -119,7 +119,8 @@ Result run(const Options& options) {
   run_jobs(options.seeds, options.threads, progress, [&](Index k, ThreadPool& pool) {
     const std::uint64_t seed = options.seed_of(k);
     trained[static_cast<std::size_t>(k)] =
-        trainer.train({.updates = updates}, seed, reference_initialization<float>(trainer.model(), seed), pool);
+        trainer.train({.updates = updates}, seed, reference_initialization<float>(trainer.model(), seed), pool,
+                      options.checkpoint(seed_name(seed)));
   });
   std::vector<std::pair<std::size_t, double>> jobs;
   for (std::size_t s = 0; s < all.size(); ++s)

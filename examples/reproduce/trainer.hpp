@@ -14,6 +14,7 @@
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/training/train.hpp"
 #include "reproduce/experiment.hpp"
+#include "reproduce/kept_training.hpp"
 
 namespace gdssm::reproduce {
 
@@ -57,7 +58,7 @@ class Trainer {
   using S = Lanes<float>;
   using Parameters = typename Model::template Parameters<float>;
   using Run = TrainingRun<Parameters>;
-  using Follow = std::function<void(const TrainingProgress<Parameters>&)>;
+  using Follow = reproduce::Follow<Parameters>;
 
   /// `name` leads messages.
   Trainer(std::string name, Model model, Tasks tasks);
@@ -65,10 +66,10 @@ class Trainer {
   const Model& model() const { return model_; }
   const Tasks& tasks() const { return tasks_; }
 
-  /// Weights after a recipe's updates, on the tasks of a seed. `follow` is told of every update.
+  /// Weights after a recipe's updates, on the tasks of a seed; kept, and taken up, as `train_kept` does.
   /// Errors  std::invalid_argument: the loss or its gradient ceased to be finite
   Parameters train(const Recipe& recipe, std::uint64_t seed, const Parameters& start, ThreadPool& pool,
-                   const Follow& follow = {}) const;
+                   const Checkpoint& checkpoint, const Follow& follow = {}) const;
 
   /// The loss after t = 1..N pairs.
   std::vector<Sample> losses_by_context(const Parameters& parameters, const TaskRange& range, ThreadPool& pool) const;
@@ -96,17 +97,16 @@ Trainer<Model, Kind, Tasks, Method>::Trainer(std::string name, Model model, Task
 
 template <class Model, class Kind, class Tasks, class Method>
 auto Trainer<Model, Kind, Tasks, Method>::train(const Recipe& recipe, std::uint64_t seed, const Parameters& start,
-                                                ThreadPool& pool, const Follow& follow) const -> Parameters {
+                                                ThreadPool& pool, const Checkpoint& checkpoint,
+                                                const Follow& follow) const -> Parameters {
   auto run = begin_run(recipe.optimizer, start);
-  const TrainingResult ended = gdssm::train<S, Kind, Method>(model_, tasks_, recipe.optimizer, recipe.schedule,
-                                                             {.updates = recipe.updates,
-                                                              .batch = recipe.batch,
-                                                              .updates_per_draw = recipe.updates_per_draw,
-                                                              .losses = recipe.losses,
-                                                              .seed = seed},
-                                                             run, pool, [&](const TrainingProgress<Parameters>& at) {
-                                                               if (follow) follow(at);
-                                                             });
+  const TrainingResult ended = train_kept<S, Kind, Method>(model_, tasks_, recipe.optimizer, recipe.schedule,
+                                                           {.updates = recipe.updates,
+                                                            .batch = recipe.batch,
+                                                            .updates_per_draw = recipe.updates_per_draw,
+                                                            .losses = recipe.losses,
+                                                            .seed = seed},
+                                                           run, pool, checkpoint, follow);
   if (ended.status == TrainingStatus::diverged) refuse(name_, "seed ", seed, ": ", ended.message);
   return run.parameters;
 }

@@ -10,15 +10,17 @@
 namespace gdssm::reproduce {
 
 template auto DriftTrainer::train(const Recipe&, std::uint64_t, const DriftTrainer::Parameters&, ThreadPool&,
-                                  const DriftTrainer::Follow&) const -> DriftTrainer::Parameters;
+                                  const Checkpoint&, const DriftTrainer::Follow&) const -> DriftTrainer::Parameters;
 template std::vector<double> DriftTrainer::losses(const DriftTrainer::Parameters&, const DriftingRegression&,
                                                   const TaskRange&, ThreadPool&) const;
 template auto SelectiveTrainer::train(const Recipe&, std::uint64_t, const SelectiveTrainer::Parameters&, ThreadPool&,
-                                      const SelectiveTrainer::Follow&) const -> SelectiveTrainer::Parameters;
+                                      const Checkpoint&, const SelectiveTrainer::Follow&) const
+    -> SelectiveTrainer::Parameters;
 template std::vector<double> SelectiveTrainer::losses(const SelectiveTrainer::Parameters&, const DriftingRegression&,
                                                       const TaskRange&, ThreadPool&) const;
 template auto AnnouncedTrainer::train(const Recipe&, std::uint64_t, const AnnouncedTrainer::Parameters&, ThreadPool&,
-                                      const AnnouncedTrainer::Follow&) const -> AnnouncedTrainer::Parameters;
+                                      const Checkpoint&, const AnnouncedTrainer::Follow&) const
+    -> AnnouncedTrainer::Parameters;
 template std::vector<double> AnnouncedTrainer::losses(const AnnouncedTrainer::Parameters&, const AnnouncedRegression&,
                                                       const TaskRange&, ThreadPool&) const;
 

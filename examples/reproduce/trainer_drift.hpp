@@ -22,17 +22,18 @@ using AnnouncedTrainer = Trainer<SelectiveLayer, VectorTargets, AnnouncedRegress
 // All but alignment.
 
 extern template auto DriftTrainer::train(const Recipe&, std::uint64_t, const DriftTrainer::Parameters&, ThreadPool&,
-                                         const DriftTrainer::Follow&) const -> DriftTrainer::Parameters;
+                                         const Checkpoint&, const DriftTrainer::Follow&) const
+    -> DriftTrainer::Parameters;
 extern template std::vector<double> DriftTrainer::losses(const DriftTrainer::Parameters&, const DriftingRegression&,
                                                          const TaskRange&, ThreadPool&) const;
 extern template auto SelectiveTrainer::train(const Recipe&, std::uint64_t, const SelectiveTrainer::Parameters&,
-                                             ThreadPool&, const SelectiveTrainer::Follow&) const
+                                             ThreadPool&, const Checkpoint&, const SelectiveTrainer::Follow&) const
     -> SelectiveTrainer::Parameters;
 extern template std::vector<double> SelectiveTrainer::losses(const SelectiveTrainer::Parameters&,
                                                              const DriftingRegression&, const TaskRange&,
                                                              ThreadPool&) const;
 extern template auto AnnouncedTrainer::train(const Recipe&, std::uint64_t, const AnnouncedTrainer::Parameters&,
-                                             ThreadPool&, const AnnouncedTrainer::Follow&) const
+                                             ThreadPool&, const Checkpoint&, const AnnouncedTrainer::Follow&) const
     -> AnnouncedTrainer::Parameters;
 extern template std::vector<double> AnnouncedTrainer::losses(const AnnouncedTrainer::Parameters&,
                                                              const AnnouncedRegression&, const TaskRange&,

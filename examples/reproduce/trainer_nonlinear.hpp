@@ -14,7 +14,7 @@ using NonlinearTrainer = Trainer<NonlinearModel, VectorTargets, SineRegression>;
 /// As `Trainer::train`, with gradients longer than 1 shortened to it.
 NonlinearTrainer::Parameters train_clipped(const NonlinearTrainer& trainer, const Recipe& recipe, std::uint64_t seed,
                                            const NonlinearTrainer::Parameters& start, ThreadPool& pool,
-                                           const NonlinearTrainer::Follow& follow);
+                                           const Checkpoint& checkpoint, const NonlinearTrainer::Follow& follow);
 
 extern template std::vector<Sample> NonlinearTrainer::losses_by_context(const NonlinearTrainer::Parameters&,
                                                                         const TaskRange&, ThreadPool&) const;

@@ -4,11 +4,12 @@
 namespace gdssm::reproduce {
 
 template auto PaperStackTrainer::train(const Recipe&, std::uint64_t, const PaperStackTrainer::Parameters&, ThreadPool&,
-                                       const PaperStackTrainer::Follow&) const -> PaperStackTrainer::Parameters;
+                                       const Checkpoint&, const PaperStackTrainer::Follow&) const
+    -> PaperStackTrainer::Parameters;
 template std::vector<double> PaperStackTrainer::losses(const PaperStackTrainer::Parameters&, const LinearRegression&,
                                                        const TaskRange&, ThreadPool&) const;
 template auto ReferenceStackTrainer::train(const Recipe&, std::uint64_t, const ReferenceStackTrainer::Parameters&,
-                                           ThreadPool&, const ReferenceStackTrainer::Follow&) const
+                                           ThreadPool&, const Checkpoint&, const ReferenceStackTrainer::Follow&) const
     -> ReferenceStackTrainer::Parameters;
 template std::vector<double> ReferenceStackTrainer::losses(const ReferenceStackTrainer::Parameters&,
                                                            const LinearRegression&, const TaskRange&,

@@ -15,14 +15,14 @@ using ReferenceStackTrainer = Trainer<ReferenceStack>;
 // All but alignment, which takes long to compile and for the reference's stack doesn't exist.
 
 extern template auto PaperStackTrainer::train(const Recipe&, std::uint64_t, const PaperStackTrainer::Parameters&,
-                                              ThreadPool&, const PaperStackTrainer::Follow&) const
+                                              ThreadPool&, const Checkpoint&, const PaperStackTrainer::Follow&) const
     -> PaperStackTrainer::Parameters;
 extern template std::vector<double> PaperStackTrainer::losses(const PaperStackTrainer::Parameters&,
                                                               const LinearRegression&, const TaskRange&,
                                                               ThreadPool&) const;
 extern template auto ReferenceStackTrainer::train(const Recipe&, std::uint64_t,
                                                   const ReferenceStackTrainer::Parameters&, ThreadPool&,
-                                                  const ReferenceStackTrainer::Follow&) const
+                                                  const Checkpoint&, const ReferenceStackTrainer::Follow&) const
     -> ReferenceStackTrainer::Parameters;
 extern template std::vector<double> ReferenceStackTrainer::losses(const ReferenceStackTrainer::Parameters&,
                                                                   const LinearRegression&, const TaskRange&,

@@ -519,7 +519,7 @@ TEST_CASE("reproduce ends with status 1, naming what it cannot write, and leaves
     std::filesystem::create_directory(folder / "summary.json");
     expect_error(run("reproduce", {"--quick", "--experiment", "theory", "--out", folder.path().string()}), 1,
                  "summary.json");
-    CHECK(folder.names() == std::set<std::string>{"summary.json"});
+    CHECK(folder.names() == std::set<std::string>{".checkpoints", "summary.json"});  // for --resume
   }
   SECTION("there is no gnuplot") {
     const char* const found = std::getenv("PATH");
@@ -612,7 +612,8 @@ TEST_CASE("One step on classes of functions loses what theory says, and labels a
 TEST_CASE("reproduce answers --help and --version") {
   const Run help = run("reproduce", {"--help"});
   expect_success(help);
-  for (const char* const option : {"--experiment", "--out", "--seed", "--seeds", "--quick", "--threads", "--version"})
+  for (const char* const option : {"--experiment", "--out", "--seed", "--seeds", "--resume", "--checkpoint-every",
+                                   "--quick", "--threads", "--version"})
     CHECK(help.out.find(option) != std::string::npos);
   const Run version = run("reproduce", {"--version"});
   expect_success(version);

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <stdexcept>
@@ -23,28 +25,79 @@ struct Run {
   std::string out, err;
 };
 
-/// Runs one of this project's programs to its end, with no standard input.
-inline Run run(const std::string& program, const std::vector<std::string>& arguments) {
-  const TemporaryFolder folder;
-  std::vector<std::string> words = {GDSSM_PROGRAM_DIR "/" + program};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
+/// What a program's standard output is: a file that is kept, nothing at all, a full disk, a pipe that nobody reads.
+enum class Output { kept, closed, full, unread };
 
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, 1, (folder / "out").c_str(), O_WRONLY | O_CREAT, 0600);
-  posix_spawn_file_actions_addopen(&files, 2, (folder / "err").c_str(), O_WRONLY | O_CREAT, 0600);
-  pid_t child = 0;
-  const int refused = posix_spawn(&child, argv[0], &files, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&files);
-  if (refused != 0) throw std::runtime_error("cannot run " + words[0]);
-  int ended = 0;
-  if (waitpid(child, &ended, 0) != child) throw std::runtime_error("cannot wait for " + words[0]);
-  return {WIFEXITED(ended) ? WEXITSTATUS(ended) : 128 + WTERMSIG(ended), read_file(folder / "out"),
-          read_file(folder / "err")};
+/// One of this project's programs while it runs, a file for its standard input. Killed if it is not waited for.
+class Process {
+ public:
+  Process(const std::string& program, const std::vector<std::string>& arguments, Output output = Output::kept,
+          const std::string& input = "/dev/null") {
+    std::vector<std::string> words = {GDSSM_PROGRAM_DIR "/" + program};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+
+    int pipe[2] = {-1, -1};
+    if (output == Output::unread && ::pipe2(pipe, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+    if (pipe[0] >= 0) ::close(pipe[0]);
+    const std::string out = output == Output::full ? "/dev/full" : (folder_ / "out").string();
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 0, input.c_str(), O_RDONLY, 0);
+    if (output == Output::closed)
+      posix_spawn_file_actions_addclose(&files, 1);
+    else if (output == Output::unread)
+      posix_spawn_file_actions_adddup2(&files, pipe[1], 1);
+    else
+      posix_spawn_file_actions_addopen(&files, 1, out.c_str(), O_WRONLY | O_CREAT, 0600);
+    posix_spawn_file_actions_addopen(&files, 2, (folder_ / "err").c_str(), O_WRONLY | O_CREAT, 0600);
+    // What the tests run under may ignore signals, as a shell's background does.
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) sigaddset(&signals, number);
+    posix_spawnattr_setsigdefault(&attributes, &signals);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    const int refused = posix_spawn(&child_, argv[0], &files, &attributes, argv.data(), environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    if (pipe[1] >= 0) ::close(pipe[1]);
+    if (refused != 0) throw std::runtime_error("cannot run " + words[0]);
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  ~Process() {
+    if (child_ <= 0) return;
+    signal(SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+  }
+
+  void signal(int number) const { ::kill(child_, number); }
+
+  /// Waits for its end.
+  Run end() {
+    int ended = 0;
+    if (waitpid(child_, &ended, 0) != child_) throw std::runtime_error("cannot wait for a program");
+    child_ = 0;
+    return {WIFEXITED(ended) ? WEXITSTATUS(ended) : 128 + WTERMSIG(ended), written("out"), written("err")};
+  }
+
+ private:
+  std::string written(const std::string& name) const {
+    return std::filesystem::exists(folder_ / name) ? read_file(folder_ / name) : "";
+  }
+
+  TemporaryFolder folder_;
+  pid_t child_ = 0;
+};
+
+/// Runs one of this project's programs to its end.
+inline Run run(const std::string& program, const std::vector<std::string>& arguments, Output output = Output::kept,
+               const std::string& input = "/dev/null") {
+  return Process(program, arguments, output, input).end();
 }
 
 }  // namespace gdssm::test
