@@ -406,9 +406,10 @@ class BaselineExperiment {
                called(*rows.back()) + ", " + rounded(rows.back()->mean()) + "; " + std::to_string(below) + " of " +
                std::to_string(rows.size()) + " end below one gradient step";
       found += untrained == 0 ? "."
-                              : ", and " + std::to_string(untrained) +
-                                    " stay within 5 % of the loss of predicting zero at every rate tried.";
+                              : ", and " + std::to_string(untrained) + (untrained == 1 ? " stays" : " stay") +
+                                    " within 5 % of the loss of predicting zero at every rate tried.";
     }
+    found += " What they would reach with more updates these numbers don't say.";
     result.section.push_back(Paragraph{found});
 
     std::string gains;
