@@ -267,6 +267,84 @@ TEST_CASE("Every learner refuses sizes, numbers and states that it can't take, a
   }
 }
 
+/// The largest magnitude that a stream may give a member of a state: of a value in the data's units, or of sums of
+/// products or of fourth powers.
+double largest_of(const std::string& member) {
+  const auto is_one_of = [&](const char* names) {
+    return std::string(names).find(" " + member.substr(member.rfind('.') + 1) + " ") != std::string::npos;
+  };
+  if (is_one_of(" mean last first first_input mean_input first_target mean_target input_before recent least "))
+    return 4e100;
+  if (member == "inputs" || member == "targets") return 4e100;                    // the rows of a window
+  if (is_one_of(" most ")) return member.starts_with("rule.0.") ? 1e214 : 4e100;  // Boa's: the largest gain
+  return member == "rule.0.squares" ? 1e304 : 1e214;
+}
+
+TEST_CASE("A state with a number larger than any that a stream leads to is refused and changes nothing", "[misuse]") {
+  const Stream stream = linear_stream(3, 2, 6, 9);
+  for (Named& one : all_learners(3, 2)) {
+    AnyLearner<>& learner = one.learner;
+    predictions_of(learner, stream);
+    const auto state = learner.state();
+    for (std::size_t i = 0; i < state.names.size(); ++i) {
+      const double limit = largest_of(state.names[i]);
+      CAPTURE(one.name, state.names[i], limit);
+      auto changed = state;
+      for (const double sign : {-1.0, 1.0}) {
+        changed.members[i](0, 0) = sign * 1.1 * limit;
+        const std::string message = message_of([&] { learner.set_state(changed); });
+        CHECK(message.find("set_state: " + state.names[i] + " has an entry of magnitude ") != std::string::npos);
+        CHECK(message_of([&] { learner.merge(changed); }) == message);
+        CHECK(learner.state() == state);
+      }
+      if (limit == 1e214) continue;  // what only the sign or another member could forbid is not asked here
+      changed.members[i](0, 0) = 0.9 * limit;
+      const bool reordered = state.names[i].ends_with("least");
+      learner.set_state(changed);
+      CHECK((reordered || learner.state() == changed));
+      learner.set_state(state);
+    }
+  }
+}
+
+TEST_CASE("A state with a count that no stream leads to is refused and changes nothing", "[misuse]") {
+  const Stream stream = linear_stream(3, 2, 6, 9);
+  Bank learner(AdaHedge<>(), RidgeLearner<>(3, 2), SlidingWindowLearner<>(3, 2, 4));
+  predictions_of(learner, stream);
+  const auto state = learner.state();
+  const auto refused = [&](const auto& change, const std::string& sentence) {
+    auto changed = state;
+    change(std::get<0>(changed.members), std::get<1>(changed.members));
+    std::get<0>(changed.members).S(0, 0) += 1;  // which the first member would take
+    CHECK(message_of([&] { learner.set_state(changed); }) == sentence);
+    CHECK(message_of([&] { learner.merge(changed); }) == sentence);
+    CHECK(learner.state() == state);
+  };
+  refused([](auto& ridge, auto&) { ridge.rows[0] = -1; }, "Bank: set_state: 0.rows is -1, expected at least 0");
+  refused([](auto&, auto& window) { window.begun.weight[0] = -0.5; },
+          "Bank: set_state: 1.begun.weight is -0.5, expected at least 0");
+  refused([](auto&, auto& window) { window.position[0] = 4; },
+          "SlidingWindowLearner: set_state: position is 4, expected below 4");
+  refused([](auto&, auto& window) { window.window.rows[0] = 5; },
+          "SlidingWindowLearner: set_state: window.rows is 5, expected at most 4");
+}
+
+TEST_CASE("What the largest inputs and targets lead to is a state that every learner takes", "[regression]") {
+  test::Engine engine(10);
+  const std::vector<double> extremes{1e100, -1e100, 1e60, -1e80, 0, 1};
+  Stream stream{MatrixXd(3, 40), MatrixXd(2, 40)};
+  for (double& x : stream.x.reshaped()) x = extremes[engine() % extremes.size()];
+  for (double& y : stream.y.reshaped()) y = extremes[engine() % extremes.size()];
+  auto fresh = all_learners(3, 2);
+  for (std::size_t i = 0; i < fresh.size(); ++i) {
+    AnyLearner<> learner = fresh[i].learner;
+    CAPTURE(fresh[i].name);
+    predictions_of(learner, stream);
+    fresh[i].learner.set_state(learner.state());
+    CHECK(fresh[i].learner.state() == learner.state());
+  }
+}
+
 TEST_CASE("Features are what their formulas say", "[theorem]") {
   const VectorXd x{{2, 3}};
   VectorXd phi(5);

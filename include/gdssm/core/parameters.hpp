@@ -14,6 +14,7 @@ namespace gdssm {
 struct Name {
   std::string_view head;       ///< this part
   const Name* tail = nullptr;  ///< what stands behind the dot, if there is one
+  int degree = 0;              ///< the member's in the data it was made of, where its `visit` says so: 1 for a mean
 
   /// Written out, with dots.
   std::string str() const { return tail ? std::string(head) + "." + tail->str() : std::string(head); }
@@ -36,7 +37,7 @@ void visit(Visitor&& visitor, First&& first, More&&... more) {
 /// Visits the members of a part of a model, their names led by the part's.
 template <class Visitor, class First, class... More>
 void visit_part(std::string_view part, Visitor&& visitor, First&& first, More&&... more) {
-  visit([&](const Name& name, auto&... member) { visitor(Name{part, &name}, member...); }, first, more...);
+  visit([&](const Name& name, auto&... member) { visitor(Name{part, &name, name.degree}, member...); }, first, more...);
 }
 
 // What counts beside its matrices (updates made) has a second function of this form, `visit_counters`, that calls

@@ -100,8 +100,8 @@ class WithPast {
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"input_before"}, self.input_before...);
-      visitor(Name{"recent"}, self.recent...);
+      visitor(Name{.head = "input_before", .degree = 1}, self.input_before...);
+      visitor(Name{.head = "recent", .degree = 1}, self.recent...);
       visit_part("learner", visitor, self.learner...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
@@ -193,7 +193,7 @@ class FromLastValue {
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"last"}, self.last...);
+      visitor(Name{.head = "last", .degree = 1}, self.last...);
       visit_part("learner", visitor, self.learner...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
@@ -266,8 +266,8 @@ class WithinRange {
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"least"}, self.least...);
-      visitor(Name{"most"}, self.most...);
+      visitor(Name{.head = "least", .degree = 1}, self.least...);
+      visitor(Name{.head = "most", .degree = 1}, self.most...);
       visit_part("learner", visitor, self.learner...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }

@@ -30,13 +30,15 @@ class AnyLearner {
   struct State {
     std::vector<std::string> names;          ///< as `visit` of the state within calls them
     std::vector<Eigen::MatrixX<T>> members;  ///< in the same order
+    std::vector<int> degrees;                ///< as `Name` has them; a state from elsewhere need not say
 
     template <class Visitor, class First, class... More>
     static void visit(Visitor&& visitor, First&& first, More&&... more) {
       if (((more.names != first.names) || ...))
         refuse("AnyLearner", "a state has members of other names, expected those of this learner's");
       for (std::size_t i = 0; i < first.names.size(); ++i)
-        visitor(Name{first.names[i]}, first.members[i], more.members[i]...);
+        visitor(Name{.head = first.names[i], .degree = i < first.degrees.size() ? first.degrees[i] : 0},
+                first.members[i], more.members[i]...);
     }
     friend bool operator==(const State& a, const State& b) { return a.names == b.names && identical(a, b); }
   };
@@ -89,6 +91,7 @@ class AnyLearner {
           [&](const Name& name, const auto& member) {
             result.names.push_back(name.str());
             result.members.push_back(member.template cast<T>());
+            result.degrees.push_back(name.degree);
           },
           state);
       return result;

@@ -132,19 +132,23 @@ class Bank {
   }
   void set_state(const State& state) {
     detail::expect_state(name, this->state(), state);
-    apply(state, [](auto& member, const auto& s) {
+    Bank next = *this;  // a member may refuse what those before it have taken
+    next.apply(state, [](auto& member, const auto& s) {
       detail::Member<std::remove_reference_t<decltype(member)>>::set_state(member, s);
     });
-    rule_.set_state(state.rule);
-    asked_ = false;
+    next.rule_.set_state(state.rule);
+    next.asked_ = false;
+    *this = std::move(next);
   }
   void merge(const State& later) {
     detail::expect_state(name, state(), later);
-    apply(later, [](auto& member, const auto& s) {
+    Bank next = *this;
+    next.apply(later, [](auto& member, const auto& s) {
       detail::Member<std::remove_reference_t<decltype(member)>>::merge(member, s);
     });
-    rule_.merge(later.rule);
-    asked_ = false;
+    next.rule_.merge(later.rule);
+    next.asked_ = false;
+    *this = std::move(next);
   }
 
  private:

@@ -44,8 +44,8 @@ class Stacking {
       visitor(Name{"products"}, self.products...);
       visitor(Name{"targets"}, self.targets...);
       visitor(Name{"squares"}, self.squares...);
-      visitor(Name{"least"}, self.least...);
-      visitor(Name{"most"}, self.most...);
+      visitor(Name{.head = "least", .degree = 1}, self.least...);
+      visitor(Name{.head = "most", .degree = 1}, self.most...);
       visit_part("base", visitor, self.base...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }

@@ -28,7 +28,7 @@ class RunningMean {
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"rows"}, self.rows...);
       visitor(Name{"weight"}, self.weight...);
-      visitor(Name{"mean"}, self.mean...);
+      visitor(Name{.head = "mean", .degree = 1}, self.mean...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };
@@ -96,7 +96,7 @@ class LastValue {
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"last"}, self.last...);
+      visitor(Name{.head = "last", .degree = 1}, self.last...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };

@@ -75,9 +75,25 @@ inline constexpr double largest_input = std::is_same_v<T, float> ? 1e12 : 1e100;
 
 namespace detail {
 
-/// The largest magnitude of a number in a state: sums of squares of the largest inputs over more rows than there are.
+/// The largest magnitude of a product of inputs or targets whose squares are added up: fourth powers, which would
+/// overflow past it. What is larger says all it can.
 template <class T>
-inline constexpr double largest_state = largest_input<T>* largest_input<T> * 1e14;
+inline constexpr double largest_gain = std::is_same_v<T, float> ? 1e15 : 1e145;
+
+/// The largest magnitude of a number in a state, by its degree in inputs and targets. 1: a difference of two of them,
+/// and rounding; 4: sums of squared gains over more rows than there are; otherwise so many squares of inputs.
+template <class T>
+constexpr double largest_state(int degree) {
+  constexpr double rows = 1e14;
+  switch (degree) {
+    case 1:
+      return 4 * largest_input<T>;
+    case 4:
+      return largest_gain<T> * largest_gain<T> * rows;
+    default:
+      return largest_input<T> * largest_input<T> * rows;
+  }
+}
 
 template <class Derived>
 void expect_inputs(const char* where, const char* what, const Eigen::MatrixBase<Derived>& vector, Index size) {
@@ -124,7 +140,8 @@ void expect_decay(const char* name, const T& decay) {
   if (!(decay > T(0)) || !(decay <= T(1))) refuse(name, "decay is ", decay, ", expected above 0 and at most 1");
 }
 
-/// Refuses a state whose members have other shapes than those of `mine`, or entries that no stream leads to.
+/// Refuses a state whose members have other shapes than those of `mine`, or entries that no stream leads to: numbers
+/// too large for what they are made of, counts below 0.
 template <class State>
 void expect_state(const char* name, const State& mine, const State& other) {
   gdssm::visit(
@@ -135,9 +152,12 @@ void expect_state(const char* name, const State& mine, const State& other) {
         expect_finite(name, ("set_state: " + member.str()).c_str(), o);
         using T = typename std::remove_cvref_t<decltype(o)>::Scalar;
         if constexpr (std::is_floating_point_v<T>)
-          if (o.size() > 0 && !(static_cast<double>(o.cwiseAbs().maxCoeff()) <= largest_state<T>))
+          if (o.size() > 0 && !(static_cast<double>(o.cwiseAbs().maxCoeff()) <= largest_state<T>(member.degree)))
             refuse(name, "set_state: ", member.str(), " has an entry of magnitude ", o.cwiseAbs().maxCoeff(),
-                   ", expected at most ", largest_state<T>);
+                   ", expected at most ", largest_state<T>(member.degree));
+        if constexpr (std::remove_cvref_t<decltype(o)>::SizeAtCompileTime == 1)  // rows, or their weights
+          if (!(o.value() >= T(0)))
+            refuse(name, "set_state: ", member.str(), " is ", o.value(), ", expected at least 0");
       },
       mine, other);
 }
@@ -183,7 +203,7 @@ void visit_place(std::string_view place, Visitor& visitor, First& first, More&..
   if constexpr (requires { first.size(); }) {
     if (((more.size() != first.size()) || ...))
       refuse("visit", "vectors of states have different lengths, expected ", first.size());
-    const auto nested = [&](const Name& name, auto&... member) { visitor(Name{place, &name}, member...); };
+    const auto nested = [&](const Name& name, auto&... member) { visitor(Name{place, &name, name.degree}, member...); };
     for (std::size_t i = 0; i < first.size(); ++i) visit_part(std::to_string(i), nested, first[i], more[i]...);
   } else {
     visit_part(place, visitor, first, more...);

@@ -257,7 +257,7 @@ class Boa {
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"gains"}, self.gains...);
-      visitor(Name{"squares"}, self.squares...);
+      visitor(Name{.head = "squares", .degree = 4}, self.squares...);
       visitor(Name{"most"}, self.most...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
@@ -307,9 +307,8 @@ class Boa {
  private:
   static constexpr auto name = "Boa";
 
-  // Squares of gains are fourth powers of targets: gains past this would overflow, and say all they can.
   static T unit(const T& r) {
-    constexpr T most = std::is_same_v<T, float> ? T(1e15) : T(1e145);
+    constexpr T most = T(detail::largest_gain<T>);
     return std::clamp(r, -most, most);
   }
   T rate(Index k, Index i) const {

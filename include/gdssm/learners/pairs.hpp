@@ -184,10 +184,10 @@ struct Standardised {
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"rows"}, self.rows...);
       visitor(Name{"weight"}, self.weight...);
-      visitor(Name{"first_input"}, self.first_input...);
-      visitor(Name{"mean_input"}, self.mean_input...);
-      visitor(Name{"first_target"}, self.first_target...);
-      visitor(Name{"mean_target"}, self.mean_target...);
+      visitor(Name{.head = "first_input", .degree = 1}, self.first_input...);
+      visitor(Name{.head = "mean_input", .degree = 1}, self.mean_input...);
+      visitor(Name{.head = "first_target", .degree = 1}, self.first_target...);
+      visitor(Name{.head = "mean_target", .degree = 1}, self.mean_target...);
       Sums<T>::visit(visitor, self...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }

@@ -39,8 +39,8 @@ struct Moments {
   static void visit(Visitor&& visitor, Self&&... self) {
     visitor(Name{"rows"}, self.rows...);
     visitor(Name{"weight"}, self.weight...);
-    visitor(Name{"first"}, self.first...);
-    visitor(Name{"mean"}, self.mean...);
+    visitor(Name{.head = "first", .degree = 1}, self.first...);
+    visitor(Name{.head = "mean", .degree = 1}, self.mean...);
     visitor(Name{"squares"}, self.squares...);
   }
   friend bool operator==(const Moments& a, const Moments& b) { return identical(a, b); }

@@ -34,8 +34,8 @@ class SlidingWindowLearner {
       visit_part("window", visitor, self.window...);
       visit_part("begun", visitor, self.begun...);
       visitor(Name{"position"}, self.position...);
-      visitor(Name{"inputs"}, self.inputs...);
-      visitor(Name{"targets"}, self.targets...);
+      visitor(Name{.head = "inputs", .degree = 1}, self.inputs...);
+      visitor(Name{.head = "targets", .degree = 1}, self.targets...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };
@@ -75,9 +75,7 @@ class SlidingWindowLearner {
 
   State state() const { return {window_.state(), begun_.state(), position_, inputs_, targets_}; }
   void set_state(const State& state) {
-    detail::expect_state(name, this->state(), state);
-    if (!(state.position[0] >= 0) || !(state.position[0] < Counter<T>(window())))
-      refuse(name, "set_state: position is ", state.position[0], ", expected at least 0 and below ", window());
+    expect_rows_within(state);
     window_.set_state(state.window);
     begun_.set_state(state.begun);
     position_ = state.position;
@@ -86,7 +84,7 @@ class SlidingWindowLearner {
   }
   /// Goes on with the rows of the window of `later`.
   void merge(const State& later) {
-    detail::expect_state(name, state(), later);
+    expect_rows_within(later);
     const auto rows = static_cast<Index>(later.window.rows[0]), end = static_cast<Index>(later.position[0]);
     for (Index i = 0; i < rows; ++i) {
       const Index at = (end - rows + i + window()) % window();
@@ -96,6 +94,14 @@ class SlidingWindowLearner {
 
  private:
   static constexpr auto name = "SlidingWindowLearner";
+
+  void expect_rows_within(const State& other) const {
+    detail::expect_state(name, state(), other);
+    if (!(other.position[0] < Counter<T>(window())))
+      refuse(name, "set_state: position is ", other.position[0], ", expected below ", window());
+    if (!(other.window.rows[0] <= Counter<T>(window())))
+      refuse(name, "set_state: window.rows is ", other.window.rows[0], ", expected at most ", window());
+  }
 
   Ridge window_, begun_, start_;
   Eigen::Matrix<Counter<T>, 1, 1> position_;
