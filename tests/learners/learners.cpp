@@ -15,6 +15,7 @@
 #include "gdssm/learners/constant.hpp"
 #include "gdssm/learners/delta_rule.hpp"
 #include "gdssm/learners/features.hpp"
+#include "gdssm/learners/intervals.hpp"
 #include "gdssm/learners/recursive_least_squares.hpp"
 #include "gdssm/learners/regression.hpp"
 #include "gdssm/learners/scaling.hpp"
@@ -135,6 +136,18 @@ TEST_CASE("Theorem: where sums are remembered, merged states are that of all row
     if (name.starts_with("ridge") || name.starts_with("cheb") || name == "window" || name == "mean" || name == "last")
       CHECK(difference(merged, expected) < 1e-12);
     if (name == "recursive") CHECK(difference(merged, expected) < 0.2);  // its penalty depends on the phase
+  }
+}
+
+TEST_CASE("A learner that has seen nothing is after merging what the other is", "[theorem]") {
+  const Stream stream = linear_stream(3, 2, 22, 11);
+  const VectorXd q = VectorXd::LinSpaced(3, -1, 1);
+  auto fresh = all_learners(3, 2), other = all_learners(3, 2);
+  for (std::size_t i = 0; i < fresh.size(); ++i) {
+    CAPTURE(fresh[i].name);
+    predictions_of(other[i].learner, stream);
+    fresh[i].learner.merge(other[i].learner.state());
+    CHECK(difference(fresh[i].learner.predict(q), other[i].learner.predict(q)) < 1e-9);
   }
 }
 
@@ -343,6 +356,29 @@ TEST_CASE("What the largest inputs and targets lead to is a state that every lea
     fresh[i].learner.set_state(learner.state());
     CHECK(fresh[i].learner.state() == learner.state());
   }
+}
+
+TEST_CASE("Sizes and settings that no learner can have are refused", "[misuse]") {
+  const auto refused = [](auto make, const char* sentence) {
+    CAPTURE(sentence);
+    CHECK(message_of(make).find(sentence) != std::string::npos);
+  };
+  refused([] { RidgeLearner<>(0, 1); }, "there are 0 inputs and 1 targets, expected at least 1 and 1");
+  refused([] { RidgeLearner<>(1, 1, {.ridge = -1}); }, "ridge is -1, expected a finite number of at least 0");
+  refused([] { RidgeLearner<>(1, 1, {.decay = 1.5}); }, "decay is 1.5, expected above 0 and at most 1");
+  refused([] { RecursiveLeastSquares<>(1, 1, {.ridge = 0}); }, "ridge is 0, expected at least 1e-100");
+  refused([] { SlidingWindowLearner<>(1, 1, 0); }, "window is 0, expected at least 1");
+  refused([] { NlmsLearner<>(1, 1, {.a = 2}); }, "a is 2, expected at least 0 and below 2");
+  refused([] { WithPast(1, RecentTargets{-1}, LastValue<>(0, 1)); }, "lags is -1, expected at least 0");
+  refused([] { WithPast(2, Levels{}, LastValue<>(1, 1)); }, "the inner learner's number of inputs is 1, expected 2");
+  refused([] { Polynomial<>(0, 2); }, "there are 0 inputs and the degree is 2, expected at least 1");
+  refused([] { RandomFourier<>(1, 0); }, "there are 1 inputs and 0 features, expected at least 1");
+  refused([] { RandomFourier<>(1, 1, 0); }, "width is 0, expected above 0");
+  refused([] { LogScore<>({.share = 1}); }, "share is 1, expected at least 0 and below 1");
+  refused([] { Intervals<>(0); }, "there are 0 targets, expected at least 1");
+  refused([] { Intervals<>(1, {.miss = 1}); }, "miss is 1, expected between 0 and 1");
+  refused([] { Intervals<>(1, {.rate = 0}); }, "rate is 0, expected above 0");
+  refused([] { Intervals<>(1, {.multiple = 0}); }, "multiple is 0, expected above 0");
 }
 
 TEST_CASE("Features are what their formulas say", "[theorem]") {
