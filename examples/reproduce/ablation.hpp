@@ -84,7 +84,7 @@ double cosine_with_step(const Model& model, const typename Model::template Param
       for (Index i = 0; i < m; ++i) {
         double ab = 0, aa = 0, bb = 0;
         for (Index j = 0; j < f; ++j) {
-          const double a = static_cast<double>(lane(J(i, j), l)), b = static_cast<double>(lane(M(i, j), l));
+          const auto a = static_cast<double>(lane(J(i, j), l)), b = static_cast<double>(lane(M(i, j), l));
           ab += a * b;
           aa += a * a;
           bb += b * b;

@@ -26,7 +26,7 @@ namespace gdssm::reproduce {
 namespace {
 
 constexpr double factors[] = {5, 15, 45};  // of the reference's rates
-constexpr Index rates = static_cast<Index>(std::size(factors));
+constexpr auto rates = static_cast<Index>(std::size(factors));
 
 struct Effort {
   Index updates, validation, evaluation, alignment;
@@ -308,7 +308,7 @@ class AblationExperiment {
         closed{"closed form", Mark::points, Colour::orange, {}, {}};
     for (std::size_t k = 0; k < order_.size(); ++k) {
       const Row& of = rows_[order_[k]];
-      const double height = static_cast<double>(k + 1);
+      const auto height = static_cast<double>(k + 1);
       figure.y.names.push_back(of.ablation.name);
       if (!std::isnan(of.ablation.closed_form)) {
         closed.x.push_back(of.ablation.closed_form);

@@ -306,7 +306,7 @@ class LinearExperiment {
     const auto C = over_seeds([](const Trained& t) { return double(t.measured.distance.C); });
     const auto left = over_seeds([&](const Trained& t) { return left_plateau(t); });
     const double deviation = (mean_loss(construction_loss_) - analytic_loss()) / loss_error(construction_loss_);
-    const std::size_t stuck = static_cast<std::size_t>(
+    const auto stuck = static_cast<std::size_t>(
         std::count_if(seeds_.begin(), seeds_.end(), [&](const Trained& t) { return gap(t.measured) > 0.1; }));
     std::string text =
         "In closed form, with the step " + rounded(step_, 5) + " that theory calls best, the layer loses " +

@@ -123,7 +123,7 @@ template <class T>
 Agreement compare_layer(Index size, Index tasks, std::uint64_t seed) {
   const Index f = layer_features[size / Index(std::size(layer_contexts))];
   const Index N = layer_contexts[size % Index(std::size(layer_contexts))];
-  const T step = static_cast<T>(best_step(task_of(f, N)));
+  const auto step = static_cast<T>(best_step(task_of(f, N)));
   const PaperLayer<> layer(f);
   Predictor<PaperLayer<>, T> predict(layer, gradient_step(layer, step));
   const LinearRegression distribution{.features = f, .outputs = f, .context = N};

@@ -338,8 +338,8 @@ Explanation explain_observed(Explanation found, const CandidateSetup& setup, con
   if (best.r2 >= least_explained)
     return nothing(std::move(found), "nearest is " + description + ", but " + flaw + " (" + shares + ")");
   found.counterexample = counterexample(best, setup, to_judge, observe);
-  return nothing(std::move(found),
-                 "nearest is " + description + " (" + shares + "), but " + told(*found.counterexample));
+  const std::string shown = told(*found.counterexample);
+  return nothing(std::move(found), "nearest is " + description + " (" + shares + "), but " + shown);
 }
 
 template <class Kind, class Layer>

@@ -37,7 +37,7 @@ Memory memory(const Eigen::MatrixBase<Derived>& L) {
   for (Index j = 0; j < L.cols(); ++j)
     for (Index i = 0; i < L.rows(); ++i) lives.push_back(half_life(static_cast<double>(L(i, j))));
   std::sort(lives.begin(), lives.end());
-  const double least = static_cast<double>(L.minCoeff()), most = static_cast<double>(L.maxCoeff());
+  const auto least = static_cast<double>(L.minCoeff()), most = static_cast<double>(L.maxCoeff());
   const bool equal = most - least <= 1e-12 * std::max(std::abs(most), std::abs(least));
   return {equal ? most : static_cast<double>(L.mean()), equal, lives.front(), lives[lives.size() / 2], lives.back()};
 }

@@ -32,7 +32,7 @@ class Sample {
 
   /// Of the mean; NaN of fewer than two numbers.
   double standard_error() const {
-    const double n = static_cast<double>(count_);
+    const auto n = static_cast<double>(count_);
     return std::sqrt(squares_ / (n - 1) / n);
   }
 

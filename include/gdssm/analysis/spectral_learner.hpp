@@ -110,7 +110,7 @@ struct LeastSquaresFilter {
   Eigen::VectorXd logs() const { return {}; }
   void set_logs(const Eigen::VectorXd&) {}
 
-  double at(double s, Eigen::Ref<Eigen::VectorXd>) const { return s > 0 ? 1 / s : 0.0; }
+  double at(double s, const Eigen::Ref<Eigen::VectorXd>&) const { return s > 0 ? 1 / s : 0.0; }
 };
 
 /// g at every eigenvalue of a context.

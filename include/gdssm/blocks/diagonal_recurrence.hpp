@@ -238,7 +238,7 @@ class DiagonalRecurrence {
   State<S> merge(const Coefficients<P>& c, const State<S>& first, const State<S>& second) const {
     State<S> whole = second;
     for (std::size_t k = 0; k < whole.windows.size(); ++k) {
-      const Index i = static_cast<Index>(k);
+      const auto i = static_cast<Index>(k);
       whole.windows[k] += first.windows[k];
       for (Index e = 0; e < whole.memory.size(); ++e)
         set_lane(

@@ -349,7 +349,7 @@ ContextMoments<typename Derived::Scalar> gaussian_context(const Eigen::MatrixBas
 /// Errors  std::invalid_argument: no inputs, impossible moments, N below 1
 template <class T>
 ContextMoments<T> independent_context(const std::vector<InputMoments<T>>& inputs, Index context) {
-  const Index f = static_cast<Index>(inputs.size());
+  const auto f = static_cast<Index>(inputs.size());
   detail::expect_positive("independent_context", "features", f);
   detail::expect_positive("independent_context", "context", context);
   Eigen::VectorX<T> s2(f), m4(f);

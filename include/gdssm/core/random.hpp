@@ -89,7 +89,7 @@ struct Variates {
 
   /// Square root, by Newton's iteration for 1 / sqrt(t): no instruction has it for all widths with the same bits.
   [[gnu::always_inline]] static Float root(Float t) {
-    Float y = std::bit_cast<Float>(0x5F3759DFu - (std::bit_cast<Word>(t) >> 1));
+    auto y = std::bit_cast<Float>(0x5F3759DFu - (std::bit_cast<Word>(t) >> 1));
     for (int i = 0; i < 3; ++i) y = y * fused_in_long_body(t * -0.5f * y, y, Float{} + 1.5f);
     return t * y;
   }

@@ -93,7 +93,7 @@ void channel_tiles(Index first, Index last, const Piece& piece) {
 /// Channels as they are dealt out to threads: in whole cache lines, as many shares as threads.
 template <class T, class Piece>
 void share_channels(Index channels, ThreadPool& pool, const Piece& piece) {
-  constexpr Index line = static_cast<Index>(64 / sizeof(T));
+  constexpr auto line = static_cast<Index>(64 / sizeof(T));
   const Index lines = (channels + line - 1) / line, shares = std::min<Index>(lines, pool.threads());
   pool.run(shares,
            [&](Index s) { piece(lines * s / shares * line, std::min(lines * (s + 1) / shares * line, channels)); });

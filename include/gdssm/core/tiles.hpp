@@ -98,8 +98,8 @@ template <class S, class Piece>
 void cover(Index rows, const Piece& piece) {
   using T = LaneScalar<S>;
   if constexpr (std::is_same_v<S, T>) {
-    constexpr Index native = static_cast<Index>(detail::native_bytes / sizeof(T)),
-                    small = static_cast<Index>(16 / sizeof(T));
+    constexpr auto native = static_cast<Index>(detail::native_bytes / sizeof(T)),
+                   small = static_cast<Index>(16 / sizeof(T));
     const Index wide = rows / native * native, narrow = wide + (rows - wide) / small * small;
     if (wide > 0) piece(RowAccess<T, native>(), Index(0), wide);
     if constexpr (small < native)
@@ -117,8 +117,8 @@ template <class S, class Piece>
 void cover_all(Index rows, const Piece& piece) {
   using T = LaneScalar<S>;
   if constexpr (std::is_same_v<S, T>) {
-    constexpr Index native = static_cast<Index>(detail::native_bytes / sizeof(T)),
-                    small = static_cast<Index>(16 / sizeof(T));
+    constexpr auto native = static_cast<Index>(detail::native_bytes / sizeof(T)),
+                   small = static_cast<Index>(16 / sizeof(T));
     if (rows >= native) return piece(RowAccess<T, native>());
     if constexpr (native / 2 > small)
       if (rows >= native / 2) return piece(RowAccess<T, native / 2>());
@@ -484,7 +484,8 @@ void decayed_outer_scan(View<const D, Cols, Rows> decay, View<const S, Rows> lef
   const Index cols = memory.rows(), rows = memory.cols(), n = rights.cols() / Rank;
   assert(n > 0);
   // Long sequences in pieces whose factors stay in the first cache while the tiles pass.
-  const Index piece = std::max<Index>(16, 16 * 1024 / ((rows * stride + cols * Rank) * static_cast<Index>(sizeof(S))));
+  const Index piece =
+      std::max<Index>(16, Index(16) * 1024 / ((rows * stride + cols * Rank) * static_cast<Index>(sizeof(S))));
   if (n > 4 * piece) {
     for (Index t = 0; t < n; t += piece) {
       const Index count = std::min(piece, n - t);

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 #include <istream>
 #include <limits>
 #include <ostream>
@@ -187,13 +186,10 @@ class CsvReader {
     bool any = false;
     while (chunk_at_ != chunk_.size() || refill()) {
       any = true;
-      const char* const rest = chunk_.data() + chunk_at_;
-      const std::size_t left = chunk_.size() - chunk_at_;
-      const void* const end = std::memchr(rest, '\n', left);
-      const std::size_t size = end ? static_cast<std::size_t>(static_cast<const char*>(end) - rest) : left;
-      line_.append(rest, size);
-      chunk_at_ += size + (end ? 1 : 0);
-      if (end) break;
+      const std::size_t end = chunk_.find('\n', chunk_at_);
+      line_.append(chunk_, chunk_at_, end - chunk_at_);
+      chunk_at_ = end == std::string::npos ? chunk_.size() : end + 1;
+      if (end != std::string::npos) break;
     }
     if (in_->bad()) {
       const std::string reason = errno == 0 ? "" : ": " + std::generic_category().message(errno);
@@ -321,7 +317,7 @@ class CsvReader {
 class CsvWriter {
  public:
   /// Writes the header.
-  CsvWriter(std::ostream& out, std::vector<std::string> columns, std::string name = "CSV output")
+  CsvWriter(std::ostream& out, const std::vector<std::string>& columns, std::string name = "CSV output")
       : out_(&out), columns_(columns.size()), name_(std::move(name)) {
     for (const std::string& column : columns) cell(column);
     end_row();
@@ -348,7 +344,7 @@ class CsvWriter {
   /// Text as the next cell.
   void cell(std::string_view text) {
     double number = 0;
-    const bool plain = !text.empty() && text.find_first_of(",\"\r\n") == text.npos &&
+    const bool plain = !text.empty() && text.find_first_of(",\"\r\n") == std::string_view::npos &&
                        !text.starts_with(detail::byte_order_mark) && detail::without_blanks(text) == text &&
                        !detail::parse_number(text, number);
     if (plain) return append(text);

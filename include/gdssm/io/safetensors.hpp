@@ -16,6 +16,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -158,8 +159,6 @@ inline std::vector<Index> entry_numbers(const nlohmann::json& entry, const char*
 struct ByteRange {
   std::size_t begin, end;
   std::string name;
-
-  auto operator<=>(const ByteRange&) const = default;
 };
 
 inline ByteRange entry_range(const nlohmann::json& entry, std::size_t available, const std::string& name,
@@ -196,7 +195,9 @@ inline Tensor read_tensor(const nlohmann::json& entry, std::string_view bytes, c
 
 /// Every byte after the header belongs to exactly one tensor.
 inline void expect_contiguous(std::vector<ByteRange> ranges, std::size_t available, const std::string& where) {
-  std::sort(ranges.begin(), ranges.end());
+  std::sort(ranges.begin(), ranges.end(), [](const ByteRange& a, const ByteRange& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  });
   std::size_t end = 0;
   for (const ByteRange& range : ranges) {
     if (range.begin != end) {

@@ -70,7 +70,7 @@ struct FunctionRegression {
   /// Shapes  x, x' (f)
   template <class X, class Y>
   double covariance(const Eigen::MatrixBase<X>& x, const Eigen::MatrixBase<Y>& other) const {
-    const double f = static_cast<double>(features);
+    const auto f = static_cast<double>(features);
     switch (function) {
       case FunctionClass::linear:
       case FunctionClass::sparse_linear:
@@ -181,7 +181,7 @@ struct FunctionRegression {
 
   template <class S>
   void draw_function(std::uint64_t seed, std::uint64_t index, Workspace<S>& ws) const {
-    const double f = static_cast<double>(features);
+    const auto f = static_cast<double>(features);
     double deviation = 1;
     if (function == FunctionClass::linear) deviation = std::sqrt(1 / f);
     if (function == FunctionClass::sparse_linear) deviation = std::sqrt(1 / static_cast<double>(nonzero));

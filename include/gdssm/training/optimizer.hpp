@@ -64,7 +64,7 @@ struct AdamW {
   template <class Parameters>
   void update(const Parameters& gradient, double schedule, Parameters& parameters, State<Parameters>& state) const {
     ++state.updates;
-    const double n = static_cast<double>(state.updates);
+    const auto n = static_cast<double>(state.updates);
     const double unbias_1 = 1 / (1 - std::pow(b1, n)), unbias_2 = 1 / (1 - std::pow(b2, n));
     visit(
         [&](const Name& name, auto& p, const auto& g, auto& m, auto& v) {
