@@ -50,7 +50,7 @@ inline void remove_temporary_files_on_signals() {
     struct sigaction action {};
     if (::sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;  // as under nohup
     action.sa_handler = end_by_signal;
-    action.sa_flags = SA_RESETHAND;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);  // which libraries write as an unsigned number
     ::sigaction(signal, &action, nullptr);
   }
 }

@@ -169,6 +169,11 @@ void expect_old_or_new(int kills, std::uint64_t seed) {
     for (int k = 0; k < kills; ++k) {
       const int signal = signals[k % std::ssize(signals)];
       gdssm::write_file(out, old);  // and removes what the last kill may have left
+      // A gnuplot that was being started when its parent was killed keeps the lock until it is.
+      for (int wait = 0; wait < 200 && folder.names().size() > 1; ++wait) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        gdssm::write_file(out, old);
+      }
       CHECK(folder.names() == std::set<std::string>{"out"});
       const Run ended = interrupted(second[i].program, second[i].with(out), signal, most, random);
       const std::string now = gdssm::read_file(out);
