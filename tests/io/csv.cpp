@@ -108,6 +108,7 @@ TEST_CASE("Quoted names may contain commas, quotes, blanks, line ends and number
   CHECK(table.columns == Names{"a, b", "say \"x\"", " c ", "two\nlines", "5\" wide", "7", "\""});
   CHECK(table.rows == Rows{{1, 2, 3, 4, 5, 6, 7}});
   CHECK(read("\"1\",\"2\"\n3,4\n").columns == Names{"1", "2"});
+  CHECK(read("\"two\r\r\nlines\"\n1\n").columns == Names{"two\nlines"});
 }
 
 TEST_CASE("An empty cell is missing, and nothing else is", "[csv]") {

@@ -265,6 +265,7 @@ class CsvReader {
           refuse(place(first_line), "the quote before ", in_quotes(field.text),
                  " is not closed, expected another quote");
         }
+        while (field.text.ends_with('\r')) field.text.pop_back();  // all, so that what is written reads as it is
         field.text += '\n';
         continue;
       }
