@@ -27,6 +27,7 @@
 #include "gdssm/blocks/linear_input.hpp"
 #include "gdssm/blocks/local_attention.hpp"
 #include "gdssm/blocks/output_gate.hpp"
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/preconditioned_gate.hpp"
 #include "gdssm/blocks/projected_attention.hpp"
 #include "gdssm/blocks/projection_gate.hpp"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <type_traits>
@@ -9,6 +8,7 @@
 
 #include <Eigen/Core>
 
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
@@ -54,10 +54,10 @@ Matrix zeros(Index rows, Index cols) {
   return matrix;
 }
 
-/// A layer whose coefficients are its parameters: `Layer` has an aggregate template `Weights<Matrix>` with a static
-/// `visit`, and weights<Matrix>(), zeros of the right sizes.
+/// The base of a layer whose coefficients are its parameters: `Layer` has an aggregate template `Weights<Matrix>` with
+/// a static `visit`, and weights<Matrix>(), zeros of the right sizes.
 template <class Layer>
-struct PlainWeights {
+struct PlainWeights : PlainCoefficients {
   template <class T>
   auto parameters() const {
     return self().template weights<Eigen::MatrixX<T>>();
@@ -65,18 +65,6 @@ struct PlainWeights {
   template <class T>
   auto coefficients() const {
     return self().template weights<Array<T>>();
-  }
-  template <class P, class C>
-  void prepare(const P& p, C& c) const {
-    visit([](const Name&, const auto& from, auto& to) { std::copy_n(from.data(), from.size(), to.data()); }, p, c);
-  }
-  template <class P, class C>
-  void prepare_vjp(const P&, const C&, const C& c_bar, P& p_bar) const {
-    visit(
-        [](const Name&, const auto& from, auto& to) {
-          for (Index i = 0; i < from.size(); ++i) to.data()[i] += from.data()[i];
-        },
-        c_bar, p_bar);
   }
 
  private:

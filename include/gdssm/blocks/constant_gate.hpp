@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/windowwise_gate.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
@@ -13,7 +14,9 @@ namespace gdssm {
 /// so that the query reaches the prediction through the state alone. A control.
 /// Shapes  d (Rows), o_t (Rows); windows (Features x Width) aren't read        VJP  `step_vjp`, `vjp`
 template <Index Rows = Dynamic, Index Features = Rows, Index Width = 3>
-class ConstantGate : public detail::WindowwiseGate<ConstantGate<Rows, Features, Width>> {
+class ConstantGate : public PlainCoefficients,
+                     public Stateless,
+                     public detail::WindowwiseGate<ConstantGate<Rows, Features, Width>> {
   static_assert(Width > 0, "ConstantGate: the width must be positive");
 
  public:
@@ -55,37 +58,12 @@ class ConstantGate : public detail::WindowwiseGate<ConstantGate<Rows, Features, 
   };
 
   template <class T>
-  struct State {
-    friend bool operator==(const State&, const State&) = default;
-  };
-  template <class T>
-  struct Workspace {};
-
-  template <class T>
   Parameters<T> parameters() const {
     return {detail::zeros<T, Rows, 1>(row_count(), 1)};
   }
   template <class T>
   Coefficients<T> coefficients() const {
     return {Array<T, Rows, 1>(row_count(), 1)};
-  }
-  template <class T>
-  State<T> initial_state() const {
-    return {};
-  }
-  template <class T>
-  Workspace<T> workspace() const {
-    return {};
-  }
-
-  template <class P>
-  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    detail::copy(p.d, c.d);
-  }
-  template <class P>
-  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
-                   Parameters<P>& p_bar) const {
-    p_bar.d += c_bar.d.matrix();
   }
 
   /// o = d.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
@@ -14,7 +15,7 @@ namespace gdssm {
 /// Errors  sizes below 1: std::invalid_argument (fixed sizes: static_assert)
 /// Source  arXiv:2410.11687v1 (code)        VJP  `step_vjp`
 template <Index Inputs = Dynamic, Index Outputs = Dynamic>
-class Dense {
+class Dense : public Stateless {
   static_assert(Inputs == Dynamic || Inputs > 0, "Dense: the inputs must be a positive number or Dynamic");
   static_assert(Outputs == Dynamic || Outputs > 0, "Dense: the outputs must be a positive number or Dynamic");
 
@@ -58,14 +59,6 @@ class Dense {
     }
   };
 
-  /// Nothing: a dense layer remembers no earlier token.
-  template <class T>
-  struct State {
-    friend bool operator==(const State&, const State&) = default;
-  };
-  template <class T>
-  struct Workspace {};
-
   template <class T>
   Parameters<T> parameters() const {
     return {detail::zeros<T, Inputs, Outputs>(input_count(), output_count()),
@@ -74,14 +67,6 @@ class Dense {
   template <class T>
   Coefficients<T> coefficients() const {
     return {Array<T, Outputs, Inputs>(output_count(), input_count()), Array<T, Outputs, 1>(output_count(), 1)};
-  }
-  template <class T>
-  State<T> initial_state() const {
-    return {};
-  }
-  template <class T>
-  Workspace<T> workspace() const {
-    return {};
   }
 
   template <class P>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gdssm/blocks/factors.hpp"
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
@@ -13,7 +14,7 @@ namespace gdssm {
 /// handed on in factors: left = X_t, right = B. No product of an input and its target is ever formed: a control.
 /// Shapes  X_t (Width x Features), B (Width x Features), G_t (Features x Features)        VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
-class LinearInput {
+class LinearInput : public PlainCoefficients {
  public:
   using Window = SlidingWindow<Features, Width, Stride>;
   static constexpr Index rows = Features;
@@ -75,16 +76,6 @@ class LinearInput {
   template <class T>
   Workspace<T> workspace() const {
     return {Array<T, Features, Width>(row_count(), Width), Array<T, Features>(row_count(), 2 * Width)};
-  }
-
-  template <class P>
-  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    detail::copy(p.B, c.B);
-  }
-  template <class P>
-  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
-                   Parameters<P>& p_bar) const {
-    p_bar.B += c_bar.B.matrix();
   }
 
   /// One window's factors: right_a = row a of B.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gdssm/blocks/factors.hpp"
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
@@ -51,7 +52,7 @@ void mix_tokens_vjp(View<const P, Width, Width> A, View<const S, Features, Width
 /// Errors  a wrong fixed size: static_assert; a wrong run-time size: std::invalid_argument
 /// Source  arXiv:2410.11687v1; A is the reference's `w_q`        VJP  `step_vjp`, `vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
-class LocalAttention {
+class LocalAttention : public PlainCoefficients {
  public:
   using Window = SlidingWindow<Features, Width, Stride>;
   static constexpr Index rows = Features;
@@ -115,17 +116,6 @@ class LocalAttention {
   template <class T>
   Workspace<T> workspace() const {
     return {Array<T, Features, Width>(window_.features(), Width), Array<T, Features>(window_.features(), 2 * Width)};
-  }
-
-  /// Parameters -> coefficients, once an update.
-  template <class P>
-  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    detail::copy(p.A, c.A);
-  }
-  template <class P>
-  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
-                   Parameters<P>& p_bar) const {
-    p_bar.A += c_bar.A.matrix();
   }
 
   /// One window's factors: right_a = sum_b A_ab x_b, x_b the window's token b.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/windowwise_gate.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
@@ -13,7 +14,9 @@ namespace gdssm {
 /// Shapes  X_t (Width x Features), d (Width), o_t (Features)
 /// Source  arXiv:2410.11687v1; d is the reference's `D`        VJP  `step_vjp`, `vjp`
 template <Index Features = Dynamic, Index Width = 3>
-class OutputGate : public detail::WindowwiseGate<OutputGate<Features, Width>> {
+class OutputGate : public PlainCoefficients,
+                   public Stateless,
+                   public detail::WindowwiseGate<OutputGate<Features, Width>> {
   static_assert(Features == Dynamic || Features > 0, "OutputGate: the features must be a positive number or Dynamic");
   static_assert(Width > 0, "OutputGate: the width must be positive");
 
@@ -51,14 +54,6 @@ class OutputGate : public detail::WindowwiseGate<OutputGate<Features, Width>> {
     }
   };
 
-  /// Nothing: a gate remembers no earlier window.
-  template <class T>
-  struct State {
-    friend bool operator==(const State&, const State&) = default;
-  };
-  template <class T>
-  struct Workspace {};
-
   template <class T>
   Parameters<T> parameters() const {
     return {detail::zeros<T, Width, 1>(Width, 1)};
@@ -66,24 +61,6 @@ class OutputGate : public detail::WindowwiseGate<OutputGate<Features, Width>> {
   template <class T>
   Coefficients<T> coefficients() const {
     return {};
-  }
-  template <class T>
-  State<T> initial_state() const {
-    return {};
-  }
-  template <class T>
-  Workspace<T> workspace() const {
-    return {};
-  }
-
-  template <class P>
-  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    detail::copy(p.d, c.d);
-  }
-  template <class P>
-  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
-                   Parameters<P>& p_bar) const {
-    p_bar.d += c_bar.d.matrix();
   }
 
   /// o = sum_a d_a x_a over the window's tokens.

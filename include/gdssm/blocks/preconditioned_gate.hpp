@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gdssm/blocks/output_gate.hpp"
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/windowwise_gate.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
@@ -16,7 +17,7 @@ namespace gdssm {
 /// Shapes  P (Rows x Features), o_t (Rows); the others as in `OutputGate`
 /// Source  Ahn et al., arXiv:2306.00297, for the preconditioned step        VJP  `step_vjp`, `vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Rows = Features>
-class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Features, Width, Rows>> {
+class PreconditionedGate : public Stateless, public detail::WindowwiseGate<PreconditionedGate<Features, Width, Rows>> {
   using Plain = OutputGate<Features, Width>;
 
  public:
@@ -60,9 +61,6 @@ class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Feat
   };
 
   template <class T>
-  using State = typename Plain::template State<T>;
-
-  template <class T>
   struct Workspace {
     typename Plain::template Workspace<T> plain;
     Array<T, Features, 1> ungated;      ///< X^T d, as the last `step` left it
@@ -76,10 +74,6 @@ class PreconditionedGate : public detail::WindowwiseGate<PreconditionedGate<Feat
   template <class T>
   Coefficients<T> coefficients() const {
     return {{}, Array<T, Rows, Features>(row_count(), feature_count())};
-  }
-  template <class T>
-  State<T> initial_state() const {
-    return {};
   }
   template <class T>
   Workspace<T> workspace() const {

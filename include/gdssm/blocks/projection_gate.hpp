@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/windowwise_gate.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
@@ -12,7 +13,9 @@ namespace gdssm {
 /// Shapes  c_t (Tokens), D (Rows x Tokens), o_t (Rows)
 /// Source  arXiv:2410.11687v1        VJP  `step_vjp`
 template <Index Rows = Dynamic, Index Tokens = Dynamic>
-class ProjectionGate : public detail::WindowwiseGate<ProjectionGate<Rows, Tokens>> {
+class ProjectionGate : public PlainCoefficients,
+                       public Stateless,
+                       public detail::WindowwiseGate<ProjectionGate<Rows, Tokens>> {
  public:
   static constexpr Index rows = Rows;
   static constexpr Index features = Tokens;
@@ -51,37 +54,12 @@ class ProjectionGate : public detail::WindowwiseGate<ProjectionGate<Rows, Tokens
   };
 
   template <class T>
-  struct State {
-    friend bool operator==(const State&, const State&) = default;
-  };
-  template <class T>
-  struct Workspace {};
-
-  template <class T>
   Parameters<T> parameters() const {
     return {detail::zeros<T, Rows, Tokens>(row_count(), feature_count())};
   }
   template <class T>
   Coefficients<T> coefficients() const {
     return {Array<T, Rows, Tokens>(row_count(), feature_count())};
-  }
-  template <class T>
-  State<T> initial_state() const {
-    return {};
-  }
-  template <class T>
-  Workspace<T> workspace() const {
-    return {};
-  }
-
-  template <class P>
-  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    detail::copy(p.D, c.D);
-  }
-  template <class P>
-  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
-                   Parameters<P>& p_bar) const {
-    p_bar.D += c_bar.D.matrix();
   }
 
   /// o = D c.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
@@ -13,7 +14,7 @@ namespace gdssm {
 /// Shapes  C (Outputs x Cols), Z_t (Rows x Cols), o_t (Rows), yhat_t (Outputs), E_t (Outputs x Rows)
 /// Source  arXiv:2410.11687v1        VJP  `step_vjp`, `vjp`
 template <Index Outputs = Dynamic, Index Cols = Outputs>
-class Readout {
+class Readout : public PlainCoefficients, public Stateless {
   static_assert(Outputs == Dynamic || Outputs > 0, "Readout: the outputs must be a positive number or Dynamic");
 
  public:
@@ -52,12 +53,6 @@ class Readout {
     }
   };
 
-  /// Nothing: a readout remembers no earlier token.
-  template <class T>
-  struct State {
-    friend bool operator==(const State&, const State&) = default;
-  };
-
   template <class T>
   struct Workspace {
     Array<T, Cols, 1> u;  ///< Z^T o, as the last `step` left it
@@ -74,23 +69,9 @@ class Readout {
     return {Array<T, Outputs, Cols>(output_count(), col_count())};
   }
   template <class T>
-  State<T> initial_state() const {
-    return {};
-  }
-  template <class T>
   Workspace<T> workspace() const {
     return {Array<T, Cols, 1>(col_count(), 1), Array<T, Cols, 1>(col_count(), 1),
             Array<T, Outputs, 1>(output_count(), 1)};
-  }
-
-  template <class P>
-  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    detail::copy(p.C, c.C);
-  }
-  template <class P>
-  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
-                   Parameters<P>& p_bar) const {
-    p_bar.C += c_bar.C.matrix();
   }
 
   /// yhat = -C (Z^T o).

@@ -5,6 +5,7 @@
 
 #include "gdssm/blocks/factors.hpp"
 #include "gdssm/blocks/local_attention.hpp"
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/core/elementary.hpp"
 #include "gdssm/core/parameters.hpp"
 
@@ -16,7 +17,7 @@ namespace gdssm {
 /// limit B_01 -> infinity, v = e_0. Shapes  X_t (Width x Features), B (Width x Width), k (1), v (Width), G_t (Features
 /// x Features)        VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
-class SoftmaxLocalAttention {
+class SoftmaxLocalAttention : public PlainCoefficients {
  public:
   using Window = SlidingWindow<Features, Width, Stride>;
   static constexpr Index rows = Features;
@@ -87,20 +88,6 @@ class SoftmaxLocalAttention {
   template <class T>
   Workspace<T> workspace() const {
     return {Array<T, Features, Width>(row_count(), Width), Array<T, Features>(row_count(), 2 * Width)};
-  }
-
-  template <class P>
-  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    detail::copy(p.B, c.B);
-    detail::copy(p.k, c.k);
-    detail::copy(p.v, c.v);
-  }
-  template <class P>
-  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
-                   Parameters<P>& p_bar) const {
-    p_bar.B += c_bar.B.matrix();
-    p_bar.k += c_bar.k.matrix();
-    p_bar.v += c_bar.v.matrix();
   }
 
   /// One window's factors: right_a = v_a sum_b P_ab x_b.
