@@ -25,7 +25,7 @@ concept SequenceInput = requires(const I& input, const typename I::template Coef
 namespace detail {
 
 /// An input without parameters.
-struct FixedInput {
+struct FixedInput : PlainCoefficients {
   static constexpr bool trains = false;
 
   template <class Matrix>
@@ -49,10 +49,6 @@ struct FixedInput {
   Coefficients<T> coefficients() const {
     return {};
   }
-  template <class P, class C>
-  void prepare(const P&, C&) const {}
-  template <class P, class C>
-  void prepare_vjp(const P&, const C&, const C&, P&) const {}
   template <class P>
   void draw(P&, RandomStream<>&) const {}
 

@@ -4,8 +4,8 @@
 #include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/windowwise_gate.hpp"
 #include "gdssm/core/error.hpp"
-#include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/view.hpp"
 
 namespace gdssm {
 

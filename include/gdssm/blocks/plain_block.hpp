@@ -2,30 +2,23 @@
 #pragma once
 
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/view.hpp"
 
-// What blocks have in common whose parameters need no preparing and which remember nothing: bases for theirs and yours.
+// Bases for blocks, gdssm's and yours, that have nothing to prepare or nothing to remember.
 namespace gdssm {
 
 /// The base of a block whose `Coefficients` are its `Parameters` as they stand: both name the same members, of the same
-/// shapes, in the same order.
+/// shapes (an assertion), in the same order.
 struct PlainCoefficients {
   /// c = p.
   template <class Parameters, class Coefficients>
   void prepare(const Parameters& p, Coefficients& c) const {
-    visit(
-        [](const Name&, const auto& from, auto& to) {
-          for (Index i = 0; i < to.size(); ++i) to.data()[i] = from.data()[i];
-        },
-        p, c);
+    visit([](const Name&, const auto& from, auto& to) { detail::copy(from, to); }, p, c);
   }
   /// VJP of `prepare`: p_bar += c_bar.
   template <class Parameters, class Coefficients>
   void prepare_vjp(const Parameters&, const Coefficients&, const Coefficients& c_bar, Parameters& p_bar) const {
-    visit(
-        [](const Name&, const auto& from, auto& to) {
-          for (Index i = 0; i < to.size(); ++i) to.data()[i] += from.data()[i];
-        },
-        c_bar, p_bar);
+    visit([](const Name&, const auto& from, auto& to) { to += from.matrix(); }, c_bar, p_bar);
   }
 };
 
