@@ -2,9 +2,8 @@
 #include "gdssm/models/horner_stack.hpp"
 
 #include <limits>
-#include <string>
-#include <vector>
 
+#include "models/pass.hpp"
 #include "models/runs.hpp"
 #include "support/catch.hpp"
 #include "support/vjp.hpp"
@@ -12,120 +11,12 @@
 namespace gdssm {
 namespace {
 
-using test::bundle;
 using test::check_vjp;
+using test::Pass;
 using test::Random;
 using test::random_coefficients;
 using test::random_tokens;
 using test::run;
-
-/// The memories of a stack's layers, as one that can be visited.
-template <class Memory>
-struct Memories {
-  std::vector<Memory> layers;
-
-  template <class Visitor, class First, class... More>
-  static void visit(Visitor&& visitor, First&& first, More&&... more) {
-    for (std::size_t l = 0; l < first.layers.size(); ++l) {
-      const std::string name = std::to_string(l);
-      visitor(Name{name}, first.layers[l], more.layers[l]...);
-    }
-  }
-};
-
-template <class State>
-auto memories_of(const State& state) {
-  Memories<std::remove_cvref_t<decltype(state.layers.front().memory)>> memories;
-  for (const auto& layer : state.layers) memories.layers.push_back(layer.memory);
-  return memories;
-}
-
-template <class State, class Memory>
-void set_memories(const Memories<Memory>& memories, State& state) {
-  for (std::size_t l = 0; l < state.layers.size(); ++l) state.layers[l].memory = memories.layers[l];
-}
-
-/// Parameters, tokens and first state -> the last k predictions and the last state.
-template <class Layer, class Method = StoredHistory>
-struct StackPass {
-  using Stack = HornerStack<Layer>;
-  using Window = typename Stack::Window;
-
-  Stack stack;
-  Index windows;
-  Index k;
-  Index held = 0;              ///< tokens that the first state holds
-  std::vector<int> mask = {};  ///< empty, or a number a window
-
-  template <class T>
-  auto input() const {
-    const auto start = stack.template initial_state<T>();
-    return bundle(
-        {"parameters", "tokens", "window", "memories"}, stack.template parameters<T>(),
-        Array<T, Stack::features>(stack.feature_count(), Window::width - held + Window::stride * (windows - 1)),
-        start.window.tokens, memories_of(start));
-  }
-
-  template <class T>
-  auto output(const auto& in) const {
-    const auto& [p, tokens, window, memories] = in.parts;
-    const Array<T> ones = mask_row<T>();
-    auto state = first_state<T>(window, memories);
-    auto ws = stack.template workspace<T>();
-    Array<T, Stack::outputs> predictions(stack.output_count(), k);
-    stack.forward(stack.prepare(p), {tokens.view(), view(ones)}, state, predictions.view(), ws);
-    for (Index i = state.window.held * tokens.rows(); i < state.window.tokens.size(); ++i) state.window.tokens[i] = 0;
-    return bundle({"predictions", "window", "memories"}, predictions, state.window.tokens, memories_of(state));
-  }
-
-  template <class T>
-  auto pull_back(const auto& in, const auto& out_bar) const {
-    const auto& [p, tokens, window, memories] = in.parts;
-    const auto& [predictions_bar, last_window_bar, last_memories_bar] = out_bar.parts;
-    auto in_bar = input<T>();
-    auto& [p_bar, tokens_bar, window_bar, memories_bar] = in_bar.parts;
-
-    const Array<T> ones = mask_row<T>();
-    auto state = first_state<T>(window, memories), state_bar = stack.template initial_state<T>();
-    state_bar.window.tokens = last_window_bar;
-    set_memories(last_memories_bar, state_bar);
-
-    const auto c = stack.prepare(p);
-    auto c_bar = stack.template coefficients<T>();
-    auto ws = stack.template gradient_workspace<T, Method>(windows, k);
-    const auto& g = predictions_bar;
-    stack.vjp(
-        c, {tokens.view(), view(ones)}, state, k,
-        [&g](Index j, View<const T, Stack::outputs, 1>, View<T, Stack::outputs, 1> y_bar) {
-          for (Index i = 0; i < y_bar.size(); ++i) y_bar[i] = g(i, j);
-        },
-        c_bar, state_bar, tokens_bar.view(), ws);
-    stack.prepare_vjp(p, c, c_bar, p_bar);
-    window_bar = state_bar.window.tokens;
-    memories_bar = memories_of(state_bar);
-    return in_bar;
-  }
-
- private:
-  template <class T>
-  static View<const T> view(const Array<T>& row) {
-    return row.size() > 0 ? row.view() : View<const T>::absent();
-  }
-  template <class T>
-  Array<T> mask_row() const {
-    Array<T> row(1, static_cast<Index>(mask.size()));
-    for (std::size_t t = 0; t < mask.size(); ++t) row[static_cast<Index>(t)] = mask[t] != 0 ? T(1) : T(0);
-    return row;
-  }
-  template <class T>
-  auto first_state(const auto& window, const auto& memories) const {
-    auto state = stack.template initial_state<T>();
-    state.window.tokens = window;
-    state.window.held = held;
-    set_memories(memories, state);
-    return state;
-  }
-};
 
 template <class Layer>
 void check_stack(const Layer& layer) {
@@ -133,8 +24,8 @@ void check_stack(const Layer& layer) {
     for (const Index k : {1, 3}) {
       CAPTURE(layer.feature_count(), steps, k);
       const HornerStack<Layer> stack(layer, steps);
-      check_vjp(StackPass<Layer>{stack, 3, k});
-      check_vjp(StackPass<Layer, ForwardSensitivity>{stack, 3, k});
+      check_vjp(Pass<HornerStack<Layer>>{stack, 3, k});
+      check_vjp(Pass<HornerStack<Layer>, ForwardSensitivity>{stack, 3, k});
     }
 }
 
@@ -145,9 +36,9 @@ TEST_CASE("the Horner stack pulls back to parameters, tokens and first state, fo
 
 TEST_CASE("the Horner stack pulls back through masks and a first state's tokens", "[vjp]") {
   const HornerStack<PaperLayer<>> stack(PaperLayer<>(2), 2);
-  check_vjp(StackPass<PaperLayer<>>{stack, 3, 2, 1});
-  check_vjp(StackPass<PaperLayer<>>{stack, 4, 2, 0, {0, 1, 0, 1}});
-  check_vjp(StackPass<PaperLayer<>, ForwardSensitivity>{stack, 4, 2, 1, {0, 1, 1, 1}});
+  check_vjp(Pass<HornerStack<PaperLayer<>>>{stack, 3, 2, 1});
+  check_vjp(Pass<HornerStack<PaperLayer<>>>{stack, 4, 2, 0, {0, 1, 0, 1}});
+  check_vjp(Pass<HornerStack<PaperLayer<>>, ForwardSensitivity>{stack, 4, 2, 1, {0, 1, 1, 1}});
 }
 
 TEST_CASE("the Horner stack's two pull-backs agree on the parameters", "[vjp]") {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+#include <type_traits>
 #include <vector>
 
 #include "support/vjp.hpp"
@@ -8,6 +10,40 @@
 #include "gdssm/models/augmented_ssm.hpp"
 
 namespace gdssm::test {
+
+/// The memories of a stack's layers, as one that can be visited.
+template <class Memory>
+struct Memories {
+  std::vector<Memory> layers;
+
+  template <class Visitor, class First, class... More>
+  static void visit(Visitor&& visitor, First&& first, More&&... more) {
+    for (std::size_t l = 0; l < first.layers.size(); ++l) {
+      const std::string name = std::to_string(l);
+      visitor(Name{name}, first.layers[l], more.layers[l]...);
+    }
+  }
+};
+
+/// What a model's state holds beside tokens: Z_t, or one a layer.
+template <class State>
+auto memories_of(const State& state) {
+  if constexpr (requires { state.layers; }) {
+    Memories<std::remove_cvref_t<decltype(state.layers.front().memory)>> memories;
+    for (const auto& layer : state.layers) memories.layers.push_back(layer.memory);
+    return memories;
+  } else {
+    return state.recurrence.memory;
+  }
+}
+
+template <class State>
+void set_memories(const auto& memories, State& state) {
+  if constexpr (requires { state.layers; })
+    for (std::size_t l = 0; l < state.layers.size(); ++l) state.layers[l].memory = memories.layers[l];
+  else
+    state.recurrence.memory = memories;
+}
 
 /// Parameters, tokens and first state -> the last k predictions and the last state.
 template <class Model, class Method = StoredHistory>
@@ -23,35 +59,36 @@ struct Pass {
   template <class T>
   auto input() const {
     const Index first = Window::width - held;
-    return bundle({"parameters", "tokens", "window", "memory"}, model.template parameters<T>(),
+    const auto start = model.template initial_state<T>();
+    return bundle({"parameters", "tokens", "window", "memories"}, model.template parameters<T>(),
                   Array<T, Model::features>(model.feature_count(), first + Window::stride * (windows - 1)),
-                  model.template initial_state<T>().window.tokens, model.template initial_state<T>().recurrence.memory);
+                  start.window.tokens, memories_of(start));
   }
 
   template <class T>
   auto output(const auto& in) const {
-    const auto& [p, tokens, window, memory] = in.parts;
+    const auto& [p, tokens, window, memories] = in.parts;
     const Array<T> mask_row = masks<T>();
-    auto state = first_state<T>(window, memory);
+    auto state = first_state<T>(window, memories);
     auto ws = model.template workspace<T>();
     Array<T, Model::outputs> predictions(model.output_count(), k);
     model.forward(model.prepare(p), {tokens.view(), mask_row.size() > 0 ? mask_row.view() : View<const T>::absent()},
                   state, predictions.view(), ws);
-    return bundle({"predictions", "window", "memory"}, predictions, shared(state), state.recurrence.memory);
+    return bundle({"predictions", "window", "memories"}, predictions, shared(state), memories_of(state));
   }
 
   template <class T>
   auto pull_back(const auto& in, const auto& out_bar) const {
-    const auto& [p, tokens, window, memory] = in.parts;
-    const auto& [predictions_bar, last_window_bar, last_memory_bar] = out_bar.parts;
+    const auto& [p, tokens, window, memories] = in.parts;
+    const auto& [predictions_bar, last_window_bar, last_memories_bar] = out_bar.parts;
     auto in_bar = input<T>();
-    auto& [p_bar, tokens_bar, window_bar, memory_bar] = in_bar.parts;
+    auto& [p_bar, tokens_bar, window_bar, memories_bar] = in_bar.parts;
 
     const Array<T> mask_row = masks<T>();
-    auto state = first_state<T>(window, memory);
+    auto state = first_state<T>(window, memories);
     auto state_bar = model.template initial_state<T>();
     for (Index i = 0; i < last_window_bar.size(); ++i) state_bar.window.tokens[i] = last_window_bar[i];
-    state_bar.recurrence.memory = last_memory_bar;
+    set_memories(last_memories_bar, state_bar);
 
     const auto c = model.prepare(p);
     auto c_bar = model.template coefficients<T>();
@@ -65,7 +102,7 @@ struct Pass {
         c_bar, state_bar, tokens_bar.view(), ws);
     model.prepare_vjp(p, c, c_bar, p_bar);
     window_bar = state_bar.window.tokens;
-    memory_bar = state_bar.recurrence.memory;
+    memories_bar = memories_of(state_bar);
     return in_bar;
   }
 
@@ -78,11 +115,11 @@ struct Pass {
   }
 
   template <class T>
-  auto first_state(const auto& window, const auto& memory) const {
+  auto first_state(const auto& window, const auto& memories) const {
     auto state = model.template initial_state<T>();
     state.window.tokens = window;
     state.window.held = held;
-    state.recurrence.memory = memory;
+    set_memories(memories, state);
     return state;
   }
 

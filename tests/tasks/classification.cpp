@@ -5,9 +5,9 @@
 #include <cstdint>
 
 #include "support/catch.hpp"
+#include "tasks/drawing.hpp"
 
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/core/lanes.hpp"
 
 using gdssm::Classification;
 using gdssm::Index;
@@ -79,19 +79,7 @@ TEST_CASE("Label tokens are centred one-hot vectors, and what is asked for is th
 }
 
 TEMPLATE_TEST_CASE("A lane holds its labels as they are drawn alone", "[definition]", Lanes<float>, Lanes<double>) {
-  using S = TestType;
-  using T = gdssm::LaneScalar<S>;
-  const Classification tasks = tasks_of(LabelLaw::softmax);
-  gdssm::Array<S> tokens(4, 11), targets(4, 5);
-  gdssm::Array<T> tokens_alone(4, 11), targets_alone(4, 5);
-  auto ws = tasks.workspace<S>();
-  auto ws_alone = tasks.workspace<T>();
-  tasks.sequence(7, 100, tokens.view(), targets.view(), ws);
-  for (Index lane = 0; lane < gdssm::lane_count<S>; ++lane) {
-    tasks.sequence(7, 100 + static_cast<std::uint64_t>(lane), tokens_alone.view(), targets_alone.view(), ws_alone);
-    for (Index i = 0; i < tokens.size(); ++i) REQUIRE(gdssm::lane(tokens[i], lane) == tokens_alone[i]);
-    for (Index i = 0; i < targets.size(); ++i) REQUIRE(gdssm::lane(targets[i], lane) == targets_alone[i]);
-  }
+  gdssm::test::check_lanes<TestType>(tasks_of(LabelLaw::softmax), 5);
 }
 
 TEST_CASE("Classes that don't fit, noise and distractors are refused", "[misuse]") {

@@ -2,8 +2,8 @@
 #include <cstdint>
 
 #include "support/catch.hpp"
+#include "tasks/drawing.hpp"
 
-#include "gdssm/core/lanes.hpp"
 #include "gdssm/tasks/constructed_regression.hpp"
 #include "gdssm/tasks/tokens.hpp"
 
@@ -31,18 +31,7 @@ TEST_CASE("Constructed sequences hold the regression's tasks in constructed toke
 
 TEMPLATE_TEST_CASE("A lane holds its constructed task as it is drawn alone", "[definition]", Lanes<float>,
                    Lanes<double>) {
-  using S = TestType;
-  using T = gdssm::LaneScalar<S>;
-  gdssm::Array<S> tokens(8, 5), targets(1, 2);
-  gdssm::Array<T> tokens_alone(8, 5), targets_alone(1, 2);
-  auto ws = tasks.workspace<S>();
-  auto ws_alone = tasks.workspace<T>();
-  tasks.sequence(7, 100, tokens.view(), targets.view(), ws);
-  for (Index lane = 0; lane < gdssm::lane_count<S>; ++lane) {
-    tasks.sequence(7, 100 + static_cast<std::uint64_t>(lane), tokens_alone.view(), targets_alone.view(), ws_alone);
-    for (Index i = 0; i < tokens.size(); ++i) REQUIRE(gdssm::lane(tokens[i], lane) == tokens_alone[i]);
-    for (Index i = 0; i < targets.size(); ++i) REQUIRE(gdssm::lane(targets[i], lane) == targets_alone[i]);
-  }
+  gdssm::test::check_lanes<TestType>(tasks, 2);
 }
 
 TEST_CASE("Constructed tokens of more than one output, or more losses than tokens, are refused", "[misuse]") {

@@ -5,8 +5,8 @@
 #include <Eigen/LU>
 
 #include "support/catch.hpp"
+#include "tasks/drawing.hpp"
 
-#include "gdssm/core/lanes.hpp"
 #include "gdssm/tasks/drifting_regression.hpp"
 
 using gdssm::AnnouncedRegression;
@@ -66,19 +66,7 @@ TEST_CASE("Between announced changes one map fits every pair and the query, and 
 }
 
 TEMPLATE_TEST_CASE("A lane holds its drifting task as it is drawn alone", "[definition]", Lanes<float>, Lanes<double>) {
-  using S = TestType;
-  using T = gdssm::LaneScalar<S>;
-  const AnnouncedRegression tasks{{regression, 0.2}};
-  gdssm::Array<S> tokens(4, 25), targets(4, 3);
-  gdssm::Array<T> tokens_alone(4, 25), targets_alone(4, 3);
-  auto ws = tasks.workspace<S>();
-  auto ws_alone = tasks.workspace<T>();
-  tasks.sequence(7, 100, tokens.view(), targets.view(), ws);
-  for (Index lane = 0; lane < gdssm::lane_count<S>; ++lane) {
-    tasks.sequence(7, 100 + static_cast<std::uint64_t>(lane), tokens_alone.view(), targets_alone.view(), ws_alone);
-    for (Index i = 0; i < tokens.size(); ++i) REQUIRE(gdssm::lane(tokens[i], lane) == tokens_alone[i]);
-    for (Index i = 0; i < targets.size(); ++i) REQUIRE(gdssm::lane(targets[i], lane) == targets_alone[i]);
-  }
+  gdssm::test::check_lanes<TestType>(AnnouncedRegression{{regression, 0.2}}, 3);
 }
 
 TEST_CASE("Probabilities that are none, and losses that a context hasn't, are refused", "[misuse]") {

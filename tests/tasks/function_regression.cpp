@@ -3,14 +3,13 @@
 
 #include <cmath>
 #include <set>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
 #include <Eigen/Cholesky>
 #include <Eigen/LU>
 
 #include "support/catch.hpp"
+#include "tasks/drawing.hpp"
 
 #include "gdssm/analysis/sample.hpp"
 
@@ -147,35 +146,14 @@ TEST_CASE("A function sequence holds the task's pairs in turn and asks for the l
 
 TEMPLATE_TEST_CASE("A lane holds its function's task as it is drawn alone", "[definition]", Lanes<float>,
                    Lanes<double>) {
-  using S = TestType;
-  using T = gdssm::LaneScalar<S>;
   for (const FunctionClass function : classes) {
     CAPTURE(static_cast<int>(function));
-    const FunctionRegression tasks = small(function, 0.25);
-    gdssm::Array<S> tokens(4, 13), targets(4, 2);
-    gdssm::Array<T> tokens_alone(4, 13), targets_alone(4, 2);
-    auto ws = tasks.workspace<S>();
-    auto ws_alone = tasks.workspace<T>();
-    tasks.sequence(7, 100, tokens.view(), targets.view(), ws);
-    for (Index lane = 0; lane < gdssm::lane_count<S>; ++lane) {
-      tasks.sequence(7, 100 + static_cast<std::uint64_t>(lane), tokens_alone.view(), targets_alone.view(), ws_alone);
-      for (Index i = 0; i < tokens.size(); ++i) REQUIRE(gdssm::lane(tokens[i], lane) == tokens_alone[i]);
-      for (Index i = 0; i < targets.size(); ++i) REQUIRE(gdssm::lane(targets[i], lane) == targets_alone[i]);
-    }
+    gdssm::test::check_lanes<TestType>(small(function, 0.25), 2);
   }
 }
 
 TEST_CASE("Options of function tasks outside their range are refused by name", "[misuse]") {
-  const auto message = [](auto&& change) -> std::string {
-    FunctionRegression tasks;
-    change(tasks);
-    try {
-      tasks.draw(0, 0);
-    } catch (const std::invalid_argument& error) {
-      return error.what();
-    }
-    return "";
-  };
+  const auto message = [](auto&& change) { return gdssm::test::refusal<FunctionRegression>(change); };
   CHECK(message([](auto& t) { t.context = 0; }) ==
         "FunctionRegression: features and context are 10 and 0, expected at least 1");
   CHECK(message([](auto& t) { t.nonzero = 11; }) ==

@@ -2,10 +2,9 @@
 #include "gdssm/tasks/linear_regression.hpp"
 
 #include <cmath>
-#include <stdexcept>
-#include <string>
 
 #include "support/catch.hpp"
+#include "tasks/drawing.hpp"
 
 using gdssm::Index;
 using gdssm::InputLaw;
@@ -114,39 +113,23 @@ TEST_CASE(
 
 TEMPLATE_TEST_CASE("A lane holds its task as it is drawn alone, in every option", "[definition]", Lanes<float>,
                    Lanes<double>) {
-  using S = TestType;
-  using T = gdssm::LaneScalar<S>;
-  for (LinearRegression tasks : {LinearRegression{.features = 5, .outputs = 5, .context = 3}, busy()}) {
-    const Index f = tasks.features, losses = 2;
-    gdssm::Array<S> tokens(f, tasks.length()), targets(f, losses);
-    gdssm::Array<T> tokens_alone(f, tasks.length()), targets_alone(f, losses);
-    auto ws = tasks.workspace<S>();
-    auto ws_alone = tasks.workspace<T>();
+  for (const LinearRegression& tasks : {LinearRegression{.features = 5, .outputs = 5, .context = 3}, busy()})
+    gdssm::test::check_lanes<TestType>(tasks, 2);
+}
+
+TEST_CASE("A task in float is the task in double, rounded", "[definition]") {
+  for (const LinearRegression& tasks : {LinearRegression{.features = 5, .outputs = 5, .context = 3}, busy()}) {
+    const auto in_double = tasks.sequence(7, 100, 2);
+    gdssm::Array<float> tokens(tasks.features, tasks.length()), targets(tasks.features, 2);
+    auto ws = tasks.workspace<float>();
     tasks.sequence(7, 100, tokens.view(), targets.view(), ws);
-    for (Index lane = 0; lane < gdssm::lane_count<S>; ++lane) {
-      const std::uint64_t index = 100 + static_cast<std::uint64_t>(lane);
-      tasks.sequence(7, index, tokens_alone.view(), targets_alone.view(), ws_alone);
-      const auto in_double = tasks.sequence(7, index, losses);
-      for (Index i = 0; i < tokens.size(); ++i) {
-        REQUIRE(gdssm::lane(tokens[i], lane) == tokens_alone[i]);
-        REQUIRE(std::abs(double(tokens_alone[i]) - in_double.tokens.reshaped()[i]) <= 1e-5);
-      }
-      for (Index i = 0; i < targets.size(); ++i) REQUIRE(gdssm::lane(targets[i], lane) == targets_alone[i]);
-    }
+    for (Index i = 0; i < tokens.size(); ++i)
+      REQUIRE(std::abs(double(tokens[i]) - in_double.tokens.reshaped()[i]) <= 1e-5);
   }
 }
 
 TEST_CASE("Task options outside their range are refused by name", "[misuse]") {
-  const auto message = [](auto&& change) -> std::string {
-    LinearRegression tasks;
-    change(tasks);
-    try {
-      tasks.draw(0, 0);
-    } catch (const std::invalid_argument& error) {
-      return error.what();
-    }
-    return "";
-  };
+  const auto message = [](auto&& change) { return gdssm::test::refusal<LinearRegression>(change); };
   CHECK(message([](auto& t) { t.features = 0; }) ==
         "LinearRegression: features, outputs and context are 0, 10 and 10, "
         "expected at least 1");
