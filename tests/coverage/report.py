@@ -73,6 +73,9 @@ def main():
     if empty:
         print("nothing to run in", ", ".join(empty))
 
+    if not any(lines[header] for header in headers):
+        sys.exit(f"error: {options.include}: no line of a header here is in the tests, expected the folder of the headers")
+
     folders = collections.defaultdict(list)
     for header in headers:
         folders[str(header.parent)].append(header)
