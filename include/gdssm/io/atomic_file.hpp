@@ -182,10 +182,10 @@ inline bool is_temporary_of(std::string_view name, std::string_view stem) {
   name.remove_prefix(stem.size());
   name.remove_suffix(end.size());
   const auto number = [](std::string_view text) {
-    return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
   };
   const std::size_t dash = name.find('-');
-  return dash != name.npos && number(name.substr(0, dash)) && number(name.substr(dash + 1));
+  return dash != std::string_view::npos && number(name.substr(0, dash)) && number(name.substr(dash + 1));
 }
 
 /// Removes what killed writers of a file have left beside it: temporary files of that stem that nobody has locked. Best
