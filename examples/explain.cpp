@@ -228,7 +228,7 @@ int main(int argc, char** argv) {
   return gdssm::programs::run_program(argc, argv, app, [&] {
     gdssm::Safetensors file = gdssm::read_safetensors(model);
     refuse_gated_readout(file, model);
-    ReferenceWeights{file, model};  // refuses mixed precisions, too
+    const ReferenceWeights stored(file, model);  // refuses mixed precisions, too
     const ReferenceWeights weights(in_double(std::move(file)), model);
     gdssm::ThreadPool pool(threads);
     gdssm::programs::Progress progress("explain", 100);

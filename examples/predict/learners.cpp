@@ -105,6 +105,7 @@ AnyLearner<> make_featured(const std::string& name, const LearnerOptions& option
 
 std::vector<std::string> learner_names() {
   std::vector<std::string> names;
+  names.reserve(entries.size());
   for (const Entry& entry : entries) names.emplace_back(entry.name);
   return names;
 }
