@@ -197,14 +197,19 @@ def filter_comment(lines):
 
 
 def interface():
-    """Name -> what it means in every class: the tables of docs/interface.md. `X::*` is any member of an X."""
+    """Key -> what it means in every class: the tables of docs/interface.md. A key tells `name`, a member or a type, from
+    `name()`, a function of any arguments, and from `name<>()`, a function template; `X::*` is any member of an X. A key
+    of two rows means nothing, so that Doxygen refuses its names."""
     page = (ROOT / "docs/interface.md").read_text(encoding="utf-8")
-    meanings = {}
+    meanings, twice = {}, set()
     for names, meaning in re.findall(r"^\| (`[^|]*) \| (.*) \|$", page, re.M):
         meaning = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", meaning)
         for name in re.findall(r"`([^`]*)`", names):
-            meanings[name if "operator" in name else re.split(r"[<(]", name)[0].strip()] = meaning
-    return meanings
+            key = name if "operator" in name else re.sub(r"<.*?>", "<>", re.sub(r"\(.*\)", "()", name))
+            if key in meanings:
+                twice.add(key)
+            meanings[key] = meaning
+    return {key: meaning for key, meaning in meanings.items() if key not in twice}
 
 
 def without_template(text):
@@ -220,21 +225,24 @@ def without_template(text):
 
 
 def declared_name(text):
-    """The name that a declaration at class or namespace scope declares."""
-    text = without_template(re.sub(r"\[\[[^\]]*\]\]", " ", text))
+    """The name that a declaration at class or namespace scope declares, and its keys in docs/interface.md."""
+    whole = re.sub(r"\[\[[^\]]*\]\]", " ", text)
+    text = without_template(whole)
     if match := re.match(r"using (\w+)\s*=", text):
-        return match[1]
+        return match[1], [match[1]]
     if match := re.match(r"(?:struct|class|enum class|enum)\s+(\w+)", text):
-        return match[1]
+        return match[1], [match[1]]
     if match := re.search(r"(operator\s*\S+?)\s*\(", text):
-        return match[1].replace(" ", "")
+        name = match[1].replace(" ", "")
+        return name, [name]
     bare = re.sub(r"requires\s*\(.*?\)\s", " ", text)
     bare = re.sub(r"<[^<>()]*>", "", re.sub(r"<[^<>()]*>", "", re.sub(r"<[^<>()]*>", "", bare)))
     if (match := re.search(r"(~?\w+)\s*\(", bare)) and "=" not in bare[:match.start()]:
-        return match[1]
+        name = match[1]
+        return name, ([f"{name}<>()"] if text != whole.strip() else []) + [f"{name}()"]
     if match := re.search(r"(\w+)\s*(?:[=;{,]|$)", bare):
-        return match[1]
-    return None
+        return match[1], [match[1]]
+    return None, []
 
 
 class Scanner:
@@ -243,7 +251,7 @@ class Scanner:
     def __init__(self, lines):
         self.lines = lines
         self.scopes = []  # (kind, name, public)
-        self.found = []  # (line, name, class)
+        self.found = []  # (line, name, keys, class)
         self.hidden = []  # (first, last) lines of what is scratch
 
     def run(self):
@@ -288,7 +296,7 @@ class Scanner:
         if re.match(r"\s*(using namespace|static_assert|friend class|template\s+(class|struct)|friend struct)", text):
             return
         owner = self.scopes[-1] if self.scopes else ("namespace", "", True, 0)
-        self.found.append((begin, declared_name(text), owner[1]))
+        self.found.append((begin, *declared_name(text), owner[1]))
 
     def open(self, text, begin):
         # A constructor's initialisers, a default member's braces: whatever is not a scope of declarations is "body".
@@ -346,7 +354,7 @@ def filter_header(path, text):
     # Declarations that say nothing of their own: several names on one line with one comment, overloads of what has one,
     # deduction guides, and what recurs.
     meanings, said = interface(), set()
-    for line, name, owner in scanner.found:
+    for line, name, keys, owner in scanner.found:
         last = next((k for k in range(line, len(lines)) if re.search(r"[;{}]\s*(//.*)?$", lines[k])), line)
         if name is None:
             continue
@@ -361,13 +369,13 @@ def filter_header(path, text):
         if (line > 0 and re.match(r"\s*///(?!<)", lines[line - 1])) or "///<" in "".join(lines[line:last + 1]):
             said.add((owner, name))
             continue
-        key = "constructor" if name == owner else name
+        keys = ["constructor"] if name == owner else [*keys, f"{owner}::*"]
         if "->" in lines[line] and re.match(rf"{name}\(", lines[line]):
             meaning = "Deduces the arguments of the template."
         elif (owner, name) in said:
             meaning = "@overload"
         else:
-            meaning = meanings.get(key) or meanings.get(f"{owner}::*")
+            meaning = next((meanings[key] for key in keys if key in meanings), None)
         if meaning:
             meaning = meaning if meaning == "@overload" else comment_prose(meaning)
             out[line] = f"/** {meaning if meaning.startswith('@') else '@brief ' + meaning} */ " + out[line]

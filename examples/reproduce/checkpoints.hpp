@@ -22,8 +22,8 @@ class Checkpoints {
  public:
   /// Begins anew, or with `resume` goes on with what is there, if anything is.
   ///     `seconds`  from one checkpoint of a training run to the next
-  /// Errors  std::invalid_argument naming the file: a run of another program, or with other options (`threads` apart);
-  ///         std::system_error: the folder cannot be made, another process writes there
+  /// Errors  std::invalid_argument naming the file: a run of another program, or with other options (`threads` apart),
+  ///         another process that writes there; std::system_error: the folder cannot be made
   Checkpoints(const std::filesystem::path& results, const Options& options, bool resume, double seconds);
 
   /// What an experiment has found, if it is finished.

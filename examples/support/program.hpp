@@ -59,7 +59,7 @@ inline void remove_temporary_files_on_signals() {
 
 /// Adds --threads, a number from 1, which keeps what it holds unless it is given. Results never depend on it.
 inline void add_threads_option(CLI::App& app, int& threads) {
-  app.add_option("--threads", threads, "Threads to use; results do not depend on it")
+  app.add_option("--threads", threads, "Threads to use at the most; results do not depend on it")
       ->check(CLI::Range(1, std::numeric_limits<int>::max()))
       ->capture_default_str();
 }

@@ -104,6 +104,12 @@ TEST_CASE("a stack says which contexts and predictions it does not have", "[misu
   const auto p = model.random_parameters<double>(1);
   CHECK_THROWS_WITH(model.predict(p, random_matrix(2, 7, 1)), "SequenceModel: the number of tokens is 7, expected 9");
   CHECK_THROWS_WITH(model.predict(p, random_matrix(3, 9, 1)), "SequenceModel: the number of features is 3, expected 2");
+  const Array<double> tokens(2, 9);
+  Array<double> high(3, 1);
+  auto state = model.initial_state<double>();
+  auto ws = model.workspace<double>();
+  CHECK_THROWS_WITH(model.forward(model.prepare(p), {tokens.view()}, state, high.view(), ws),
+                    "SequenceModel: the number of rows of the predictions is 3, expected 2");
   CHECK_THROWS_WITH(model.gradient_workspace<double>(4, 2),
                     "SequenceModel: predictions at the last 2 windows, expected 0 to 1");
   CHECK_THROWS_WITH(Pairs(PairInput(2), {3, 2, 2}, 4, 0), "SequenceModel: the depth is 0, expected at least 1");

@@ -56,6 +56,9 @@ TEST_CASE("what no float holds is brought into range, and NaN stays NaN, each la
   CHECK((std::abs(s[0] - std::log(2.0f)) < 1e-7f && s[1] == 1e30f && s[2] >= 0 && s[2] < 2e-38f && std::isnan(s[3])));
   CHECK((l[0] == 0.5f && l[1] == 1 && l[2] >= 0 && l[2] < 1e-37f && std::isnan(l[3])));
   CHECK(sqrt(Lanes<float>(0.0f))[5] == 0);
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  CHECK(softplus(Lanes<float>(infinity))[0] == infinity);
+  CHECK((softplus(Lanes<float>(-infinity))[0] >= 0 && softplus(Lanes<float>(-infinity))[0] < 2e-38f));
 }
 
 TEST_CASE("softplus and logistic of numbers have no overflow", "[definition]") {
@@ -63,6 +66,9 @@ TEST_CASE("softplus and logistic of numbers have no overflow", "[definition]") {
   CHECK(softplus(-1000.0) == 0);
   CHECK(softplus(-40.0) == std::exp(-40.0));
   CHECK(softplus(0.0) == std::log(2.0));
+  CHECK(softplus(-std::numeric_limits<double>::infinity()) == 0);
+  CHECK(softplus(std::numeric_limits<double>::infinity()) == std::numeric_limits<double>::infinity());
+  CHECK(std::isnan(softplus(std::numeric_limits<double>::quiet_NaN())));
   CHECK(logistic(-1000.0) == 0);
   CHECK(logistic(1000.0) == 1);
   CHECK(logistic(0.0) == 0.5);

@@ -25,7 +25,7 @@ TEST_CASE(
     "Of several failing pieces the lowest one's exception is rethrown, "
     "and the pool lives on",
     "[definition]") {
-  for (const int threads : {2, 4}) {
+  for (const int threads : {1, 2, 4}) {
     ThreadPool pool(threads);
     for (int round = 0; round < 200; ++round) {
       std::vector<int> done(16);

@@ -4,6 +4,8 @@
 
 equations  every number of an equation that a header, a program, a test or a page cites has its equation in
            docs/theory.md or docs/baselines.md, numbers are given once, and headers cite every one
+labels     labels of doc comments (Shapes, Errors, ...) begin a line or stand after a gap and before one: else they are no
+           labels to the reference, as where a formatter has joined lines
 links      every link of a page leads to a file of the repository, and to a heading of it
 tutorial   the programs in docs/tutorial.md are those of docs/tutorial/, which are compiled and run
 """
@@ -89,6 +91,17 @@ def links(root):
     return wrong
 
 
+def labels(root):
+    label = r"(Shapes|Units|Errors|Sources?|VJP|Derivatives?)"
+    lost = re.compile(rf"//.*[^\s/] {label}  |//.*\S\s+{label}\s*$")
+    wrong = []
+    for header in sorted((root / "include").rglob("*.hpp")):
+        for number, line in enumerate(header.read_text(encoding="utf-8").splitlines(), 1):
+            if lost.search(line):
+                wrong.append(f"{header.relative_to(root)}:{number}: a label that is none: {line.strip()}")
+    return wrong
+
+
 def tutorial(root):
     page = root / "docs/tutorial.md"
     blocks = re.findall(r"^```cpp\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
@@ -102,7 +115,7 @@ def tutorial(root):
 
 
 def main():
-    checks = {"equations": equations, "links": links, "tutorial": tutorial}
+    checks = {"equations": equations, "labels": labels, "links": links, "tutorial": tutorial}
     if len(sys.argv) < 2 or sys.argv[1] not in checks:
         sys.exit(__doc__)
     root = Path(sys.argv[2] if len(sys.argv) > 2 else Path(__file__).parents[2]).resolve()

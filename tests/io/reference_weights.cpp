@@ -98,4 +98,10 @@ TEST_CASE("Contexts of a file of tokens are its rows as columns", "[reference_to
   REQUIRE(contexts.has_target());
   CHECK(contexts.tokens<float>(1) == (Eigen::MatrixXf(2, 3) << 6, 8, 10, 7, 9, 11).finished());
   CHECK(contexts.target<float>(1) == Eigen::Vector2f(14, 15));
+  CHECK_THROWS_WITH(contexts.tokens<float>(2), "ReferenceTokens: the context is 2, expected 0 to 1");
+  CHECK_THROWS_WITH(contexts.target<float>(-1), "ReferenceTokens: the context is -1, expected 0 to 1");
+  Safetensors without = file;
+  without.tensors.erase("target");
+  CHECK_THROWS_WITH(ReferenceTokens(without, "t", 2, 2, "F32").target<float>(0),
+                    "ReferenceTokens: the file has no tensor 'target'");
 }

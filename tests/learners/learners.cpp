@@ -288,7 +288,7 @@ double largest_of(const std::string& member) {
   };
   if (is_one_of(" mean last first first_input mean_input first_target mean_target input_before recent least "))
     return 4e100;
-  if (member == "inputs" || member == "targets") return 4e100;                    // the rows of a window
+  if (member == "inputs" || member == "targets") return 1e100;  // the rows of a window, which are observed as they are
   if (is_one_of(" most ")) return member.starts_with("rule.0.") ? 1e214 : 4e100;  // Boa's: the largest gain
   return member == "rule.0.squares" ? 1e304 : 1e214;
 }
@@ -342,6 +342,89 @@ TEST_CASE("A state with a count that no stream leads to is refused and changes n
           "SlidingWindowLearner: set_state: window.rows is 5, expected at most 4");
 }
 
+TEST_CASE("A window that took a state takes the next pair, for rows up to the largest input and no larger",
+          "[regression]") {
+  const Stream stream = linear_stream(3, 2, 6, 12);
+  SlidingWindowLearner<> learner(3, 2, 4);
+  predictions_of(learner, stream);
+  const auto state = learner.state();
+  for (const double sign : {-1.0, 1.0}) {
+    for (Index at = 0; at < 4; ++at) {
+      CAPTURE(sign, at);
+      auto changed = state;
+      const auto refused = [&](const std::string& sentence) {
+        CHECK(message_of([&] { learner.set_state(changed); }) == sentence);
+        CHECK(message_of([&] { learner.merge(changed); }) == sentence);
+        CHECK(learner.state() == state);
+      };
+      changed.inputs(2, at) = sign * 2e100;
+      refused("SlidingWindowLearner: set_state: inputs has an entry of magnitude 2e+100, expected at most 1e+100");
+      changed.inputs(2, at) = sign * 1e100;
+      changed.targets(1, at) = sign * 3e100;
+      refused("SlidingWindowLearner: set_state: targets has an entry of magnitude 3e+100, expected at most 1e+100");
+      changed.targets(1, at) = sign * 1e100;
+      SlidingWindowLearner<> other = learner;
+      other.merge(changed);
+      other.set_state(changed);
+      predictions_of(other, stream);
+      CHECK(other.state().position[0] == 0);
+    }
+  }
+}
+
+TEST_CASE("A learner chosen at run time refuses the state of another, though it holds all members of its own",
+          "[misuse]") {
+  const VectorXd x{{1, 2, 3}}, y{{4, 5}};
+  AnyLearner last(LastValue<>(3, 2)), more(FromLastValue(RidgeLearner<>(3, 2)));
+  last.observe(x, y);
+  more.observe(x, 2 * y);
+  const auto state = last.state();
+  const auto refused = [&](const AnyLearner<>::State& other, const std::string& sentence) {
+    CHECK(message_of([&] { last.set_state(other); }) == sentence);
+    CHECK(message_of([&] { last.merge(other); }) == sentence);
+    CHECK(last.state() == state);
+  };
+  const auto others = more.state();
+  REQUIRE(others.names[0] == "rows");
+  REQUIRE(others.names[1] == "last");
+  refused(others, "AnyLearner: set_state: member 2 is " + others.names[2] + ", expected none");
+
+  const std::string sentence = "AnyLearner: a state has 2 names and 1 members, expected as many members as names";
+  auto shorter = state;
+  shorter.members.pop_back();
+  refused(shorter, sentence);
+  CHECK(message_of([&] { count(shorter); }) == sentence);
+  CHECK(message_of([&] { identical(state, shorter); }) == sentence);
+  auto longer = state;
+  longer.members.push_back(longer.members.back());
+  refused(longer, "AnyLearner: a state has 2 names and 3 members, expected as many members as names");
+}
+
+TEST_CASE("Intervals refuse what is no prediction or no target, and stay as they are", "[misuse]") {
+  Intervals<> intervals(2);
+  const VectorXd good{{1, 2}};
+  for (int rows = 0; rows < 2; ++rows) {  // the first error does not count, which is no excuse
+    const auto state = intervals.state();
+    for (const double bad : {1.1e100, -std::numeric_limits<double>::infinity(), std::nan("")}) {
+      CAPTURE(rows, bad);
+      const VectorXd other{{1, bad}};
+      const std::string of_prediction = message_of([&] { intervals.observe(other, good); });
+      CHECK(of_prediction.starts_with("Intervals: observe: the prediction entry 1 is "));
+      const std::string of_target = message_of([&] { intervals.observe(good, other); });
+      CHECK(of_target.starts_with("Intervals: observe: the target entry 1 is "));
+      CHECK(intervals.state() == state);
+    }
+    const VectorXd wide = VectorXd::Zero(3);
+    CHECK(message_of([&] { intervals.observe(wide, good); }) ==
+          "Intervals: observe: the prediction has 3 entries, expected 2");
+    CHECK(message_of([&] { intervals.observe(good, wide); }) ==
+          "Intervals: observe: the target has 3 entries, expected 2");
+    CHECK(intervals.state() == state);
+    intervals.observe(good, VectorXd::Constant(2, 1e100));
+  }
+  CHECK(intervals.half_widths().allFinite());
+}
+
 TEST_CASE("What the largest inputs and targets lead to is a state that every learner takes", "[regression]") {
   test::Engine engine(10);
   const std::vector<double> extremes{1e100, -1e100, 1e60, -1e80, 0, 1};
@@ -371,6 +454,8 @@ TEST_CASE("Sizes and settings that no learner can have are refused", "[misuse]")
   refused([] { NlmsLearner<>(1, 1, {.a = 2}); }, "a is 2, expected at least 0 and below 2");
   refused([] { WithPast(1, RecentTargets{-1}, LastValue<>(0, 1)); }, "lags is -1, expected at least 0");
   refused([] { WithPast(2, Levels{}, LastValue<>(1, 1)); }, "the inner learner's number of inputs is 1, expected 2");
+  refused([] { Identity<>(0); }, "Identity: there are 0 inputs, expected at least 1");
+  refused([] { Affine<>(-1); }, "Affine: there are -1 inputs, expected at least 1");
   refused([] { Polynomial<>(0, 2); }, "there are 0 inputs and the degree is 2, expected at least 1");
   refused([] { RandomFourier<>(1, 0); }, "there are 1 inputs and 0 features, expected at least 1");
   refused([] { RandomFourier<>(1, 1, 0); }, "width is 0, expected above 0");

@@ -85,6 +85,9 @@ TEST_CASE("a pull-back refuses a workspace that is too small, and leaves the sta
   auto few_losses = model.gradient_workspace<float, ForwardSensitivity>(1, 1);
   CHECK_THROWS_WITH(model.vjp(c, {tokens.view()}, state, 2, zero, c_bar, few_losses),
                     "AugmentedSsm::vjp: the workspace has room for 1 states and 1 losses, expected 1 and 2");
+  auto no_window = model.gradient_workspace<float, ForwardSensitivity>(0, 1);
+  CHECK_THROWS_WITH(model.vjp(c, {tokens.view()}, state, 1, zero, c_bar, no_window),
+                    "AugmentedSsm::vjp: the workspace has room for no window, expected at least 1");
   auto ws = model.gradient_workspace<float>(3, 3);
   CHECK_THROWS_WITH(model.vjp(c, {tokens.view()}, state, 4, zero, c_bar, ws),
                     "AugmentedSsm: predictions at the last 4 windows, expected 0 to 3");

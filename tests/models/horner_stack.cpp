@@ -135,6 +135,22 @@ TEST_CASE("a Horner stack's implicit weights times the gated token are the predi
   CHECK(expected.norm() > 0);
 }
 
+TEST_CASE("a Horner stack refuses predictions and cotangents of other rows than its own", "[misuse]") {
+  const HornerStack stack(PaperLayer<>(3), 2);
+  const auto c = stack.prepare(stack.parameters<double>());
+  auto state = stack.initial_state<double>(), state_bar = state;
+  auto scratch = stack.workspace<double>();
+  auto ws = stack.gradient_workspace<double>(2, 1);
+  auto c_bar = stack.coefficients<double>();
+  const Array<double> tokens(3, 5);
+  Array<double> high(4, 1), low(2, 5);
+  const auto zero = [](Index, View<const double, Dynamic, 1>, View<double, Dynamic, 1> g) { g.fill(0); };
+  CHECK_THROWS_WITH(stack.forward(c, {tokens.view()}, state, high.view(), scratch),
+                    "HornerStack: the number of rows of the predictions is 4, expected 3");
+  CHECK_THROWS_WITH(stack.vjp(c, {tokens.view()}, state, 1, zero, c_bar, state_bar, low.view(), ws),
+                    "HornerStack::vjp: the number of rows of the tokens' cotangent is 2, expected 3");
+}
+
 TEST_CASE("a Horner stack refuses what it cannot be made of or read", "[misuse]") {
   using Stack = HornerStack<PaperLayer<>>;
   CHECK_THROWS_WITH(Stack(PaperLayer<>(3), 0), "HornerStack: the number of steps is 0, expected at least 1");

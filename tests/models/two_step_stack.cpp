@@ -147,6 +147,9 @@ TEST_CASE("the two-step stack refuses losses elsewhere, sizes that don't fit, an
   Array<double> rows(3, 2);
   CHECK_THROWS_WITH(stack.forward(c, sequence, state, rows.view(), ws),
                     "TwoStepStack::forward: the number of columns of the predictions is 2, expected 5");
+  Array<double> high(4, 5);
+  CHECK_THROWS_WITH(stack.forward(c, sequence, state, high.view(), ws),
+                    "TwoStepStack::forward: the number of rows of the predictions is 4, expected 3");
   auto c_bar = c;
   auto gradient_ws = stack.gradient_workspace<double>(2, 2);
   const auto zero = [](Index, View<const double, Dynamic, 1>, View<double, Dynamic, 1> g) { g.fill(0); };

@@ -87,6 +87,8 @@ TEST_CASE("Classes that don't fit, noise and distractors are refused", "[misuse]
                     "Classification: there are 1 classes, expected 2 to 4, the features");
   CHECK_THROWS_WITH((Classification{{.features = 4, .outputs = 5}}.draw(0, 0)),
                     "Classification: there are 5 classes, expected 2 to 4, the features");
+  CHECK_THROWS_WITH((Classification{{.outputs = 4}}.sequence(0, 0, -1)),
+                    "Classification: there are -1 losses, expected 1 to 10");
   CHECK_THROWS_WITH((Classification{{.outputs = 4, .label_noise = 1}}.draw(0, 0)),
                     "Classification: the label noise is 1, expected 0");
   CHECK_THROWS_WITH((Classification{{.outputs = 4, .distractors = 1}}.draw(0, 0)),

@@ -37,5 +37,6 @@ TEMPLATE_TEST_CASE("A lane holds its constructed task as it is drawn alone", "[d
 TEST_CASE("Constructed tokens of more than one output, or more losses than tokens, are refused", "[misuse]") {
   CHECK_THROWS_WITH((ConstructedRegression{{.outputs = 2}}.sequence(0, 0)),
                     "ConstructedRegression: the number of outputs is 2, expected 1");
+  CHECK_THROWS_WITH(tasks.sequence(0, 0, -1), "ConstructedRegression: there are -1 losses, expected 1 to 5");
   CHECK_THROWS_WITH(tasks.sequence(0, 0, 6), "ConstructedRegression: there are 6 losses, expected 1 to 5");
 }

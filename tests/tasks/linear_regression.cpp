@@ -145,4 +145,15 @@ TEST_CASE("Task options outside their range are refused by name", "[misuse]") {
   CHECK_THROWS_WITH((LinearRegression{.features = 2, .outputs = 3}.sequence(0, 0)),
                     "LinearRegression: there are 3 outputs, expected at most 2, the features");
   CHECK_THROWS_WITH(LinearRegression().sequence(0, 0, 11), "LinearRegression: there are 11 losses, expected 1 to 10");
+  CHECK_THROWS_WITH(LinearRegression().sequence(0, 0, -1), "LinearRegression: there are -1 losses, expected 1 to 10");
+  CHECK_THROWS_WITH((LinearRegression{.features = -1}.sequence(0, 0)),
+                    "LinearRegression: features, outputs and context are -1, 10 and 10, expected at least 1");
+  CHECK_THROWS_WITH((LinearRegression{.features = -1}.weights(0, 0)),
+                    "LinearRegression: features, outputs and context are -1, 10 and 10, expected at least 1");
+  Eigen::VectorXd x, y;
+  const LinearRegression tasks;
+  CHECK_THROWS_WITH(tasks.pair(0, 0, 11, tasks.weights(0, 0), x, y),
+                    "LinearRegression: the pair is 11, expected 0 to 10");
+  CHECK_THROWS_WITH(tasks.pair(0, 0, 0, Eigen::MatrixXd::Zero(10, 9), x, y),
+                    "LinearRegression: the number of columns of the weights is 9, expected 10");
 }

@@ -45,6 +45,7 @@ TEST_CASE("amplitudes, phases and inputs of sine regression have the laws that t
 TEST_CASE("sine regression refuses laws that are none", "[misuse]") {
   CHECK_THROWS_WITH(SineRegression{.context = 0}.sequence(1, 0),
                     "SineRegression: there are 0 pairs, expected at least 1");
+  CHECK_THROWS_WITH(SineRegression{}.sequence(1, 0, -1), "SineRegression: there are -1 losses, expected 1 to 10");
   CHECK_THROWS_WITH(SineRegression{}.sequence(1, 0, 11), "SineRegression: there are 11 losses, expected 1 to 10");
   CHECK_THROWS_WITH(SineRegression{.least_amplitude = 0.6}.check(),
                     "SineRegression: amplitudes are from 0.6 to 0.5, expected 0 <= least <= most");

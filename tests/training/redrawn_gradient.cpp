@@ -75,6 +75,10 @@ TEST_CASE("tasks that don't fit the model are refused", "[gradient][misuse]") {
   using Redrawn = RedrawnGradient<Layer, S, LinearRegression>;
   CHECK_THROWS_WITH(Redrawn(Layer(), LinearRegression{.features = 5, .outputs = 5}),
                     "RedrawnGradient: the number of features of the tasks is 5, expected 4");
+  CHECK_THROWS_WITH(Redrawn(Layer(), LinearRegression{.features = 4, .outputs = 4, .scales = Eigen::VectorXd::Ones(3)}),
+                    "LinearRegression: the number of scales is 3, expected 4");
+  CHECK_THROWS_WITH(Redrawn(Layer(), LinearRegression{.features = -1, .outputs = 4}),
+                    "LinearRegression: features, outputs and context are -1, 4 and 10, expected at least 1");
   Redrawn redrawn(Layer(), LinearRegression{.features = 4, .outputs = 4});
   auto gradient = Layer().parameters<float>();
   ThreadPool alone;

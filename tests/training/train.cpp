@@ -2,7 +2,9 @@
 #include "gdssm/training/train.hpp"
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <stdexcept>
 #include <string>
 
 #include "models/golden.hpp"
@@ -131,14 +133,50 @@ TEST_CASE("The schedule rises, falls along a cosine and stays at its floor", "[d
   CHECK(ConstantRate{}(7) == 1);
 }
 
-TEST_CASE("A parameter that no group takes is refused by name", "[misuse]") {
+TEST_CASE("A parameter that no group takes is refused by name, and nothing is changed", "[misuse]") {
   const Layer layer(2);
   const AdamW optimizer{{{{"A"}, 1e-3}}};
-  auto run = begin_run(optimizer, layer.parameters<double>());
-  const auto gradient = run.parameters;
+  auto run = begin_run(optimizer, reference_initialization<double>(layer, 1));
+  const auto gradient = run.parameters, before = run.parameters;
   CHECK_THROWS_WITH(optimizer.update(gradient, 1, run.parameters, run.optimizer),
                     "AdamW: no group takes the parameter recurrence.Lambda, expected one "
                     "without names at the end");
+  CHECK(run.updates() == 0);
+  CHECK(run.parameters.attention.A == before.attention.A);
+}
+
+/// Tasks that are drawn one by one.
+struct Drawn {
+  LinearRegression regression;
+  Index promised;  ///< the length that is announced
+
+  Index length() const { return promised; }
+  auto sequence(std::uint64_t seed, std::uint64_t index, Index losses) const {
+    return regression.sequence(seed, index, losses);
+  }
+};
+
+TEST_CASE("Training refuses tasks that don't fit the model, wherever they are drawn", "[misuse]") {
+  const auto said = [](const LinearRegression& regression, Index length) -> std::string {
+    const Layer layer(3);
+    const AdamW optimizer = AdamW::reference();
+    auto run = begin_run(optimizer, reference_initialization<double>(layer, 5));
+    ThreadPool pool;
+    try {
+      train<Lanes8, VectorTargets>(layer, Drawn{regression, length}, optimizer, ConstantRate{}, {.updates = 1}, run,
+                                   pool);
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(said({.features = 3, .outputs = 3, .context = 4}, 9) == "");
+  CHECK(said({.features = 4, .outputs = 3, .context = 4}, 9) == "Batch: tokens are 4 x 9, expected 3 x at most 9");
+  CHECK(said({.features = 2, .outputs = 2, .context = 4}, 9) == "Batch: tokens are 2 x 9, expected 3 x at most 9");
+  CHECK(said({.features = 3, .outputs = 3, .context = 3}, 9) ==
+        "TaskSource: the number of tokens of a task is 7, expected 9");
+  CHECK(said({.features = 3, .outputs = 3, .context = 5}, 9) ==
+        "TaskSource: the number of tokens of a task is 11, expected 9");
 }
 
 TEST_CASE("Random weights have the reference's laws", "[definition]") {

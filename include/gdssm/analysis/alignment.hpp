@@ -2,9 +2,7 @@
 #pragma once
 
 #include <cmath>
-#include <cstddef>
 #include <type_traits>
-#include <vector>
 
 #include "gdssm/analysis/sample.hpp"
 #include "gdssm/analysis/task_range.hpp"

@@ -16,7 +16,8 @@
 #include "gdssm/core/thread_pool.hpp"
 
 // The learning algorithms that a model's predictions are held against: each is fitted on some tasks and judged on
-// others. Source  Akyurek et al., arXiv:2211.15661; docs/theory.md, which algorithm it is
+// others.
+// Source  Akyurek et al., arXiv:2211.15661; docs/theory.md, which algorithm it is
 
 namespace gdssm {
 

@@ -29,6 +29,9 @@ struct Memory {
   double shortest = 0, median = 0, longest = 0;  ///< half-lives of single entries
 };
 
+/// The memory of the decays L, entry by entry: the mean of L, and of the half-lives log(1/2) / log |L_ij| the least,
+/// the median (of an even number the upper one) and the greatest.
+/// Shapes  L (any)
 /// Errors  std::invalid_argument: no decay
 template <class Derived>
 Memory memory(const Eigen::MatrixBase<Derived>& L) {

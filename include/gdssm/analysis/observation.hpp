@@ -15,10 +15,9 @@ namespace gdssm {
 
 /// A context of pairs, a query, and what a model makes of them.
 /// Shapes  inputs (f x N), targets (m x N), query (f), prediction (m), weights (m x f); scalar targets are m = 1, of
-/// the
-///         model's outputs the last
+///         the model's outputs the last
 struct Observation {
-  Eigen::MatrixXd inputs;
+  Eigen::MatrixXd inputs;      ///< x_i, one a column
   Eigen::MatrixXd targets;     ///< y_i, one a column
   Eigen::VectorXd query;       ///< x_{N+1}
   Eigen::VectorXd prediction;  ///< the model's

@@ -19,6 +19,7 @@ class Sample {
     squares_ += before * (value - mean_);
   }
 
+  /// Takes in the values that `other` has seen.
   void merge(const Sample& other) {
     if (other.count_ == 0) return;
     const double n = static_cast<double>(count_), m = static_cast<double>(other.count_), apart = other.mean_ - mean_;

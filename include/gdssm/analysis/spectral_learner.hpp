@@ -29,6 +29,9 @@ struct SpectralContext {
   Eigen::VectorXd query;     ///< U^T q
 };
 
+/// What learners of the kind (10c) read of a context, with S = sum_i L^(N-i) x_i x_i^T = U diag(s) U^T, M = sum_i
+/// L^(N-i) y_i x_i^T and the decay L.
+/// Shapes  inputs (f x N), targets (m x N), query (f)  ->  s (f), U (f x f), M U (m x f), U^T q (f)
 /// Errors  std::invalid_argument: a decay that is not in [0, 1]
 inline SpectralContext spectral_context(const Observation& seen, double decay) {
   if (!(decay >= 0 && decay <= 1)) refuse("spectral_context", "decay is ", decay, ", expected 0 <= decay <= 1");
@@ -70,7 +73,7 @@ struct DescentFilter {
 
 /// K steps of one size:     d g / d log a = a K (1 - a s)^(K-1)
 struct EqualDescentFilter {
-  double size;
+  double size;  ///< a
   Index steps;  ///< K
 
   Index count() const { return 1; }
@@ -132,8 +135,8 @@ Eigen::MatrixXd implicit_weights(const Filter& filter, const SpectralContext& co
 template <class Filter>
 struct FilterFit {
   Filter filter;    ///< with the numbers that fit best
-  double residual;  ///< sum over tasks of the squared difference of predictions
-  double squares;   ///< sum over tasks of the squared predictions
+  double residual;  ///< the multiple of the query that is added to the predictions; 0 where none is
+  double squares;   ///< sum over contexts of the squared differences
 };
 
 /// The filter nearest to a model's predictions yhat, in the sum of squares, that Levenberg's and Marquardt's method

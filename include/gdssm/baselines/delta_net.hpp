@@ -21,6 +21,7 @@ struct UnitKeys {
       for (Index j = 0; j < k.rows(); ++j) k(j, t) *= inverse_length[t];
     }
   }
+  /// Turns the cotangent of the keys as normalised, k, into that of the keys as they were.
   template <class S>
   static void vjp(const Array<S>& k, const Array<S>& inverse_length, Array<S>& k_bar) {
     for (Index t = 0; t < k.cols(); ++t) {
@@ -36,6 +37,7 @@ struct PlainKeys {
   /// Leaves keys as they are.
   template <class S>
   static void apply(Array<S>&, Array<S>&) {}
+  /// Leaves cotangents as they are.
   template <class S>
   static void vjp(const Array<S>&, const Array<S>&, Array<S>&) {}
 };

@@ -22,6 +22,8 @@ struct HippoSpectrum {
   Eigen::MatrixX<std::complex<T>> V;       ///< eigenvectors, one a column
 };
 
+/// Lambda and V of (B10) at size n: the eigenvalues of A + P P^T that have a positive imaginary part.
+/// Shapes  Lambda (n/2), V (n x n/2)
 /// Errors  std::invalid_argument: n odd or below 2
 template <class T = double>
 HippoSpectrum<T> hippo_spectrum(Index n) {

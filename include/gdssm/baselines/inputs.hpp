@@ -63,7 +63,7 @@ struct WindowInput : detail::FixedInput {
   static constexpr bool every_window = true;  ///< there is a prediction at every column
 
   using FixedInput::FixedInput;
-  Index size() const { return 3 * features(); }
+  Index size() const { return 3 * features(); }       ///< entries of u_t
   static Index length(Index pairs) { return pairs; }  ///< columns of U
 
   /// Shapes  tokens (f x (2N+1)), columns (3f x N)
@@ -79,7 +79,7 @@ struct PairInput : detail::FixedInput {
   static constexpr bool every_window = false;  ///< the prediction is at the last column alone
 
   using FixedInput::FixedInput;
-  Index size() const { return 2 * features(); }
+  Index size() const { return 2 * features(); }           ///< entries of u_i
   static Index length(Index pairs) { return pairs + 1; }  ///< columns of U
 
   /// Shapes  tokens (f x (2N+1)), columns (2f x (N+1))
@@ -106,9 +106,9 @@ class AttentionInput {
   using Coefficients = Attention::Coefficients<T>;
 
   explicit AttentionInput(Index features) : attention_(features) {}
-  Index features() const { return attention_.row_count(); }
-  Index size() const { return 3 * features() + features() * features(); }
-  static Index length(Index pairs) { return pairs; }  ///< columns of U
+  Index features() const { return attention_.row_count(); }                ///< f, the entries of a token
+  Index size() const { return 3 * features() + features() * features(); }  ///< entries of u_t
+  static Index length(Index pairs) { return pairs; }                       ///< columns of U
 
   template <class T>
   Parameters<T> parameters() const {

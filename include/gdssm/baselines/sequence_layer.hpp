@@ -4,7 +4,6 @@
 #include <cmath>
 #include <concepts>
 #include <type_traits>
-#include <utility>
 
 #include <Eigen/Core>
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -159,6 +158,7 @@ class SequenceModel {
   void forward(const Coefficients<P>& c, const Sequence<S>& sequence, State<S>&, View<S> predictions,
                Workspace<S>& ws) const {
     expect_predictions(predictions.cols());
+    expect_equal("SequenceModel", "the number of rows of the predictions", predictions.rows(), c.decoder.rows());
     run(c, sequence, ws);
     const Array<S>& last = ws.hidden.back();
     for (Index j = 0; j < predictions.cols(); ++j)

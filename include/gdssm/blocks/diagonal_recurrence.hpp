@@ -185,7 +185,8 @@ class DiagonalRecurrence {
   }
 
   /// The powers for a run of windows with `after` windows behind it: those in the coefficients, where they reach so
-  /// far, or made in `scratch`, which then must still hold those of the run behind it. Shapes  (Cols x Rows n)
+  /// far, or made in `scratch`, which then must still hold those of the run behind it.
+  /// Shapes  (Cols x Rows n)
   template <class P>
   View<const P, Cols> run_powers(const Coefficients<P>& c, Index n, Index after, View<P, Cols> scratch) const {
     const Index f = row_count(), prepared = c.powers.cols() / f;

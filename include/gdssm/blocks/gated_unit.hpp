@@ -17,7 +17,7 @@ class GatedUnit {
   using Map = Dense<Size, Size>;
 
  public:
-  static constexpr Index size = Size;
+  static constexpr Index size = Size;  ///< entries of h, a number or `Dynamic`
 
   GatedUnit() requires(Size != Dynamic) : GatedUnit(Size) {}
   explicit GatedUnit(Index length) : map_(length, length) {}

@@ -16,6 +16,7 @@ namespace gdssm {
 template <Index Outputs = Dynamic, Index Cols = Outputs>
 class Readout : public PlainCoefficients, public Stateless {
   static_assert(Outputs == Dynamic || Outputs > 0, "Readout: the outputs must be a positive number or Dynamic");
+  static_assert(Cols == Dynamic || Cols > 0, "Readout: the columns must be a positive number or Dynamic");
 
  public:
   static constexpr Index outputs = Outputs;
@@ -26,6 +27,7 @@ class Readout : public PlainCoefficients, public Stateless {
   Readout(Index output_count, Index col_count)
       : outputs_(detail::fixed_or<Outputs>(output_count)), cols_(detail::fixed_or<Cols>(col_count)) {
     if (output_count <= 0) refuse("Readout", "the number of outputs is ", output_count, ", expected at least 1");
+    if (col_count <= 0) refuse("Readout", "the number of columns is ", col_count, ", expected at least 1");
     if (Outputs != Dynamic) expect_equal("Readout", "the number of outputs", output_count, Outputs);
     if (Cols != Dynamic) expect_equal("Readout", "the number of columns", col_count, Cols);
   }

@@ -19,7 +19,7 @@ class SlidingWindow {
   static_assert(Width > 0 && Stride > 0, "SlidingWindow: the width and the stride must be positive");
 
  public:
-  static constexpr Index size = Features;
+  static constexpr Index size = Features;  ///< entries of a token, a number or `Dynamic`
   static constexpr Index width = Width;
   static constexpr Index stride = Stride;
   /// Tokens that a window shares with the next, and tokens that lie between the two.
@@ -31,7 +31,7 @@ class SlidingWindow {
     if (Features != Dynamic) expect_equal("SlidingWindow", "the number of features", features, Features);
   }
 
-  Index features() const { return features_.value(); }
+  Index features() const { return features_.value(); }  ///< entries of a token
 
   /// The tokens that later windows still need: `held` of them are there, `skip` are still to be passed over.
   template <class T>

@@ -14,8 +14,9 @@ namespace gdssm {
 /// Softmax self-attention over neighbouring tokens, in place of linear:
 ///     G_t = X_t^T diag(v) P_t X_t,   P_t,ab = softmax_b(B_ab + k <x_a, x_b>)                        (1b)
 /// with x_a row a of X_t; handed on in factors: left = X_t, right = diag(v) P_t X_t. (1) with A = e_0 e_1^T is the
-/// limit B_01 -> infinity, v = e_0. Shapes  X_t (Width x Features), B (Width x Width), k (1), v (Width), G_t (Features
-/// x Features)        VJP  `step_vjp`
+/// limit B_01 -> infinity, v = e_0.
+/// Shapes  X_t (Width x Features), B (Width x Width), k (1), v (Width), G_t (Features x Features)
+/// VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
 class SoftmaxLocalAttention : public PlainCoefficients {
  public:

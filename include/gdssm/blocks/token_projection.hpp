@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gdssm/blocks/factors.hpp"
+#include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
@@ -15,7 +16,7 @@ namespace gdssm {
 /// Shapes  c_t (Tokens), B (Rows x Tokens), G_t (Rows x 1)
 /// Source  arXiv:2410.11687v1        VJP  `step_vjp`
 template <Index Rows = Dynamic, Index Tokens = Dynamic>
-class TokenProjection {
+class TokenProjection : public PlainCoefficients {
  public:
   using Window = SlidingWindow<Tokens, 1, 1>;
   static constexpr Index rows = Rows;
@@ -83,16 +84,6 @@ class TokenProjection {
     Workspace<T> ws{Array<T, Rows, 1>(row_count(), 1), {}, Array<T, Tokens>(window_.features(), 2)};
     ws.one.fill(T(1));
     return ws;
-  }
-
-  template <class P>
-  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    detail::copy(p.B, c.B);
-  }
-  template <class P>
-  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
-                   Parameters<P>& p_bar) const {
-    p_bar.B += c_bar.B.matrix();
   }
 
   /// One token's factors: left = B c, right = 1.

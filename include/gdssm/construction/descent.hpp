@@ -36,7 +36,8 @@
 // 2 / the largest eigenvalue of H), while W_1..W_{K-1} are not.
 //
 // T may be float, double or anything exact that Eigen computes with; the results have the shapes, fixed or dynamic, of
-// the arguments. Source  arXiv:2410.11687v1, K steps: docs/theory.md (10).
+// the arguments.
+// Source  arXiv:2410.11687v1, K steps: docs/theory.md (10).
 
 namespace gdssm {
 
@@ -93,7 +94,7 @@ struct Accumulators {
 /// Scratch of `predict_by_descent`, sized once. After a call it holds what (10) computed: W_K q = M v + W_0 u.
 template <class T, Index Features = Dynamic>
 struct DescentScratch {
-  using Vector = Eigen::Matrix<T, static_cast<int>(Features), 1>;
+  using Vector = Eigen::Matrix<T, static_cast<int>(Features), 1>;  ///< of f entries
 
   /// Errors  std::invalid_argument: features below 1, or not those of the type
   explicit DescentScratch(Index features) {

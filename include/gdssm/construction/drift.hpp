@@ -222,7 +222,7 @@ std::vector<T> best_weights(const DriftingContext<T>& task) {
 /// `gradient_step` with every decay L: the state is minus the gradient of a discounted loss, which weighs the pair k
 /// windows ago by L^k,
 ///     Z_t^T = sum_{i<=t} L^(t-i) y_i x_i^T,   yhat_t = a Z_t^T x_{t+1}                                (7), L in (0, 1]
-/// Source  docs/theory.md, the state as a value
+/// Source  docs/theory.md, closed form
 /// Errors  std::invalid_argument: a decay that is not in (0, 1]
 template <class T, Index F, Index Width, Index Stride, class Discretization, class Gate>
 auto discounted_step(const AugmentedSsm<LocalAttention<F, Width, Stride>, DiagonalRecurrence<F, F, Discretization>,

@@ -94,6 +94,7 @@ auto gradient_step(const AugmentedSsm<TokenProjection<F, Tokens>, DiagonalRecurr
 template <class Layer, class P, class Tokens, class Start>
 auto predict_from(const Layer& layer, const P& parameters, const Eigen::MatrixBase<Tokens>& tokens,
                   const Eigen::MatrixBase<Start>& W_0) {
+  static_assert(Layer::Window::stride == 2, "predict_from: the layer must read normal tokens, two a pair");
   auto predictions = layer.predict(parameters, residual_tokens(tokens, W_0));
   for (Index t = 0; t < predictions.cols(); ++t) predictions.col(t) += W_0 * tokens.col(2 * t + 2);
   return predictions;

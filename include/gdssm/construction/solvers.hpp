@@ -29,8 +29,9 @@
 //
 // A method offers Settings<T>, Scratch<T> (sized once) and the function
 //     solve(S, M, q, settings, scratch, prediction) -> Answer<T>
-// which allocates nothing. Source  docs/theory.md, K steps; Saad, Iterative Methods for Sparse Linear Systems, 12.3;
-// Polyak, USSR Computational Mathematics and Mathematical Physics 4, 1964; Hestenes, Stiefel, J. Res. NBS 49, 1952.
+// which allocates nothing.
+// Source  docs/theory.md, K steps; Saad, Iterative Methods for Sparse Linear Systems, 12.3; Polyak, USSR Computational
+//         Mathematics and Mathematical Physics 4, 1964; Hestenes, Stiefel, J. Res. NBS 49, 1952
 
 namespace gdssm {
 
@@ -158,6 +159,7 @@ struct Iteration {
 
 /// K steps of gradient descent of size 1 / u, (10): every error shrinks, well determined directions first.
 struct Descent : detail::Iteration<Descent> {
+  /// The step that `solve` repeats.
   template <class S_, class Q, class T>
   static auto start(const S_& S, const Q&, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const T a = T(1) / (largest_eigenvalue_bound(S) + settings.ridge);
@@ -172,6 +174,7 @@ struct Descent : detail::Iteration<Descent> {
 
 /// K steps of Chebyshev's semi-iteration: no polynomial of degree K is smaller everywhere on [l, u].
 struct Chebyshev : detail::Iteration<Chebyshev> {
+  /// The step that `solve` repeats.
   template <class S_, class Q, class T>
   static auto start(const S_& S, const Q&, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const detail::Spectrum<T> spectrum(S, settings.ridge);
@@ -195,6 +198,7 @@ struct Chebyshev : detail::Iteration<Chebyshev> {
 
 /// K steps of gradient descent with Polyak's momentum, both constant.
 struct HeavyBall : detail::Iteration<HeavyBall> {
+  /// The step that `solve` repeats.
   template <class S_, class Q, class T>
   static auto start(const S_& S, const Q&, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const detail::Spectrum<T> spectrum(S, settings.ridge);
@@ -214,6 +218,7 @@ struct HeavyBall : detail::Iteration<HeavyBall> {
 
 /// At most K steps of conjugate gradients, which end by themselves after as many as H has different eigenvalues.
 struct ConjugateGradients : detail::Iteration<ConjugateGradients> {
+  /// The step that `solve` repeats.
   template <class S_, class Q, class T>
   static auto start(const S_& S, const Q& q, const DescentSettings<T>& settings, Scratch<T>& ws) {
     T negligible(0);

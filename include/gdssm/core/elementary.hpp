@@ -46,7 +46,7 @@ template <class Vector>
 [[gnu::always_inline]] inline Vector vector_softplus(Vector x) {
   const Vector e = vector_exp(x < Vector{} ? x : -x), s = e / (e + 2.0f);
   const Vector series = polynomial(s * s, 1.0f, 1.0f / 3, 1.0f / 5, 1.0f / 7, 1.0f / 9, 1.0f / 11, 1.0f / 13);
-  return fused_in_long_body(s * 2.0f, series, x > Vector{} ? x : x * 0.0f);
+  return fused_in_long_body(s * 2.0f, series, x < Vector{} ? Vector{} : x);
 }
 
 /// Square root of every element >= 0, by Newton's iteration for 1 / sqrt(x), which has doubled its digits four times.
@@ -74,7 +74,7 @@ template <class T, Index Count, class OfVector, class OfNumber>
 /// log(1 + exp(x)), positive, without overflow.        Derivative  `logistic`
 template <class T>
 requires std::is_floating_point_v<T> T softplus(T x) {
-  return (x > 0 ? x : 0 * x) + std::log1p(std::exp(x < 0 ? x : -x));
+  return (x < 0 ? T(0) : x) + std::log1p(std::exp(x < 0 ? x : -x));
 }
 
 /// exp of every lane; of floats to 3 units in the last place, and between 1e-38 and 3e38.

@@ -63,7 +63,6 @@ struct Variates {
       return __builtin_convertvector(std::bit_cast<Signed>(word), Float);
     }
   }
-  static Float polynomial(Float) { return Float{}; }
   template <class... More>
   [[gnu::always_inline]] static Float polynomial(Float x, float c, More... higher) {
     if constexpr (sizeof...(More) == 0)

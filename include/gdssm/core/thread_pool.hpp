@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
@@ -20,29 +19,39 @@ namespace gdssm {
 /// number of threads.
 class ThreadPool {
  public:
-  /// Errors  std::invalid_argument: fewer than one thread
+  /// Errors  std::invalid_argument: fewer than one thread; std::system_error: more than the system has
   explicit ThreadPool(int threads = 1) {
     if (threads < 1) refuse("ThreadPool", "the number of threads is ", threads, ", expected at least 1");
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    try {
+      for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    } catch (...) {
+      join();
+      throw;
+    }
   }
 
   ThreadPool(const ThreadPool&) = delete;
-  ThreadPool& operator=(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;  ///< none: threads belong to one pool
 
-  ~ThreadPool() {
-    stop_.store(true);
-    announce();
-    for (std::thread& worker : workers_) worker.join();
-  }
+  ~ThreadPool() { join(); }
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }  ///< the caller's included
 
   /// Calls piece(0), ..., piece(count - 1), each once, and returns when all have. Of several pieces that throw, the
-  /// exception of the one with the lowest number is rethrown, after all others have run.
+  /// exception of the one with the lowest number is rethrown, after all others have run. A pool does one call at a
+  /// time.
   template <class Piece>
   void run(Index count, Piece&& piece) {
     if (workers_.empty() || count <= 1) {
-      for (Index i = 0; i < count; ++i) piece(i);
+      std::exception_ptr error;
+      for (Index i = 0; i < count; ++i) {
+        try {
+          piece(i);
+        } catch (...) {
+          if (!error) error = std::current_exception();
+        }
+      }
+      if (error) std::rethrow_exception(error);
       return;
     }
     call_ = [](void* context, Index i) { (*static_cast<std::remove_reference_t<Piece>*>(context))(i); };
@@ -60,6 +69,12 @@ class ThreadPool {
 
  private:
   static constexpr int spins = 4000;
+
+  void join() {
+    stop_.store(true);
+    announce();
+    for (std::thread& worker : workers_) worker.join();
+  }
 
   void announce() {
     round_.fetch_add(1, std::memory_order_release);

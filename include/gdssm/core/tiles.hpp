@@ -519,8 +519,8 @@ void decayed_outer_scan(View<const D, Cols, Rows> decay, View<const S, Rows> lef
 /// (scale o^T) * L^(n-1-t), so that
 ///     right_bar_ta = scale * (P_t (o * left_ta)),   P_t = L^(n-1-t)
 /// where the powers P_t are the same for all tasks and o * left_ta, elementwise products, are handed in. `ends` says
-/// that the last power is 1, which then is not read. Shapes  powers (cols x rows n), P_t after P_{t-1}; lefts: column a
-/// + t stride is o * left_ta (rows); scale (cols);
+/// that the last power is 1, which then is not read.
+/// Shapes  powers (cols x rows n), P_t after P_{t-1}; lefts: column a + t stride is o * left_ta (rows); scale (cols);
 ///         rights_bar (cols x Rank n), which is overwritten
 template <Index Rank, class D, class S, Index Rows, Index Cols>
 void decayed_outer_pull(View<const D, Cols> powers, View<const S, Rows> lefts, Index stride,

@@ -351,7 +351,8 @@ inline void write_file(const std::filesystem::path& path, std::string_view bytes
   file.commit();
 }
 
-/// Reads a whole file (or pipe). Errors  std::system_error naming the file and the reason
+/// Reads a whole file (or pipe).
+/// Errors  std::system_error naming the file and the reason
 inline std::string read_file(const std::filesystem::path& path) {
   const detail::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
@@ -369,7 +370,8 @@ inline std::string read_file(const std::filesystem::path& path) {
   }
 }
 
-/// Opens a file to be read as a stream. Errors  std::system_error naming the file and the reason
+/// Opens a file to be read as a stream.
+/// Errors  std::system_error naming the file and the reason
 inline std::ifstream open_input(const std::filesystem::path& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);

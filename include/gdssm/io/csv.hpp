@@ -113,7 +113,8 @@ class CsvReader {
   /// The names in the header, in their order.
   const std::vector<std::string>& columns() const { return columns_; }
 
-  /// The position of a column. Errors  std::invalid_argument with the names there are
+  /// The position of a column.
+  /// Errors  std::invalid_argument with the names there are
   std::size_t column(const std::string& name) const {
     if (const auto found = positions_.find(name); found != positions_.end()) return found->second;
     std::string names;
@@ -309,8 +310,8 @@ class CsvReader {
 };
 
 /// Writes a table that `CsvReader` reads: numbers shortest round-trip, NaN as an empty cell (quoted where it is a row's
-/// only one, since an empty line is no row), text in quotes where it would read as something else. Rows go to the
-/// stream one by one, unflushed.
+/// only one, since an empty line is no row), text in quotes where it would read as something else. Infinity is written
+/// as `inf`, which the reader refuses. Rows go to the stream one by one, unflushed.
 ///     CsvWriter table(out, {"experiment", "seed", "loss"});
 ///     table.row("linear-vector", 7, 0.125);
 /// Errors  std::invalid_argument for another number of cells than columns; std::runtime_error, beginning with `name`,

@@ -56,19 +56,24 @@ class ReferenceTokens {
   bool has_target() const { return target_.has_value(); }  ///< whether there will be a loss
 
   /// Context b, one token a column: the same memory.         Shapes  (width x (2N+1))
+  /// Errors  std::invalid_argument: b not in 0..batch - 1, another precision than the file's
   template <class T>
   auto tokens(Index b) const {
     return matrix<T>(tokens_, b, tokens_.shape[2], length());
   }
   /// What is to be predicted from context b.                  Shapes  (height x 1)
+  /// Errors  as `tokens`; a file without
   template <class T>
   auto target(Index b) const {
-    return matrix<T>(target_.value(), b, target_->shape[1], 1);
+    if (!target_) refuse("ReferenceTokens", "the file has no tensor 'target'");
+    return matrix<T>(*target_, b, target_->shape[1], 1);
   }
 
  private:
   template <class T>
   static Eigen::Map<const Eigen::MatrixX<T>> matrix(const Tensor& tensor, Index b, Index rows, Index cols) {
+    if (b < 0 || b >= tensor.shape[0])
+      refuse("ReferenceTokens", "the context is ", b, ", expected 0 to ", tensor.shape[0] - 1);
     return {tensor.as<T>().data() + b * rows * cols, rows, cols};
   }
 

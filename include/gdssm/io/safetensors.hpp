@@ -60,7 +60,8 @@ struct Tensor {
     return std::visit([]<class Scalar>(const std::vector<Scalar>&) { return detail::dtype_of<Scalar>(); }, data);
   }
 
-  /// The numbers. Errors  std::invalid_argument, beginning with `where`, when they are of the other precision
+  /// The numbers.
+  /// Errors  std::invalid_argument, beginning with `where`, when they are of the other precision
   template <class Scalar>
   std::span<const Scalar> as(const std::string& where = "tensor") const {
     return numbers<const Scalar>(*this, where);
@@ -103,7 +104,8 @@ inline std::string shape_text(std::span<const Index> shape) {
   return text + "]";
 }
 
-/// The bytes of `shape` numbers of `item` bytes each. Errors  sizes below zero, more bytes than a machine addresses
+/// The bytes of `shape` numbers of `item` bytes each.
+/// Errors  sizes below zero, more bytes than a machine addresses
 inline std::size_t bytes_of_shape(std::span<const Index> shape, std::size_t item, const std::string& place) {
   auto bytes = static_cast<Index>(item);
   for (const Index size : shape) {
@@ -300,7 +302,8 @@ inline Safetensors parse_safetensors(std::string_view bytes, const std::string& 
   return file;
 }
 
-/// Reads a safetensors file. Errors  those of `read_file` and `parse_safetensors`
+/// Reads a safetensors file.
+/// Errors  those of `read_file` and `parse_safetensors`
 inline Safetensors read_safetensors(const std::filesystem::path& path) {
   return parse_safetensors(read_file(path), path.string());
 }
@@ -314,7 +317,8 @@ inline std::string serialize(const Safetensors& file, const std::string& where =
   return std::move(out).str();
 }
 
-/// Writes a safetensors file, whole or not at all. Errors  those of `AtomicFile` and `serialize`
+/// Writes a safetensors file, whole or not at all.
+/// Errors  those of `AtomicFile` and `serialize`
 inline void write_safetensors(const std::filesystem::path& path, const Safetensors& file) {
   AtomicFile out(path);
   detail::write_safetensors(out, file, path.string());

@@ -19,7 +19,7 @@ namespace gdssm {
 /// A learner whose type is known at run time only, for programs that choose one by name. A value and a `Learner`
 /// itself, so adaptors and banks take it:
 ///     AnyLearner<> learner = name == "ridge" ? AnyLearner(RidgeLearner<>(f, m)) : AnyLearner(LastValue<>(f, m));
-/// Errors  those of the learner within; a state whose members have other names
+/// Errors  those of the learner within; a state whose members have other names, or that has more or fewer of them
 template <class T = double>
 class AnyLearner {
  public:
@@ -34,6 +34,8 @@ class AnyLearner {
 
     template <class Visitor, class First, class... More>
     static void visit(Visitor&& visitor, First&& first, More&&... more) {
+      expect_named(first);
+      (expect_named(more), ...);
       if (((more.names != first.names) || ...))
         refuse("AnyLearner", "a state has members of other names, expected those of this learner's");
       for (std::size_t i = 0; i < first.names.size(); ++i)
@@ -76,6 +78,12 @@ class AnyLearner {
     virtual void merge(const State& later) = 0;
   };
 
+  static void expect_named(const State& state) {
+    if (state.names.size() != state.members.size())
+      refuse("AnyLearner", "a state has ", state.names.size(), " names and ", state.members.size(),
+             " members, expected as many members as names");
+  }
+
   template <class L>
   struct Model final : Interface {
     explicit Model(L l) : learner(std::move(l)) {}
@@ -101,6 +109,7 @@ class AnyLearner {
 
     /// The state as the learner's own type, which then judges its shapes.
     typename L::State own(const State& state) const {
+      expect_named(state);
       typename L::State result = learner.state();
       std::size_t i = 0;
       gdssm::visit(
@@ -116,6 +125,8 @@ class AnyLearner {
             member = given.template cast<typename Member::Scalar>();
           },
           result);
+      if (i != state.names.size())
+        refuse("AnyLearner", "set_state: member ", i, " is ", state.names[i], ", expected none");
       return result;
     }
     L learner;

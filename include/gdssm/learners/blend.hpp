@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
+#include <algorithm>
 #include <tuple>
 #include <utility>
 
@@ -29,12 +29,12 @@ class Stacking {
   using Vector = Eigen::VectorX<Scalar>;
 
   struct State {
-    Eigen::Matrix<Counter<Scalar>, 1, 1> rows;
-    Vector counted;      ///< rows on which not all experts agreed (m)
-    Matrix products;     ///< sum d d^T (K x K m), one target after the other
-    Matrix targets;      ///< sum d (y - b) (K x m)
-    Vector squares;      ///< sum (y - b)^2 (m)
-    Vector least, most;  ///< of the targets (m)
+    Eigen::Matrix<Counter<Scalar>, 1, 1> rows;  ///< updates so far
+    Vector counted;                             ///< rows on which not all experts agreed (m)
+    Matrix products;                            ///< sum d d^T (K x K m), one target after the other
+    Matrix targets;                             ///< sum d (y - b) (K x m)
+    Vector squares;                             ///< sum (y - b)^2 (m)
+    Vector least, most;                         ///< of the targets (m)
     typename Base::State base;
 
     template <class Visitor, class... Self>

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdint>
 #include <numbers>
-#include <tuple>
 #include <utility>
 
 #include <Eigen/Core>
@@ -21,11 +20,14 @@
 namespace gdssm {
 
 /// phi = x.
+/// Errors  std::invalid_argument: f below 1
 template <class T = double>
 class Identity {
  public:
   using Scalar = T;
-  explicit Identity(Index inputs) : inputs_(inputs) {}
+  explicit Identity(Index inputs) : inputs_(inputs) {
+    if (inputs < 1) refuse("Identity", "there are ", inputs, " inputs, expected at least 1");
+  }
   Index input_count() const { return inputs_; }
   Index output_count() const { return inputs_; }
   void operator()(const Eigen::VectorX<T>& x, Eigen::Ref<Eigen::VectorX<T>> phi) const { phi = x; }
@@ -35,11 +37,14 @@ class Identity {
 };
 
 /// phi = [x; 1]: an intercept for learners that have none.
+/// Errors  std::invalid_argument: f below 1
 template <class T = double>
 class Affine {
  public:
   using Scalar = T;
-  explicit Affine(Index inputs) : inputs_(inputs) {}
+  explicit Affine(Index inputs) : inputs_(inputs) {
+    if (inputs < 1) refuse("Affine", "there are ", inputs, " inputs, expected at least 1");
+  }
   Index input_count() const { return inputs_; }
   Index output_count() const { return inputs_ + 1; }
   void operator()(const Eigen::VectorX<T>& x, Eigen::Ref<Eigen::VectorX<T>> phi) const {

@@ -18,7 +18,9 @@ namespace gdssm {
 /// Nothing is assumed of the stream: summed up, (17) says that the share of misses among n rows on which q moved is
 /// beta + (ln q_n - ln q_0) / (g n), exactly.
 /// Shapes  predictions, targets, half widths (m)
-/// Errors  std::invalid_argument: m below 1, settings out of their ranges, a state of another shape
+/// Errors  std::invalid_argument: m below 1, settings out of their ranges, vectors of other sizes, entries that are
+///         not finite or above 1e100 in magnitude (float: 1e12), a state of another shape. What is refused changes
+///         nothing.
 /// Source  Gibbs, Candes, NeurIPS 2021, with the quantile itself followed in logarithms
 template <class T = double>
 class Intervals {
@@ -74,8 +76,8 @@ class Intervals {
   /// What was predicted, and what it should have been. The first error of a stream is that of a prediction from
   /// nothing, and does not count.
   void observe(const Vector& prediction, const Vector& target) {
-    expect_equal(name, "the number of predictions", prediction.size(), half_widths_.size());
-    expect_equal(name, "the number of targets", target.size(), half_widths_.size());
+    detail::expect_inputs(name, "observe: the prediction", prediction, half_widths_.size());
+    detail::expect_inputs(name, "observe: the target", target, half_widths_.size());
     half_widths();
     for (Index i = 0; i < target.size() && state_.rows[0] > 0; ++i) {
       const T e = std::abs(target[i] - prediction[i]);
@@ -87,7 +89,7 @@ class Intervals {
     state_.rows[0] += 1;
   }
 
-  const State& state() const { return state_; }
+  const State& state() const { return state_; }  ///< all that later half widths depend on, a value
   void set_state(const State& state) {
     detail::expect_state(name, state_, state);
     state_ = state;

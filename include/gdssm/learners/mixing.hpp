@@ -241,7 +241,8 @@ class AdaHedge {
 ///     R_k <- R_k + r_k - eta_k r_k^2,     w_k ~ eta_k exp(eta_k R_k),
 ///     eta_k = min(1 / max |r_k|, sqrt(ln K / sum r_k^2)).
 /// The mixture falls behind the best fixed combination by the order of sqrt(ln K sum r_k^2): little where experts
-/// agree. Source  Wintenberger, Machine Learning 106, 2017
+/// agree.
+/// Source  Wintenberger, Machine Learning 106, 2017
 template <class T = double>
 class Boa {
  public:
@@ -287,6 +288,7 @@ class Boa {
     weigh_anew();
   }
 
+  /// The weights (K x m) of the next mixture.
   const Matrix& weights() const { return weights_; }
 
   const State& state() const { return state_; }
@@ -409,6 +411,7 @@ class LogScore {
     }
   }
 
+  /// The weights (K x m) of the next mixture.
   const Matrix& weights() const { return state_.weights; }
 
   const State& state() const { return state_; }

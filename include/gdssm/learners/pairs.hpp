@@ -106,6 +106,7 @@ struct AsGiven {
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };
 
+  /// The state before the first pair.
   template <class T>
   static State<T> initial_state(Index inputs, Index targets) {
     State<T> state;
@@ -193,6 +194,7 @@ struct Standardised {
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };
 
+  /// The state before the first pair.
   template <class T>
   static State<T> initial_state(Index inputs, Index targets) {
     State<T> state;

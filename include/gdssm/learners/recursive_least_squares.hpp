@@ -21,8 +21,8 @@
 //
 // which is a second step of rank one, along e_j. So P <= I / (rho L^f) always, whatever comes. And S = H - D stands
 // beside P, so that P is inverted anew every so many rows, and at once where the formula would cancel: rounding never
-// adds up over more than a round. Source  Gay, IEEE ICASSP 1996 (leakage one coordinate at a time); docs/theory.md, K
-// steps.
+// adds up over more than a round.
+// Source  Gay, IEEE ICASSP 1996 (leakage one coordinate at a time); docs/theory.md, K steps
 
 namespace gdssm {
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include <Eigen/Core>
 
 #include "gdssm/construction/solvers.hpp"

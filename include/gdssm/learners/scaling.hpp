@@ -68,6 +68,7 @@ struct Moments {
     rows[0] += 1;
   }
 
+  /// The moments of the vectors so far and then those of `later`, before which the earlier ones lose the factor L.
   void merge(const Moments& later, const T& decay) {
     if (later.rows[0] == 0) return;
     if (rows[0] == 0) {
@@ -178,7 +179,7 @@ class WithBends {
   using Vector = Eigen::VectorX<Scalar>;
 
   struct State {
-    Moments<Scalar> inputs;
+    Moments<Scalar> inputs;  ///< of x
     typename Inner::State learner;
 
     template <class Visitor, class... Self>

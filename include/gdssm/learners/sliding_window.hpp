@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <type_traits>
+
 #include <Eigen/Core>
 
 #include "gdssm/core/error.hpp"
@@ -15,7 +17,7 @@ namespace gdssm {
 /// every `window` rows and only added to, replaces the first one when it is full. What has left the window leaves no
 /// trace of itself after another `window` rows.
 /// Shapes  x (f), y (m), memory window (f + m); cost as `RidgeLearner`'s
-/// Errors  those of `RegressionLearner`; a window below 1
+/// Errors  those of `RegressionLearner`; a window below 1; a state with rows that could not have been observed
 template <class T = double, class Pairs = Standardised>
 class SlidingWindowLearner {
  public:
@@ -50,7 +52,7 @@ class SlidingWindowLearner {
 
   Index input_count() const { return inputs_.rows(); }
   Index target_count() const { return targets_.rows(); }
-  Index window() const { return inputs_.cols(); }
+  Index window() const { return inputs_.cols(); }  ///< how many pairs are remembered
 
   template <class Input>
   const Vector& predict(const Eigen::MatrixBase<Input>& x) {
@@ -101,6 +103,16 @@ class SlidingWindowLearner {
       refuse(name, "set_state: position is ", other.position[0], ", expected below ", window());
     if (!(other.window.rows[0] <= Counter<T>(window())))
       refuse(name, "set_state: window.rows is ", other.window.rows[0], ", expected at most ", window());
+    expect_observable("inputs", other.inputs);
+    expect_observable("targets", other.targets);
+  }
+
+  // Rows are observed and removed as they are, so that what a learner can't observe must not be among them.
+  static void expect_observable(const char* member, const Eigen::MatrixX<T>& rows) {
+    if constexpr (std::is_floating_point_v<T>)
+      if (!(rows.cwiseAbs().maxCoeff() <= T(largest_input<T>)))
+        refuse(name, "set_state: ", member, " has an entry of magnitude ", rows.cwiseAbs().maxCoeff(),
+               ", expected at most ", largest_input<T>);
   }
 
   Ridge window_, begun_, start_;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <algorithm>
-#include <string>
+#include <type_traits>
 #include <utility>
 
 #include "gdssm/blocks/concepts.hpp"
@@ -19,7 +19,8 @@ namespace gdssm {
 struct StoredHistory {};
 
 /// The gradient by forward sensitivity: Y_t is carried beside Z_t and L_bar = sum_t R_t^loc * Y_t, (12), in memory
-/// that doesn't depend on the number of states. Source  Zucchet et al., arXiv:2305.15947
+/// that doesn't depend on the number of states.
+/// Source  Zucchet et al., arXiv:2305.15947
 struct ForwardSensitivity {};
 
 /// A sequence as models read it.
@@ -571,7 +572,8 @@ class AugmentedSsm {
                  kernels::ScanStart start, Cotangent& cotangent, Coefficients<S>& c_bar,
                  GradientWorkspace<S, Method>& ws) const {
     const Index most = ws.rights.cols() / rank;
-    if (ws.gates.cols() < 1 || most < 1) begin(n, 1, ws);  // which refuses
+    if (ws.gates.cols() < 1) begin(n, 1, ws);  // which refuses
+    if (most < 1) refuse("AugmentedSsm::vjp", "the workspace has room for no window, expected at least 1");
     if (start == kernels::ScanStart::given) ws.memories.fill(S(0));
     const View<const S, rows, 1> o = ws.forward.o.view();
 

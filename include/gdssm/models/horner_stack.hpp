@@ -147,6 +147,8 @@ class HornerStack {
                View<T, outputs> predictions, Workspace<T>& ws) const {
     const auto windows = layer_.read(sequence, state.window, ws.layer);
     const Index first = Layer::first_of_last(predictions.cols(), windows.count());
+    if (predictions.cols() > 0)
+      expect_equal("HornerStack", "the number of rows of the predictions", predictions.rows(), output_count());
     for (Index t = 0; t < windows.count(); ++t) {
       absorb(c, windows[t], sequence.mask_of(t), state, ws);
       if (t >= first) predict_window(c, windows[t], state, predictions.column(t - first), ws);
@@ -168,6 +170,7 @@ class HornerStack {
   void vjp(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state, Index k,
            Cotangent&& cotangent, Coefficients<T>& c_bar, State<T>& state_bar, View<T, features> tokens_bar,
            GradientWorkspace<T, Method>& ws) const {
+    expect_equal("HornerStack::vjp", "the number of rows of the tokens' cotangent", tokens_bar.rows(), feature_count());
     expect_equal("HornerStack::vjp", "the number of columns of the tokens' cotangent", tokens_bar.cols(),
                  sequence.tokens.cols());
     const detail::WindowedCotangent<Window, T> windows_bar(

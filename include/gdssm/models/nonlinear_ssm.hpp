@@ -161,8 +161,8 @@ class NonlinearSsm {
   }
 
   /// Forward and reverse in one, as `AugmentedSsm::vjp`, with the inputs' gradients: adds to `tokens_bar` (1 x T)
-  /// unless it is absent and turns `state_bar` from the cotangent of the last state into that of the first. Errors
-  /// std::invalid_argument: a workspace made for shorter sequences
+  /// unless it is absent and turns `state_bar` from the cotangent of the last state into that of the first.
+  /// Errors  std::invalid_argument: a workspace made for shorter sequences
   template <class P, class S, class Method, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<S, 1>& sequence, State<S>& state, Index k, Cotangent&& cotangent,
            Coefficients<S>& c_bar, State<S>& state_bar, View<S, 1> tokens_bar, GradientWorkspace<S, Method>& ws) const {

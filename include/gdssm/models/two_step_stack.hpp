@@ -85,6 +85,7 @@ class TwoStepStack {
                View<T, outputs> predictions, Workspace<T>& ws) const {
     const Layer& layer = stack_.layer();
     const Index length = sequence.tokens.cols();
+    expect_equal("TwoStepStack::forward", "the number of rows of the predictions", predictions.rows(), output_count());
     if (predictions.cols() == 1 && length > 1) {
       State<T> state = first;
       stack_.forward(c, sequence, state, predictions, ws);

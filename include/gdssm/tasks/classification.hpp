@@ -18,8 +18,8 @@ enum class LabelLaw {
 /// One task: logits' map, a context drawn from it, and its labels.
 /// Shapes  inputs (f x (N+1)), the query last; weights W* (c x f); labels (N+1), counted from 0, the query's last
 struct ClassificationTask {
-  Eigen::MatrixXd inputs;
-  Eigen::MatrixXd weights;
+  Eigen::MatrixXd inputs;                          ///< x_i, one a column, the query last
+  Eigen::MatrixXd weights;                         ///< W*
   Eigen::Matrix<Index, Eigen::Dynamic, 1> labels;  ///< counted from 0, the query's last
 };
 
@@ -66,6 +66,7 @@ struct Classification {
   /// Errors  as `check`; losses not in 1..N
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
     check();
+    detail::expect_losses("Classification", losses, regression.context);
     TokenSequence drawn{Eigen::MatrixXd(regression.features, length()), Eigen::MatrixXd(regression.features, losses)};
     auto scratch = workspace<double>();
     sequence(seed, index, view_of(drawn.tokens), view_of(drawn.targets), scratch);
@@ -86,6 +87,7 @@ struct Classification {
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
     check();
+    detail::expect_losses("Classification", targets.cols(), regression.context);
     regression.sequence(seed, index, tokens, targets, ws.regression);  // logits, in the last rows
     const Index N = regression.context, losses = targets.cols();
     const S share = S(LaneScalar<S>(1) / static_cast<LaneScalar<S>>(classes()));

@@ -9,7 +9,8 @@
 namespace gdssm {
 
 /// Scalar linear regression in constructed tokens c_t = [x_t * y_t; x_{t+1}]: the tasks of a `LinearRegression` with
-/// one output, task for task, in the layout that needs no attention. Source  arXiv:2410.11687v1; docs/theory.md, tokens
+/// one output, task for task, in the layout that needs no attention.
+/// Source  arXiv:2410.11687v1; docs/theory.md, tokens
 struct ConstructedRegression {
   LinearRegression regression{.outputs = 1};
 
@@ -27,6 +28,7 @@ struct ConstructedRegression {
   /// Errors  as `check`; losses not in 1..N
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
     check();
+    detail::expect_losses("ConstructedRegression", losses, length());
     TokenSequence drawn{Eigen::MatrixXd(2 * regression.features, length()), Eigen::MatrixXd(1, losses)};
     auto scratch = workspace<double>();
     sequence(seed, index, view_of(drawn.tokens), view_of(drawn.targets), scratch);
@@ -53,8 +55,7 @@ struct ConstructedRegression {
     expect_equal("ConstructedRegression", "the number of rows of the tokens", tokens.rows(), 2 * f);
     expect_equal("ConstructedRegression", "the number of tokens", tokens.cols(), length());
     expect_equal("ConstructedRegression", "the number of rows of the targets", targets.rows(), Index(1));
-    if (losses < 1 || losses > length())
-      refuse("ConstructedRegression", "there are ", losses, " losses, expected 1 to ", length());
+    detail::expect_losses("ConstructedRegression", losses, length());
     const View<S> normal = ws.tokens.view(), expected = ws.targets.view().columns(0, losses);
     regression.sequence(seed, index, normal, expected, ws.regression);
     for (Index t = 0; t < length(); ++t)

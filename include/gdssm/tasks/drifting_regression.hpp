@@ -12,7 +12,8 @@ namespace gdssm {
 
 /// Linear regression whose map moves within the context: before each pair but the first, and before the query, W* is
 /// drawn anew with probability `change`. Inputs, noise and distractors are those of a `LinearRegression`, pair for
-/// pair, and so is the first map; what is to be predicted is the query under its own map. Source  docs/theory.md, (9c)
+/// pair, and so is the first map; what is to be predicted is the query under its own map.
+/// Source  docs/theory.md, (9c)
 struct DriftingRegression {
   LinearRegression regression{};
   double change = 0;  ///< probability of a new map, in [0, 1]
@@ -33,6 +34,7 @@ struct DriftingRegression {
   /// Errors  as `check`; losses not in 1..N; more outputs than features
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
     check();
+    detail::expect_losses("DriftingRegression", losses, regression.context);
     TokenSequence drawn{Eigen::MatrixXd(regression.features, length()), Eigen::MatrixXd(regression.features, losses)};
     auto scratch = workspace<double>();
     sequence(seed, index, view_of(drawn.tokens), view_of(drawn.targets), scratch);
@@ -57,7 +59,7 @@ struct DriftingRegression {
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
     check();
     const Index N = regression.context, losses = targets.cols();
-    if (losses < 1 || losses > N) refuse("DriftingRegression", "there are ", losses, " losses, expected 1 to ", N);
+    detail::expect_losses("DriftingRegression", losses, N);
     expect_equal("DriftingRegression", "the number of tokens", tokens.cols(), length());
     expect_equal("DriftingRegression", "the number of rows of the targets", targets.rows(), regression.features);
     regression.begin(seed, index, ws.regression);
@@ -106,6 +108,7 @@ struct AnnouncedRegression {
   /// Errors  as `DriftingRegression::sequence`
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
     check();
+    detail::expect_losses("AnnouncedRegression", losses, drifting.regression.context);
     const Index rows = drifting.regression.features + 1;
     TokenSequence drawn{Eigen::MatrixXd(rows, length()), Eigen::MatrixXd(rows, losses)};
     auto scratch = workspace<double>();
@@ -129,7 +132,7 @@ struct AnnouncedRegression {
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
     const Index f = drifting.regression.features, N = drifting.regression.context, losses = targets.cols();
-    if (losses < 1 || losses > N) refuse("AnnouncedRegression", "there are ", losses, " losses, expected 1 to ", N);
+    detail::expect_losses("AnnouncedRegression", losses, N);
     expect_equal("AnnouncedRegression", "the number of rows of the tokens", tokens.rows(), f + 1);
     expect_equal("AnnouncedRegression", "the number of rows of the targets", targets.rows(), f + 1);
     const View<S> plain = ws.tokens.view(), expected = ws.targets.view().columns(0, losses);

@@ -31,7 +31,7 @@ enum class FunctionClass {
 /// One task: a context, and the function's values at its inputs.
 /// Shapes  inputs (f x (N+1)), the query last; values f(x) and labels, the values with noise but for the query's (N+1)
 struct FunctionRegressionTask {
-  Eigen::MatrixXd inputs;
+  Eigen::MatrixXd inputs;     ///< x_i, one a column, the query last
   Eigen::RowVectorXd values;  ///< f(x_i), the query's last
   Eigen::RowVectorXd labels;  ///< the same with noise
 };
@@ -115,6 +115,7 @@ struct FunctionRegression {
   /// Errors  as `check`; losses not in 1..N
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
     check();
+    detail::expect_losses(name, losses, context);
     TokenSequence drawn{Eigen::MatrixXd(features, length()), Eigen::MatrixXd(features, losses)};
     auto scratch = workspace<double>();
     sequence(seed, index, view_of(drawn.tokens), view_of(drawn.targets), scratch);
@@ -150,7 +151,7 @@ struct FunctionRegression {
     expect_equal(name, "the number of rows of the tokens", tokens.rows(), features);
     expect_equal(name, "the number of rows of the targets", targets.rows(), features);
     expect_equal(name, "the number of tokens", tokens.cols(), length());
-    if (losses < 1 || losses > context) refuse(name, "there are ", losses, " losses, expected 1 to ", context);
+    detail::expect_losses(name, losses, context);
     draw_function(seed, index, ws);
     targets.fill(S(0));
     for (Index t = 0; t <= context; ++t) {

@@ -22,9 +22,9 @@ enum class InputLaw { uniform, normal, laplace, exponential };
 /// One task: a linear map and a context drawn from it.
 /// Shapes  inputs (f x (N+1)), the query last; weights W* (m x f); targets (m x (N+1)), the query's last and noiseless
 struct LinearRegressionTask {
-  Eigen::MatrixXd inputs;
-  Eigen::MatrixXd weights;
-  Eigen::MatrixXd targets;
+  Eigen::MatrixXd inputs;   ///< x_i, one a column, the query last
+  Eigen::MatrixXd weights;  ///< W*
+  Eigen::MatrixXd targets;  ///< y_i, one a column, the query's last and noiseless
 };
 
 /// A task in tokens, and the predictions asked for.
@@ -33,6 +33,14 @@ struct TokenSequence {
   Eigen::MatrixXd tokens;
   Eigen::MatrixXd targets;
 };
+
+namespace detail {
+
+inline void expect_losses(const char* where, Index losses, Index most) {
+  if (losses < 1 || losses > most) refuse(where, "there are ", losses, " losses, expected 1 to ", most);
+}
+
+}  // namespace detail
 
 /// Linear regression tasks: y = W* x (+ noise), x of independent coordinates, entries of W* normal with mean zero.
 ///
@@ -95,7 +103,8 @@ struct LinearRegression {
   /// Shapes  tokens (f x (2N+1)), targets (f x losses)
   /// Errors  as `check`; losses not in 1..N; more outputs than features
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
-    check_losses(losses);
+    check();
+    detail::expect_losses("LinearRegression", losses, context);
     TokenSequence drawn{Eigen::MatrixXd(features, length()), Eigen::MatrixXd(features, losses)};
     auto scratch = workspace<double>();
     sequence(seed, index, view_of(drawn.tokens), view_of(drawn.targets), scratch);
@@ -118,7 +127,7 @@ struct LinearRegression {
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
     check();
     const Index losses = targets.cols();
-    check_losses(losses);
+    detail::expect_losses("LinearRegression", losses, context);
     check_height(targets);
     expect_equal("LinearRegression", "the number of tokens", tokens.cols(), length());
     begin(seed, index, ws);
@@ -157,17 +166,22 @@ struct LinearRegression {
     kernels::multiply(ws.weights.view(), x, lower(y));
   }
 
-  /// W* of task i of a seed.        Shapes  (m x f)
+  /// W* of task i of a seed.        Shapes  (m x f)        Errors  as `check`
   Eigen::MatrixXd weights(std::uint64_t seed, std::uint64_t index) const {
+    check();
     Eigen::MatrixXd W(outputs, features);
     draw_weights(seed, index, view_of(W));
     return W;
   }
 
   /// Pair t (from 0; t = N is the query) of task i of a seed, by itself: the same numbers as in `draw`.
-  /// Shapes  W = weights(seed, index); x (f), y (m)
+  /// Shapes  W = weights(seed, index); x (f), y (m)        Errors  as `check`; t not in 0..N, W of another size
   void pair(std::uint64_t seed, std::uint64_t index, Index t, const Eigen::MatrixXd& W, Eigen::VectorXd& x,
             Eigen::VectorXd& y) const {
+    check();
+    if (t < 0 || t > context) refuse("LinearRegression", "the pair is ", t, ", expected 0 to ", context);
+    expect_equal("LinearRegression", "the number of rows of the weights", W.rows(), outputs);
+    expect_equal("LinearRegression", "the number of columns of the weights", W.cols(), features);
     x.resize(features);
     y.resize(outputs);
     auto noise = workspace<double>().noise;
@@ -178,11 +192,6 @@ struct LinearRegression {
  private:
   static constexpr std::uint32_t weights_part = 0, distractors_part = 1, pairs_part = 2;
   static std::uint32_t part_of(Index t) { return pairs_part + static_cast<std::uint32_t>(t); }
-
-  void check_losses(Index losses) const {
-    if (losses < 1 || losses > context)
-      refuse("LinearRegression", "there are ", losses, " losses, expected 1 to ", context);
-  }
 
   template <class S>
   void check_height(View<S> tokens) const {

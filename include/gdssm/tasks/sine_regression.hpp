@@ -14,8 +14,8 @@ namespace gdssm {
 /// The reference's nonlinear tasks, numbers of numbers:
 ///     y = amplitude sin(x + phase),   amplitude ~ U(0.1, 0.5),   phase ~ U(0, pi),   x ~ U(-5, 5)
 /// whose mean for a given x is not zero, (21).
-/// Task i of seed s is the same whoever draws it. Source  arXiv:2410.11687v1 (code); docs/theory.md, nonlinear
-/// regression
+/// Task i of seed s is the same whoever draws it.
+/// Source  arXiv:2410.11687v1 (code); docs/theory.md, nonlinear regression
 struct SineRegression {
   Index context = 10;                                  ///< N, pairs before the query
   double least_amplitude = 0.1, most_amplitude = 0.5;  ///< amplitudes are uniform between them
@@ -56,8 +56,7 @@ struct SineRegression {
   /// Shapes  tokens (1 x (2N+1)), targets (1 x losses)        Errors  as `check`; losses not in 1..N
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
     const Function f = function(seed, index);
-    if (losses < 1 || losses > context)
-      refuse("SineRegression", "there are ", losses, " losses, expected 1 to ", context);
+    detail::expect_losses("SineRegression", losses, context);
     TokenSequence drawn{Eigen::MatrixXd(1, length()), Eigen::MatrixXd(1, losses)};
     RandomStream<> stream(seed, index, 1);
     for (Index t = 0; t <= context; ++t) {

@@ -87,10 +87,14 @@ class Batch {
   }
 
   /// Puts context b's numbers in, flush right; sizes as when it was made. Converts them to the lanes' scalar.
+  /// Errors  std::invalid_argument: tokens or targets of other rows than the batch's, or more of them than it has
   template <class Tokens, class Targets>
   void set(Index b, const Eigen::MatrixBase<Tokens>& tokens, const Eigen::MatrixBase<Targets>& targets) {
-    place(tokens, b % lane_count<S>, group(b).tokens);
-    place(targets, b % lane_count<S>, group(b).targets);
+    LaneGroup<S>& to = group(b);
+    expect_room("token", tokens.rows(), tokens.cols(), to.tokens);
+    expect_room("target", targets.rows(), targets.cols(), to.targets);
+    place(tokens, b % lane_count<S>, to.tokens);
+    place(targets, b % lane_count<S>, to.targets);
   }
 
   /// The lane groups, contexts in order.
@@ -111,6 +115,10 @@ class Batch {
     for (Index b = 0; b < count_; b += lane_count<S>)
       groups_.push_back(
           {Array<S>(features, length), Array<S>(1, windows_), Array<S>(height, losses_), Array<S>(1, losses_)});
+  }
+  static void expect_room(const char* what, Index rows, Index cols, const Array<S>& to) {
+    if (rows != to.rows() || cols > to.cols())
+      refuse("Batch", what, "s are ", rows, " x ", cols, ", expected ", to.rows(), " x at most ", to.cols());
   }
   template <class Matrix>
   static void place(const Matrix& from, Index lane, Array<S>& to) {

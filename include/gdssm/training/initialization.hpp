@@ -154,7 +154,8 @@ void initialize(const Dense<Inputs, Outputs>& dense, Parameters& p, RandomStream
 /// `SelectiveRecurrence` at steps of that law for every token, W = 0; a preconditioner and a projection at I. Maps of a
 /// single token, B and D, are N(0, 1 / columns), kernels of dense layers N(0, 1 / inputs) and their biases zero;
 /// softmax attention has B ~ N(0, 1), k = 1, v ~ N(0, 0.1^2). Each layer of a stack has a random stream of its own, and
-/// so have the dense layers around one. Source  arXiv:2410.11687v1 (code); docs/theory.md, discretisation
+/// so have the dense layers around one.
+/// Source  arXiv:2410.11687v1 (code); docs/theory.md, discretisation
 template <class T, class Attention, class Recurrence, class Readout, class Gate>
 auto reference_initialization(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer, std::uint64_t seed,
                               std::uint64_t number = 0) {

@@ -65,6 +65,8 @@ class CrossEntropy {
              ", one for each class");
   }
 
+  /// Window j's loss (13a), which is added to `value`, and its gradient g = (softmax(yhat) - p) scale.
+  /// Shapes  prediction and g (m); g is overwritten, in rows beyond the classes with zero
   template <Index Outputs>
   void operator()(Index j, View<const S, Outputs, 1> prediction, View<S, Outputs, 1> g) {
     using std::exp;

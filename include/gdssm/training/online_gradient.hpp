@@ -13,9 +13,9 @@ namespace gdssm {
 ///     Y_t = L * Y_{t-1} + Z_{t-1}                                 L_bar    = sum_t R_t^loc * Y_t             (12)
 ///     V^ab_t = L * V^ab_{t-1} + x_a x_b^T, Z_t = sum_ab A_ab V^ab_t   A_bar_ab = sum_t <R_t^loc, V^ab_t>     (13)
 /// with R_t^loc = o_t v_t^T, v_t = -C^T g_t. Memory is independent of the length of the stream. Exact from Z_0 = 0
-/// while the parameters are held; when they move, the sensitivities still hold the past's share at the old ones. Shapes
-/// Y and each of the Width^2 matrices V^ab (f x f), held transposed as the state is Source  Zucchet et al., Online
-/// learning of long-range dependencies, 2305.15947; docs/theory.md, exact gradients
+/// while the parameters are held; when they move, the sensitivities still hold the past's share at the old ones.
+/// Shapes  Y and each of the Width^2 matrices V^ab (f x f), held transposed as the state is
+/// Source  Zucchet et al., Online learning of long-range dependencies, 2305.15947; docs/theory.md, exact gradients
 template <class Layer>
 class OnlineGradient;
 

@@ -60,9 +60,10 @@ struct AdamW {
   }
 
   /// One update of `parameters` by `gradient`, the rates multiplied by `schedule`.
-  /// Errors  std::invalid_argument: a parameter that no group takes
+  /// Errors  std::invalid_argument: a parameter that no group takes; nothing is changed then
   template <class Parameters>
   void update(const Parameters& gradient, double schedule, Parameters& parameters, State<Parameters>& state) const {
+    visit([&](const Name& name, const auto&) { group_of(name); }, gradient);  // before anything is changed
     ++state.updates;
     const auto n = static_cast<double>(state.updates);
     const double unbias_1 = 1 / (1 - std::pow(b1, n)), unbias_2 = 1 / (1 - std::pow(b2, n));
@@ -100,9 +101,11 @@ struct ClippedGradient {
   Optimizer optimizer;  ///< what takes the step
   double most = 1;      ///< the length that gradients are shortened to
 
+  /// All that later updates depend on: the other's.
   template <class Parameters>
   using State = typename Optimizer::template State<Parameters>;
 
+  /// The state before the first update.
   template <class Parameters>
   State<Parameters> initial_state(const Parameters& like) const {
     return optimizer.initial_state(like);

@@ -11,10 +11,10 @@ namespace gdssm {
 
 /// The gradient of `BatchGradient` with a loss at each context's end, for contexts of any length in memory that does
 /// not grow with it: tokens are drawn where they are read, once on the way forward and once more on the way back.
-///     `Tasks`  draws any run of a context by itself: workspace, begin, run, target and context, as `LinearRegression`
-///              has them
+///     `Tasks`  draws any run of a context by itself: check, workspace, begin, run, target and context, as
+///              `LinearRegression` has them
 ///     `Model`  one whose slots take many windows at once, as the paper's layer
-/// Errors  std::invalid_argument: tasks that don't fit the model, no task
+/// Errors  std::invalid_argument: tasks that don't fit the model or refuse their own options, no task
 /// Source  docs/theory.md, exact gradients, (11) and (12)
 template <class Model, class S, class Tasks, class Kind = VectorTargets>
 class RedrawnGradient {
@@ -25,7 +25,7 @@ class RedrawnGradient {
   using Parameters = typename Model::template Parameters<P>;
 
   RedrawnGradient(const Model& model, const Tasks& tasks)
-      : tasks_(tasks),
+      : tasks_(checked(tasks)),
         sum_(model, tasks.context, 1),
         drawn_(static_cast<std::size_t>(Sum::shares),
                Drawn{tasks.template workspace<S>(), Array<S>(model.feature_count(), 2 * Model::longest_run + 1),
@@ -49,6 +49,11 @@ class RedrawnGradient {
   }
 
  private:
+  static const Tasks& checked(const Tasks& tasks) {
+    tasks.check();
+    return tasks;
+  }
+
   struct Drawn {
     typename Tasks::template Workspace<S> task;
     Array<S> tokens, target, present;

@@ -13,7 +13,8 @@ namespace gdssm {
 /// Puts tasks of a distribution into batches, a group of lanes at a time, on any thread, groups apart from one another.
 ///     `Tasks`  sequence(seed, index, losses) -> tokens and targets of one task, and length(), the tokens in it; or, to
 ///              draw all lanes at once, workspace<S>() and sequence(seed, index, tokens, targets, workspace), as
-///              `LinearRegression` has them
+///              `LinearRegression` has them; kept by reference
+/// Errors  std::invalid_argument from `draw`: tasks of other sizes than the batch's
 template <class S, class Tasks>
 class TaskSource {
   static constexpr bool draws_lanes = requires(const Tasks& tasks) { tasks.template workspace<S>(); };
@@ -34,6 +35,8 @@ class TaskSource {
     } else {
       for (Index b = begin; b < end; ++b) {
         const auto [tokens, targets] = tasks_.sequence(seed, first + static_cast<std::uint64_t>(b), batch.losses());
+        expect_equal("TaskSource", "the number of tokens of a task", tokens.cols(), batch.lane_group(g).tokens.cols());
+        expect_equal("TaskSource", "the number of targets of a task", targets.cols(), batch.losses());
         batch.set(b, tokens, targets);
       }
     }

@@ -18,7 +18,7 @@ namespace gdssm {
 /// follows bit for bit. A value, to be copied, or saved (io/checkpoint.hpp) through `visit` and `visit_counters`.
 template <class Parameters, class Optimizer = AdamW>
 struct TrainingRun {
-  Parameters parameters;
+  Parameters parameters;                                     ///< what is trained, as the last update left it
   typename Optimizer::template State<Parameters> optimizer;  ///< moments and the number of updates
 
   Index updates() const { return optimizer.updates; }  ///< so far
