@@ -74,7 +74,7 @@ TrainingResult train_kept(const Model& model, const Tasks& tasks, const Optimize
     detail::for_weights(run.parameters, followed.seen.col(k), [](float& weight, float number) { weight = number; });
     follow.look((k + 1) * follow.every, run.parameters);
   }
-  const TrainingResult ended = train<S, Kind, Method>(
+  TrainingResult ended = train<S, Kind, Method>(
       model, tasks, optimizer, schedule, options, followed.run, pool, [&](const TrainingProgress<Parameters>& at) {
         if (looks > 0 && at.update % follow.every == 0) {
           detail::for_weights(at.parameters, followed.seen.col(at.update / follow.every - 1),

@@ -29,7 +29,7 @@ struct Table {
 /// A number with so many significant digits, whatever the locale: 0.2062, 1.4e-15.
 inline std::string rounded(double number, int digits = 4) {
   char text[32];
-  return std::string(text, std::to_chars(text, text + sizeof text, number, std::chars_format::general, digits).ptr);
+  return {text, std::to_chars(text, text + sizeof text, number, std::chars_format::general, digits).ptr};
 }
 
 /// A whole number >= 0 in groups of three digits: 50,000.
