@@ -126,6 +126,7 @@ TEST_CASE("sizes that are not positive, or not those of the type, are refused", 
   CHECK_THROWS_WITH((DiagonalRecurrence<3, 2>(2, 2)), "DiagonalRecurrence: the number of rows is 2, expected 3");
   CHECK_THROWS_WITH((DiagonalRecurrence<3, 2>(3, 3)), "DiagonalRecurrence: the number of columns is 3, expected 2");
   CHECK_THROWS_WITH(Readout<>(0), "Readout: the number of outputs is 0, expected at least 1");
+  CHECK_THROWS_WITH(Readout<>(2, 0), "Readout: the number of columns is 0, expected at least 1");
   CHECK_THROWS_WITH((Readout<2, 3>(2, 2)), "Readout: the number of columns is 2, expected 3");
   CHECK_THROWS_WITH(OutputGate<>(0), "OutputGate: the number of features is 0, expected at least 1");
   CHECK_THROWS_WITH(PreconditionedGate<3>(2), "OutputGate: the number of features is 2, expected 3");

@@ -91,7 +91,7 @@ Lanes<T, Count> softplus(const Lanes<T, Count>& x) {
       x, [](auto v) { return detail::vector_softplus(v); }, [](T v) { return softplus(v); });
 }
 
-/// Square root of every lane; of floats to 2 units in the last place.
+/// Square root of every lane; of floats, which must be finite and at least 0, to 2 units in the last place.
 template <class T, Index Count>
 Lanes<T, Count> sqrt(const Lanes<T, Count>& x) {
   return detail::lane_by_lane(

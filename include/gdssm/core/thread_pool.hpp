@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -24,6 +26,10 @@ class ThreadPool {
     if (threads < 1) refuse("ThreadPool", "the number of threads is ", threads, ", expected at least 1");
     try {
       for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    } catch (const std::system_error& error) {
+      join();
+      throw std::system_error(
+          error.code(), "ThreadPool: thread " + std::to_string(workers_.size() + 2) + " of " + std::to_string(threads));
     } catch (...) {
       join();
       throw;
