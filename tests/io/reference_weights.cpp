@@ -69,6 +69,12 @@ TEST_CASE("What is read from a file and put back under its names is the file", "
   }
 }
 
+TEST_CASE("What has more layers than the file is not put under its names", "[reference_weights][misuse]") {
+  const HornerStack stack(PaperLayer<>(2), 2);
+  CHECK(message_of([&] { weights(1).tensors(stack.parameters<double>()); }) ==
+        "m: tensor 'layers_1.seq.w_q': is a parameter of the model, but not of the file's");
+}
+
 TEST_CASE("A model other than the file's is refused", "[reference_weights][misuse]") {
   const auto said = [](const auto& model, const ReferenceWeights& file, auto zero) {
     auto p = model.template parameters<decltype(zero)>();

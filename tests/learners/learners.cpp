@@ -337,9 +337,11 @@ TEST_CASE("A state with a count that no stream leads to is refused and changes n
   refused([](auto&, auto& window) { window.begun.weight[0] = -0.5; },
           "Bank: set_state: 1.begun.weight is -0.5, expected at least 0");
   refused([](auto&, auto& window) { window.position[0] = 4; },
-          "SlidingWindowLearner: set_state: position is 4, expected below 4");
+          "SlidingWindowLearner: set_state: position is 4, expected a whole number of at most 3");
+  refused([](auto&, auto& window) { window.position[0] = 0.5; },
+          "SlidingWindowLearner: set_state: position is 0.5, expected a whole number of at most 3");
   refused([](auto&, auto& window) { window.window.rows[0] = 5; },
-          "SlidingWindowLearner: set_state: window.rows is 5, expected at most 4");
+          "SlidingWindowLearner: set_state: window.rows is 5, expected a whole number of at most 4");
 }
 
 TEST_CASE("A window that took a state takes the next pair, for rows up to the largest input and no larger",
@@ -423,6 +425,12 @@ TEST_CASE("Intervals refuse what is no prediction or no target, and stay as they
     intervals.observe(good, VectorXd::Constant(2, 1e100));
   }
   CHECK(intervals.half_widths().allFinite());
+
+  auto state = intervals.state();
+  state.log_multiple[1] = -231;
+  for (const auto& message :
+       {message_of([&] { intervals.set_state(state); }), message_of([&] { intervals.merge(state); })})
+    CHECK(message == "Intervals: set_state: log_multiple entry 1 is -231, expected of magnitude at most 230.259");
 }
 
 TEST_CASE("What the largest inputs and targets lead to is a state that every learner takes", "[regression]") {
@@ -463,7 +471,8 @@ TEST_CASE("Sizes and settings that no learner can have are refused", "[misuse]")
   refused([] { Intervals<>(0); }, "there are 0 targets, expected at least 1");
   refused([] { Intervals<>(1, {.miss = 1}); }, "miss is 1, expected between 0 and 1");
   refused([] { Intervals<>(1, {.rate = 0}); }, "rate is 0, expected above 0");
-  refused([] { Intervals<>(1, {.multiple = 0}); }, "multiple is 0, expected above 0");
+  refused([] { Intervals<>(1, {.multiple = 0}); }, "multiple is 0, expected from 1e-100 to 1e+100");
+  refused([] { Intervals<>(1, {.multiple = 1e101}); }, "multiple is 1e+101, expected from 1e-100 to 1e+100");
 }
 
 TEST_CASE("Features are what their formulas say", "[theorem]") {

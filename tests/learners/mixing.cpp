@@ -177,5 +177,17 @@ TEST_CASE("Theorem: the share of misses follows from where q began and ended, on
   }
 }
 
+TEST_CASE("After a million exact predictions, intervals still widen until they cover errors again", "[regression]") {
+  Intervals<> intervals(1, {.decay = 1});
+  const VectorXd zero = VectorXd::Zero(1), one = VectorXd::Ones(1);
+  intervals.observe(zero, one);
+  intervals.observe(zero, one);
+  for (int t = 0; t < 1'000'000; ++t) intervals.observe(zero, zero);
+  CHECK(intervals.half_widths()[0] > 0);
+  int misses = 0;
+  for (; intervals.half_widths()[0] < 1 && misses < 10'000; ++misses) intervals.observe(zero, one);
+  CHECK(misses < 10'000);
+}
+
 }  // namespace
 }  // namespace gdssm

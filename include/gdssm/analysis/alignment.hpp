@@ -29,12 +29,11 @@ class QueryDerivative {
         jacobian_(model.output_count(), model.feature_count()) {}
 
   /// Rows first_row, ..., m - 1 of the derivative; rows above keep what they held.
-  /// Errors  std::invalid_argument: a sequence without a window
+  /// Errors  std::invalid_argument: a sequence that does not end with a window
   void operator()(const View<const S, Model::features>& tokens, Index first_row = 0) {
     const Index f = model_.feature_count(), m = model_.output_count();
     auto before = model_.template initial_state<S>();
     const Index windows = model_.window().windows(tokens.cols(), before.window);
-    if (windows < 1) refuse("QueryDerivative", "the sequence has no window, expected at least one");
     const Index head = tokens.cols() - (windows > 1 ? Model::Window::stride : tokens.cols());
     if (head > 0)
       model_.forward(c_, Sequence<S, Model::features>{tokens.columns(0, head)}, before,

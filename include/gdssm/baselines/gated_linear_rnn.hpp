@@ -14,7 +14,9 @@ namespace gdssm {
 /// times the constant and are forgotten at once (lambda = 0), and the second gate multiplies the two.
 /// Shapes  W_m, W_x (n x width), b_m, b_x, l, s (n), U_m, U_x (gates x n), d_m, d_x (gates), W_O (width x gates)
 /// Source  Zucchet et al., arXiv:2309.01775; the decay's form is the LRU's, arXiv:2303.06349        VJP  `vjp`
-class GatedLinearRnnLayer {
+class GatedLinearRnnLayer : public detail::PlainWeights<GatedLinearRnnLayer> {
+  using Plain = detail::PlainWeights<GatedLinearRnnLayer>;
+
  public:
   GatedLinearRnnLayer(Index width, Index states, Index gates)
       : width_(detail::expect_size("GatedLinearRnnLayer", "width", width)),
@@ -49,20 +51,20 @@ class GatedLinearRnnLayer {
   template <class T>
   using Coefficients = Weights<Array<T>>;
 
+  template <class Matrix>
+  Weights<Matrix> weights() const {
+    const auto zeros = [](Index rows, Index cols) { return detail::zeros<Matrix>(rows, cols); };
+    return {zeros(states_, width_), zeros(states_, 1),      zeros(states_, width_), zeros(states_, 1),
+            zeros(states_, 1),      zeros(gates_, states_), zeros(gates_, 1),       zeros(gates_, states_),
+            zeros(gates_, 1),       zeros(width_, gates_)};
+  }
+
   template <class T>
   struct Workspace {
     Array<T> in_m, in_x, states, in_m_bar, in_x_bar, states_bar;  ///< (n x T)
     Array<T> out_m, out_x, out, out_m_bar, out_x_bar, out_bar;    ///< (gates x T)
   };
 
-  template <class T>
-  Parameters<T> parameters() const {
-    return weights<Eigen::MatrixX<T>>();
-  }
-  template <class T>
-  Coefficients<T> coefficients() const {
-    return weights<Array<T>>();
-  }
   template <class T>
   Workspace<T> workspace(Index length) const {
     const Array<T> s(states_, length), g(gates_, length);
@@ -72,7 +74,7 @@ class GatedLinearRnnLayer {
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     using std::exp;
-    plain_.prepare(p, c);
+    Plain::prepare(p, c);
     for (Index j = 0; j < states_; ++j) c.decay[j] = exp(-exp(P(p.decay(j))));
   }
   /// l_bar = -exp(l) lambda lambda_bar, the others as they are.
@@ -81,7 +83,7 @@ class GatedLinearRnnLayer {
                    Parameters<P>& p_bar) const {
     using std::exp;
     const Eigen::MatrixX<P> before = p_bar.decay;
-    plain_.prepare_vjp(p, c, c_bar, p_bar);
+    Plain::prepare_vjp(p, c, c_bar, p_bar);
     for (Index j = 0; j < states_; ++j) p_bar.decay(j) = before(j) - exp(P(p.decay(j))) * c.decay[j] * c_bar.decay[j];
   }
 
@@ -134,23 +136,12 @@ class GatedLinearRnnLayer {
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     for (auto* const W : {&p.in_m, &p.in_x, &p.out_m, &p.out_x}) detail::draw_map(*W, stream);
     for (auto* const b : {&p.in_m_bias, &p.in_x_bias, &p.out_m_bias, &p.out_x_bias})
-      for (auto& entry : b->reshaped()) entry = static_cast<T>(stream.normal());
-    for (auto& l : p.decay.reshaped()) l = static_cast<T>(std::log(-std::log(0.9 + 0.099 * stream.uniform())));
+      detail::draw_entries(*b, [&] { return stream.normal(); });
+    detail::draw_entries(p.decay, [&] { return std::log(-std::log(detail::draw_decay(stream))); });
   }
 
  private:
-  struct Plain : detail::PlainWeights<Plain> {};
-
-  template <class Matrix>
-  Weights<Matrix> weights() const {
-    const auto zeros = [](Index rows, Index cols) { return detail::zeros<Matrix>(rows, cols); };
-    return {zeros(states_, width_), zeros(states_, 1),      zeros(states_, width_), zeros(states_, 1),
-            zeros(states_, 1),      zeros(gates_, states_), zeros(gates_, 1),       zeros(gates_, states_),
-            zeros(gates_, 1),       zeros(width_, gates_)};
-  }
-
   Index width_, states_, gates_;
-  Plain plain_;
 };
 
 }  // namespace gdssm

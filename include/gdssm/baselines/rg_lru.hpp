@@ -132,8 +132,7 @@ class RgLruLayer : public detail::PlainWeights<RgLruLayer> {
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     for (auto* const W : {&p.input, &p.branch, &p.recurrence_gate, &p.input_gate}) detail::draw_map(*W, stream);
-    for (auto& l : p.decay.reshaped())
-      l = static_cast<T>(std::log(std::expm1(-std::log(0.9 + 0.099 * stream.uniform()) / 8)));
+    detail::draw_entries(p.decay, [&] { return detail::inverse_softplus(-std::log(detail::draw_decay(stream)) / 8); });
   }
 
  private:

@@ -245,9 +245,8 @@ class S5Layer {
     p.B_im = B_.imag().cast<T>();
     p.C_re = C_.real().cast<T>();
     p.C_im = C_.imag().cast<T>();
-    for (auto& entry : p.log_step.reshaped())
-      entry = static_cast<T>(std::log(0.001) + stream.uniform() * std::log(0.1 / 0.001));
-    for (auto& entry : p.D.reshaped()) entry = static_cast<T>(stream.normal());
+    detail::draw_entries(p.log_step, [&] { return detail::draw_log_step(stream); });
+    detail::draw_entries(p.D, [&] { return stream.normal(); });
     detail::draw_map(p.gate, stream);
   }
 

@@ -173,9 +173,8 @@ class SelectiveSsmLayer : public detail::PlainWeights<SelectiveSsmLayer> {
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     for (auto* const W : {&p.input, &p.gate, &p.step, &p.into, &p.out_of}) detail::draw_map(*W, stream);
-    for (auto& entry : p.step_bias.reshaped())
-      entry =
-          static_cast<T>(std::log(std::expm1(std::exp(std::log(0.001) + stream.uniform() * std::log(0.1 / 0.001)))));
+    detail::draw_entries(p.step_bias,
+                         [&] { return detail::inverse_softplus(std::exp(detail::draw_log_step(stream))); });
     for (Index j = 0; j < states_; ++j) p.log_decay.row(j).setConstant(static_cast<T>(std::log(double(j + 1))));
     p.direct.setOnes();
   }

@@ -9,6 +9,7 @@
 
 #include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
@@ -103,13 +104,6 @@ void affine_vjp(const Array<P>& W, const Array<S>& X, const Array<S>& Y_bar, Arr
   map_vjp(W, X, Y_bar, W_bar, X_bar);
   for (Index t = 0; t < Y_bar.cols(); ++t)
     for (Index i = 0; i < Y_bar.rows(); ++i) b_bar[i] += Y_bar(i, t);
-}
-
-/// Independent normal entries of variance 1 / columns, LeCun's law for a map of inputs of variance 1.
-template <class Matrix>
-void draw_map(Matrix& W, RandomStream<>& stream) {
-  const double deviation = 1 / std::sqrt(static_cast<double>(W.cols()));
-  for (auto& entry : W.reshaped()) entry = static_cast<typename Matrix::Scalar>(deviation * stream.normal());
 }
 
 }  // namespace detail

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "gdssm/core/elementary.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/view.hpp"
 
@@ -62,13 +63,6 @@ struct Variates {
       typedef std::int32_t Signed __attribute__((vector_size(sizeof(Word))));
       return __builtin_convertvector(std::bit_cast<Signed>(word), Float);
     }
-  }
-  template <class... More>
-  [[gnu::always_inline]] static Float polynomial(Float x, float c, More... higher) {
-    if constexpr (sizeof...(More) == 0)
-      return Float{} + c;
-    else
-      return fused_in_long_body(polynomial(x, higher...), x, Float{} + c);
   }
 
   /// Uniform on [0, 1), a multiple of 2^-24.

@@ -227,26 +227,26 @@ template <Index Width, Index Rank, bool Sensitivity, bool Fresh, class Access, c
 
 template <Index Height, Index Rank, class Access, class D, class S>
 [[gnu::noinline]] void pull_tiles(Access access, const D* powers, Strided<S> left, const S* scale, Index n,
-                                  S* right_bar, Index rows, Index cols, Index end, bool ends) {
+                                  S* right_bar, Index cols, Index rows, Index end, bool ends) {
   using Vector = typename Access::Vector;
   constexpr Index step = Height * Access::rows;
   const auto put = [&](const S* factor, S* to, const auto& q) __attribute__((always_inline)) {
     unroll<Height>([&](auto i) __attribute__((always_inline)) {
       const Vector v = access.row(factor + i * Access::rows);
       unroll<Rank>([&](auto a)
-                       __attribute__((always_inline)) { access.store(to + a * rows + i * Access::rows, v * q[i][a]); });
+                       __attribute__((always_inline)) { access.store(to + a * cols + i * Access::rows, v * q[i][a]); });
     });
   };
-  // Time outside: a window's left factors and powers stay in the first cache while the tiles of its rows pass.
+  // Time outside: a window's left factors and powers stay in the first cache while its tiles pass.
   for (Index t = 0; t < n - ends; ++t)
     for (Index first = 0; first < end; first += step) {
       Vector q[Height][Rank] = {};
       const S* l = left.column(t, 0);
-      const D* power = powers + t * rows * cols + first;
+      const D* power = powers + t * cols * rows + first;
 #if defined(__clang__)
 #pragma clang loop unroll(disable)
 #endif
-      for (Index j = 0; j < cols; ++j, ++l, power += rows) {
+      for (Index j = 0; j < rows; ++j, ++l, power += cols) {
         Vector factor[Rank];
         unroll<Rank>([&](auto a)
                          __attribute__((always_inline)) { factor[a] = in_register(access.single(l + a * left.rows)); });
@@ -256,11 +256,11 @@ template <Index Height, Index Rank, class Access, class D, class S>
                            __attribute__((always_inline)) { q[i][a] = fused_in_long_body(P, factor[a], q[i][a]); });
         });
       }
-      put(scale + first, right_bar + t * Rank * rows + first, q);
+      put(scale + first, right_bar + t * Rank * cols + first, q);
     }
   if (!ends) return;
   Vector sum[Rank] = {};
-  for (Index j = 0; j < cols; ++j)
+  for (Index j = 0; j < rows; ++j)
     unroll<Rank>([&](auto a)
                      __attribute__((always_inline)) { sum[a] = sum[a] + access.single(left.column(n - 1, a) + j); });
   for (Index first = 0; first < end; first += step) {
@@ -268,7 +268,7 @@ template <Index Height, Index Rank, class Access, class D, class S>
     unroll<Height>([&](auto i) __attribute__((always_inline)) {
       unroll<Rank>([&](auto a) __attribute__((always_inline)) { q[i][a] = sum[a]; });
     });
-    put(scale + first, right_bar + (n - 1) * Rank * rows + first, q);
+    put(scale + first, right_bar + (n - 1) * Rank * cols + first, q);
   }
 }
 

@@ -145,8 +145,7 @@ class ReferenceWeights {
         [&](const Name& name, auto& matrix) {
           using Scalar = typename std::remove_cvref_t<decltype(matrix)>::Scalar;
           const std::string reference = detail::reference_name(name), place = detail::tensor_place(where_, reference);
-          if (!model_.contains(reference)) refuse(place, "is a parameter of the model, but not of the file's");
-          const Tensor& tensor = file_.tensors.at(reference);
+          const Tensor& tensor = of_model(reference);
           const std::vector<Index> shape = shape_like(tensor, matrix);
           if (tensor.shape != shape)
             refuse(place, "shape is ", detail::shape_text(tensor.shape), ", expected ", detail::shape_text(shape));
@@ -160,6 +159,7 @@ class ReferenceWeights {
 
   /// What has the parameters' form, a gradient for instance, under the file's names and in its shapes: every tensor of
   /// the file but B. Zeros for a log_step that has no effect.
+  /// Errors  a parameter that the file's model doesn't have
   template <class Parameters>
   std::map<std::string, Tensor> tensors(const Parameters& values) const {
     std::map<std::string, Tensor> tensors;
@@ -169,7 +169,7 @@ class ReferenceWeights {
           std::vector<Scalar> numbers(static_cast<std::size_t>(matrix.size()));
           Eigen::Map<RowMajor<Scalar>>(numbers.data(), matrix.rows(), matrix.cols()) = matrix;
           const std::string reference = detail::reference_name(name);
-          tensors[reference] = {file_.tensors.at(reference).shape, std::move(numbers)};
+          tensors[reference] = {of_model(reference).shape, std::move(numbers)};
         },
         values);
     for (const auto& [name, tensor] : file_.tensors) {
@@ -253,6 +253,13 @@ class ReferenceWeights {
           refuse(place, "dtype is ", tensor.dtype(), ", expected ", dtype_, ", that of 'layers_0.seq.Lambda_re'");
         require_finite(tensor, place);
       }
+  }
+
+  /// What a parameter of a model is named and shaped like; refuses those that the file's model doesn't have.
+  const Tensor& of_model(const std::string& name) const {
+    if (!model_.contains(name))
+      refuse(detail::tensor_place(where_, name), "is a parameter of the model, but not of the file's");
+    return file_.tensors.at(name);
   }
 
   const Tensor& find(const std::string& name, const std::string& shape) const {

@@ -104,7 +104,6 @@ class Bank {
 
   Index input_count() const { return inputs_; }
   Index target_count() const { return y_.size(); }
-  Index expert_count() const { return predictions_.cols(); }  ///< members, those in vectors one by one
 
   template <class Input>
   const Vector& predict(const Eigen::MatrixBase<Input>& x) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include <Eigen/Core>
@@ -16,7 +17,8 @@ namespace gdssm {
 ///           ln q <- ln q + g (miss - beta),     miss = 1 if |e| > h, else 0.
 /// A / W follows how large errors are, q how they are distributed; while few errors are known, the root widens h.
 /// Nothing is assumed of the stream: summed up, (17) says that the share of misses among n rows on which q moved is
-/// beta + (ln q_n - ln q_0) / (g n), exactly.
+/// beta + (ln q_n - ln q_0) / (g n), exactly. q stays within `largest_input` and its inverse, so that errors which come
+/// after any number of exact predictions still widen h.
 /// Shapes  predictions, targets, half widths (m)
 /// Errors  std::invalid_argument: m below 1, settings out of their ranges, vectors of other sizes, entries that are
 ///         not finite or above 1e100 in magnitude (float: 1e12), a state of another shape. What is refused changes
@@ -31,7 +33,7 @@ class Intervals {
     T miss = T(0.05);     ///< beta, the share of targets that may lie outside, between 0 and 1
     T rate = T(0.05);     ///< g, above 0
     T decay = T(0.98);    ///< D, in (0, 1]
-    T multiple = T(2.7);  ///< q_0, above 0: 2.46 for normal errors, more for heavier tails
+    T multiple = T(2.7);  ///< q_0: 2.46 for normal errors, more for heavier tails
     Index start = 10;     ///< q stands still for so many rows
   };
 
@@ -56,7 +58,9 @@ class Intervals {
     if (!(settings.miss > T(0)) || !(settings.miss < T(1)))
       refuse(name, "miss is ", settings.miss, ", expected between 0 and 1");
     if (!(settings.rate > T(0))) refuse(name, "rate is ", settings.rate, ", expected above 0");
-    if (!(settings.multiple > T(0))) refuse(name, "multiple is ", settings.multiple, ", expected above 0");
+    if (!(std::abs(std::log(settings.multiple)) <= largest_log_multiple()))
+      refuse(name, "multiple is ", settings.multiple, ", expected from ", 1 / largest_input<T>, " to ",
+             largest_input<T>);
     detail::expect_decay(name, settings.decay);
     state_.rows.setZero();
     state_.weight = state_.errors = half_widths_ = Vector::Zero(targets);
@@ -82,7 +86,9 @@ class Intervals {
     for (Index i = 0; i < target.size() && state_.rows[0] > 0; ++i) {
       const T e = std::abs(target[i] - prediction[i]);
       if (state_.rows[0] >= Counter<T>(settings_.start) && half_widths_[i] > T(0))
-        state_.log_multiple[i] += settings_.rate * ((e > half_widths_[i] ? T(1) : T(0)) - settings_.miss);
+        state_.log_multiple[i] =
+            std::clamp(state_.log_multiple[i] + settings_.rate * ((e > half_widths_[i] ? T(1) : T(0)) - settings_.miss),
+                       -largest_log_multiple(), largest_log_multiple());
       state_.weight[i] = settings_.decay * state_.weight[i] + T(1);
       state_.errors[i] = settings_.decay * state_.errors[i] + e;
     }
@@ -91,12 +97,12 @@ class Intervals {
 
   const State& state() const { return state_; }  ///< all that later half widths depend on, a value
   void set_state(const State& state) {
-    detail::expect_state(name, state_, state);
+    expect_state(state);
     state_ = state;
   }
   /// Recent errors are those of `later`, unless it has none.
   void merge(const State& later) {
-    detail::expect_state(name, state_, later);
+    expect_state(later);
     const Counter<T> rows = state_.rows[0] + later.rows[0];
     if (later.rows[0] > 1) state_ = later;
     state_.rows[0] = rows;
@@ -104,6 +110,16 @@ class Intervals {
 
  private:
   static constexpr auto name = "Intervals";
+
+  static T largest_log_multiple() { return T(std::log(largest_input<T>)); }
+
+  void expect_state(const State& other) const {
+    detail::expect_state(name, state_, other);
+    for (Index i = 0; i < other.log_multiple.size(); ++i)
+      if (!(std::abs(other.log_multiple[i]) <= largest_log_multiple()))
+        refuse(name, "set_state: log_multiple entry ", i, " is ", other.log_multiple[i],
+               ", expected of magnitude at most ", largest_log_multiple());
+  }
 
   Settings settings_;
   State state_;

@@ -99,12 +99,15 @@ class SlidingWindowLearner {
 
   void expect_rows_within(const State& other) const {
     detail::expect_state(name, state(), other);
-    if (!(other.position[0] < Counter<T>(window())))
-      refuse(name, "set_state: position is ", other.position[0], ", expected below ", window());
-    if (!(other.window.rows[0] <= Counter<T>(window())))
-      refuse(name, "set_state: window.rows is ", other.window.rows[0], ", expected at most ", window());
+    expect_whole("position", other.position[0], window() - 1);
+    expect_whole("window.rows", other.window.rows[0], window());
     expect_observable("inputs", other.inputs);
     expect_observable("targets", other.targets);
+  }
+
+  static void expect_whole(const char* member, const Counter<T>& number, Index most) {
+    if (!(number <= Counter<T>(most)) || number != Counter<T>(static_cast<Index>(number)))
+      refuse(name, "set_state: ", member, " is ", number, ", expected a whole number of at most ", most);
   }
 
   // Rows are observed and removed as they are, so that what a learner can't observe must not be among them.

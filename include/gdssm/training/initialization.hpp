@@ -15,6 +15,7 @@
 #include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/blocks/softmax_local_attention.hpp"
 #include "gdssm/blocks/token_projection.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/models/horner_stack.hpp"
@@ -25,11 +26,6 @@ namespace gdssm {
 
 namespace detail {
 
-template <class Matrix, class Law>
-void draw_entries(Matrix& matrix, Law&& law) {
-  for (auto& entry : matrix.reshaped()) entry = static_cast<typename Matrix::Scalar>(law());
-}
-
 // The laws of `reference_initialization`, a block each, in the order in which a layer's stream draws them.
 
 template <Index F, Index Width, Index Stride, class Parameters>
@@ -39,7 +35,7 @@ void initialize(const LocalAttention<F, Width, Stride>&, Parameters& p, RandomSt
 
 template <Index Rows, Index Cols, class Discretization, class Parameters>
 void initialize(const DiagonalRecurrence<Rows, Cols, Discretization>&, Parameters& p, RandomStream<>& stream) {
-  const auto log_step = [&] { return std::log(0.001) + stream.uniform() * std::log(0.1 / 0.001); };
+  const auto log_step = [&] { return draw_log_step(stream); };
   if constexpr (Discretization::has_step) {
     draw_entries(p.Lambda, [] { return -0.5; });
     draw_entries(p.log_step, log_step);
@@ -53,10 +49,7 @@ void initialize(const DiagonalRecurrence<Rows, Cols, Discretization>&, Parameter
 template <Index Rows, Index Cols, Index Rank, class Parameters>
 void initialize(const SelectiveRecurrence<Rows, Cols, Rank>&, Parameters& p, RandomStream<>& stream) {
   draw_entries(p.Lambda, [] { return -0.5; });
-  draw_entries(p.step_bias, [&] {
-    const double Delta = std::exp(std::log(0.001) + stream.uniform() * std::log(0.1 / 0.001));
-    return std::log(std::expm1(Delta));
-  });
+  draw_entries(p.step_bias, [&] { return inverse_softplus(std::exp(draw_log_step(stream))); });
 }
 
 template <Index Outputs, Index Cols, class Parameters>
@@ -115,7 +108,7 @@ void initialize(const ProjectedAttention<F, Rows, Width, Stride>&, Parameters& p
 template <Index Rows, Index Cols, class Parameters>
 void initialize(const CommonDecay<Rows, Cols>&, Parameters& p, RandomStream<>& stream) {
   p.Lambda.setConstant(-0.5f);
-  draw_entries(p.log_step, [&] { return std::log(0.001) + stream.uniform() * std::log(0.1 / 0.001); });
+  draw_entries(p.log_step, [&] { return draw_log_step(stream); });
 }
 
 template <Index Rows, Index Cols, class Parameters>

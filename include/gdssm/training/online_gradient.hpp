@@ -95,9 +95,7 @@ class OnlineGradient<
     layer_.gate().step_vjp(c.gate, X, View<const S, F, 1>(ws.o_bar.view()), c_bar.gate, View<S, F, Width>::absent(),
                            ws.layer.gate);
     const View<const S, F, 1> v = ws.layer.readout.v.view();
-    for (Index i = 0; i < o.size(); ++i)
-      for (Index j = 0; j < v.size(); ++j)
-        c_bar.recurrence.decay(j, i) = multiply_add(v[j] * o[i], state.by_decay(j, i), c_bar.recurrence.decay(j, i));
+    kernels::add_weighted_outer(v, o, state.by_decay.view(), c_bar.recurrence.decay.view());
     // <o v^T, V> = v . (V^T o)
     for (Index a = 0; a < Width; ++a)
       for (Index b = 0; b < Width; ++b) {
