@@ -161,7 +161,8 @@ std::string to_svg(const Figure& figure) {
                                  ? "using 1:($2-$3):($2+$3) with filledcurves fillstyle transparent solid 0.25 noborder"
                              : bars ? "using 1:2:3 with yerrorbars pointtype 7 pointsize 0.7 linewidth 1.5"
                                     : "using 1:2 with points pointtype 7 pointsize 0.7";
-    plots += (i > 0 ? ", " : "plot ") + block + " " + with + colour + " title " + quoted(series.label) + " noenhanced";
+    plots.append(i > 0 ? ", " : "plot ").append(block).append(" ").append(with).append(colour);
+    plots.append(" title ").append(quoted(series.label)).append(" noenhanced");
   }
   const auto height = std::max<Index>(480, 140 + 24 * static_cast<Index>(figure.y.names.size()));
   return draw(
