@@ -178,7 +178,7 @@ std::string FunctionPredictor::name() const {
   return "three nearest neighbours";
 }
 
-std::vector<FunctionScore> score_predictors(const FunctionRegression& of, bool linear, const TaskRange& tuning,
+std::vector<FunctionScore> score_predictors(const FunctionRegression& tasks, bool linear, const TaskRange& tuning,
                                             const TaskRange& tested) {
   std::vector<FunctionPredictor> predictors;
   for (const Kind kind : {Kind::one_step, Kind::ridge}) {
@@ -189,21 +189,21 @@ std::vector<FunctionScore> score_predictors(const FunctionRegression& of, bool l
   if (linear) predictors.push_back({Kind::least_squares, Features::inputs});
   predictors.push_back({Kind::neighbours, Features::inputs});
 
-  const Tasks to_tune = draw(of, tuning), tasks = draw(of, tested);
+  const Tasks to_tune = draw(tasks, tuning), drawn = draw(tasks, tested);
   std::vector<FunctionScore> scores;
   for (const FunctionPredictor& predictor : predictors) {
-    FunctionScore score{predictor, tune(of, predictor, to_tune, tuning.seed)};
-    const RandomFourier<> map(of.features, fourier_count, score.setting.width, tuning.seed);
-    std::vector<Sample> samples(static_cast<std::size_t>(of.context));
-    for (const FunctionRegressionTask& task : tasks) {
-      const Row errors = predict(predictor, score.setting, gram_of(of, predictor.features, map, task.inputs), task) -
-                         task.values.tail(of.context);
-      for (Index t = 0; t < of.context; ++t) samples[static_cast<std::size_t>(t)].add(errors[t] * errors[t] / 2);
+    FunctionScore score{predictor, tune(tasks, predictor, to_tune, tuning.seed)};
+    const RandomFourier<> map(tasks.features, fourier_count, score.setting.width, tuning.seed);
+    std::vector<Sample> samples(static_cast<std::size_t>(tasks.context));
+    for (const FunctionRegressionTask& task : drawn) {
+      const Row errors = predict(predictor, score.setting, gram_of(tasks, predictor.features, map, task.inputs), task) -
+                         task.values.tail(tasks.context);
+      for (Index t = 0; t < tasks.context; ++t) samples[static_cast<std::size_t>(t)].add(errors[t] * errors[t] / 2);
     }
     for (const Sample& sample : samples) score.losses.push_back({sample.mean(), sample.standard_error()});
     if (predictor.kind == Kind::one_step && predictor.features == Features::fourier)
       score.layer_difference =
-          layer_difference(fourier_features(map, tasks.front().inputs), tasks.front().labels, score.setting.number);
+          layer_difference(fourier_features(map, drawn.front().inputs), drawn.front().labels, score.setting.number);
     scores.push_back(std::move(score));
   }
   return scores;

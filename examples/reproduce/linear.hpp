@@ -45,10 +45,10 @@ class LinearExperiment {
 
  public:
   /// `losses` is the number of windows that bear a loss: 1, or N for all of them.
-  LinearExperiment(std::string name, Index losses, const Options& options)
+  LinearExperiment(std::string name, Index losses, Options options)
       : name_(std::move(name)),
         losses_(losses),
-        options_(options),
+        options_(std::move(options)),
         trainer_(name_, Layer(), {.features = features, .outputs = scalar ? 1 : features, .context = context}),
         step_(losses == 1 ? best_step(task(context)) : best_step_all_positions(task(context))),
         construction_(gradient_step(trainer_.model(), static_cast<float>(step_))) {}

@@ -216,7 +216,8 @@ void add_curves(const std::vector<Trained>& seeds, double decay, double expected
   CsvWriter rows(csv, {"seed", "pairs", "loss", "step", "decay"});
   for (const Trained& t : seeds) {
     const std::string label = &t != &seeds.front() ? "" : seeds.size() > 1 ? "trained, a line a seed" : "trained";
-    Series loss_line{label, Mark::line, Colour::blue, {}, {}}, memory_line = loss_line;
+    Series loss_line{label, Mark::line, Colour::blue, {}, {}};
+    Series memory_line = loss_line;
     for (std::size_t i = 0; i < t.pairs.size(); ++i) {
       const double millions = t.pairs[i] * 1e-6;
       memory_line.x.push_back(millions);

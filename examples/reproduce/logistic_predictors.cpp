@@ -71,11 +71,12 @@ double least_of(const std::function<double(double)>& f, double low, double high)
   return std::exp((a + b) / 2);
 }
 
-std::vector<LogisticScore> score_logistic(const Classification& of, std::uint64_t seed, const LogisticEffort& effort) {
+std::vector<LogisticScore> score_logistic(const Classification& tasks, std::uint64_t seed,
+                                          const LogisticEffort& effort) {
   const auto draw = [&](Index count, std::uint64_t first) {
-    Tasks tasks;
-    for (Index i = 0; i < count; ++i) tasks.push_back(of.draw(seed, first + static_cast<std::uint64_t>(i)));
-    return tasks;
+    Tasks drawn;
+    for (Index i = 0; i < count; ++i) drawn.push_back(tasks.draw(seed, first + static_cast<std::uint64_t>(i)));
+    return drawn;
   };
   const Tasks tuning = draw(effort.tuning, std::uint64_t{1} << 57),
               tested = draw(effort.tested, std::uint64_t{1} << 56);
@@ -84,7 +85,7 @@ std::vector<LogisticScore> score_logistic(const Classification& of, std::uint64_
                                                             {"descent, 5 steps", descent(5)},
                                                             {"descent, 20 steps", descent(20)},
                                                             {"logistic regression", logistic_regression(effort.steps)}};
-  if (of.labels == LabelLaw::softmax)
+  if (tasks.labels == LabelLaw::softmax)
     algorithms.emplace_back("W* itself", [](const ClassificationTask& task, Index, double) { return task.weights; });
   std::vector<LogisticScore> scores;
   for (const auto& [name, algorithm] : algorithms) {
