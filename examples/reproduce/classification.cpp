@@ -90,11 +90,8 @@ struct Found {
 };
 
 Estimate over_seeds(const std::vector<Trained>& trained, Index t, std::vector<Estimate> Curves::*of) {
-  std::vector<double> values;
-  for (const Trained& seed : trained) values.push_back((seed.curves.*of)[static_cast<std::size_t>(t - 1)].value);
-  Estimate estimate = mean_of(values);
-  if (values.size() < 2) estimate.standard_error = 0;
-  return estimate;
+  return estimate_over(trained,
+                       [&](const Trained& seed) { return (seed.curves.*of)[static_cast<std::size_t>(t - 1)].value; });
 }
 std::string text_of(const Estimate& e) { return e.standard_error > 0 ? e.text(4) : rounded(e.value); }
 

@@ -71,14 +71,8 @@ double mean_over(const std::vector<double>& values) {
   return sum / static_cast<double>(values.size());
 }
 
-/// The mean over seeds with its standard error; of one seed, the error is left out.
 Estimate over_seeds(const std::vector<Trained>& trained, Index t) {
-  std::vector<double> losses;
-  losses.reserve(trained.size());
-  for (const Trained& seed : trained) losses.push_back(seed.curve[static_cast<std::size_t>(t - 1)]);
-  Estimate estimate = mean_of(losses);
-  if (losses.size() < 2) estimate.standard_error = 0;
-  return estimate;
+  return estimate_over(trained, [&](const Trained& seed) { return seed.curve[static_cast<std::size_t>(t - 1)]; });
 }
 std::string text_of(const Estimate& e) {
   if (e.value < 1e-6) return "below 1e-6";

@@ -3,6 +3,7 @@
 // explicit descent on fixed random features.
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <numbers>
@@ -47,14 +48,14 @@ TaskRange fitting_tasks(const Options& options, const Effort& effort) {
 /// Linear learners on one draw of random features, from W_0 = 0 and from the best W_0.
 struct Fixed {
   FeatureMap phi{};
-  Eigen::VectorXd start[2] = {};
+  std::array<Eigen::VectorXd, 2> start{};
   struct Steps {
     double size;
     Losses losses;
   };
-  std::vector<Steps> steps[2] = {};  ///< by `step_counts`
-  Losses ridge[2] = {};
-  LayerLosses layer[2] = {};
+  std::array<std::vector<Steps>, 2> steps{};  ///< by `step_counts`
+  std::array<Losses, 2> ridge{};
+  std::array<LayerLosses, 2> layer{};
   double layer_difference = 0;  ///< of the layer's losses under (7) from explicit descent's, the largest
 };
 
@@ -193,6 +194,7 @@ Result run(const Options& options) {
   }
   const auto of_fixed = [&](const auto& losses_of) {
     std::vector<Losses> list;
+    list.reserve(fixed.size());
     for (const Fixed& draw : fixed) list.push_back(losses_of(draw));
     return list;
   };

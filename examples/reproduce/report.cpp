@@ -67,7 +67,7 @@ std::string to_html(const Table& table) {
 std::string to_html(const std::string& name, const std::string& caption, std::string svg) {
   svg.erase(0, svg.find("<svg"));
   for (const char* const before : {"id='", "id=\"", "href='#", "url(#"}) replace_all(svg, before, before + name + "-");
-  svg.insert(svg.find("<svg") + 4, " role=\"img\" aria-label=\"" + escaped(caption) + "\"");
+  svg.insert(svg.find("<svg") + 4, R"( role="img" aria-label=")" + escaped(caption) + '"');
   return "<figure>\n" + svg + "<figcaption>" + escaped(caption) + "</figcaption>\n</figure>\n";
 }
 

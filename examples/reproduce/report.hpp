@@ -12,7 +12,7 @@ namespace gdssm::reproduce {
 /// One document that needs no other file: the experiments' sections, figures as inline SVG, for light and dark screens.
 class Report {
  public:
-  explicit Report(const Options& options) : options_(options) {}
+  explicit Report(Options options) : options_(std::move(options)) {}
 
   /// `drawn` holds the SVG documents of the section's figures, in their order.
   void add(const Experiment& experiment, const Result& result, const std::vector<std::string>& drawn);

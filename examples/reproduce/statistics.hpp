@@ -69,6 +69,14 @@ inline Estimate mean_of(const std::vector<double>& losses) {
   return {sample.mean(), sample.standard_error()};
 }
 
+/// The mean over seeds of of(seed), with its standard error, which a single seed has none of: 0.
+template <class Seed, class Of>
+Estimate estimate_over(const std::vector<Seed>& seeds, const Of& of) {
+  Sample sample;
+  for (const Seed& seed : seeds) sample.add(of(seed));
+  return {sample.mean(), seeds.size() > 1 ? sample.standard_error() : 0};
+}
+
 /// How far the mean of some losses is above that of others on the same tasks: r - 1, r the ratio of the means. The
 /// tasks' own difficulty cancels: to first order r's error is that of the mean of loss - r other, over the other mean.
 /// Errors  std::invalid_argument: lists of different lengths

@@ -86,8 +86,7 @@ class Predictor {
 /// |a - b| / |b|, Euclidean.
 template <class T>
 double relative_difference(const VectorX<T>& a, const VectorX<T>& b) {
-  const Eigen::VectorXd exact = b.template cast<double>();
-  return (a.template cast<double>() - exact).norm() / exact.norm();
+  return (a.template cast<double>() - b.template cast<double>()).norm() / b.template cast<double>().norm();
 }
 
 // --- One layer beside one explicit step

@@ -53,7 +53,7 @@ template <class Vector>
 template <class Vector>
 [[gnu::always_inline]] inline Vector vector_sqrt(Vector x) {
   typedef std::int32_t Bits __attribute__((vector_size(sizeof(Vector))));
-  Vector y = std::bit_cast<Vector>(0x5F3759DF - (std::bit_cast<Bits>(x) >> 1));
+  auto y = std::bit_cast<Vector>(0x5F3759DF - (std::bit_cast<Bits>(x) >> 1));
   for (int i = 0; i < 4; ++i) y = y * fused_in_long_body(x * -0.5f * y, y, Vector{} + 1.5f);
   return x * y;
 }
