@@ -114,6 +114,7 @@ int main(int argc, char** argv) {
   app.add_option("--out", out, "The safetensors file to write")->required();
   gdssm::programs::add_threads_option(app, threads);
   return gdssm::programs::run_program(argc, argv, app, [&] {
+    gdssm::programs::expect_different_files({{"MODEL", model}, {"TOKENS", tokens}}, {{"--out", out}});
     const ReferenceWeights weights(gdssm::read_safetensors(model), model);
     const ReferenceTokens contexts(gdssm::read_safetensors(tokens), tokens, weights.token_width(),
                                    weights.target_width(), weights.dtype());

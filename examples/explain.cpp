@@ -219,13 +219,16 @@ int main(int argc, char** argv) {
   app.add_option("MODEL", model, "The weights, a safetensors file")->required();
   app.add_option("--json", json, "Write what was found here, as JSON")->type_name("FILE");
   app.add_option("--tasks", options.tasks, "Fresh tasks that candidates are judged on")
-      ->check(CLI::Range(Index{1}, Index{1} << 24))
+      ->transform(gdssm::programs::whole_number(1, 1 << 24))
       ->capture_default_str();
   app.add_option("--context", options.context, "Pairs before the query (default: as many as features)")
-      ->check(CLI::Range(Index{1}, Index{1} << 20));
-  app.add_option("--seed", options.seed, "Seed of the tasks")->capture_default_str();
+      ->transform(gdssm::programs::whole_number(1, 1 << 20));
+  app.add_option("--seed", options.seed, "Seed of the tasks")
+      ->transform(gdssm::programs::whole_number(0, std::numeric_limits<std::uint64_t>::max()))
+      ->capture_default_str();
   gdssm::programs::add_threads_option(app, threads);
   return gdssm::programs::run_program(argc, argv, app, [&] {
+    gdssm::programs::expect_different_files({{"MODEL", model}}, {{"--json", json}});
     gdssm::Safetensors file = gdssm::read_safetensors(model);
     refuse_gated_readout(file, model);
     const ReferenceWeights stored(file, model);  // refuses mixed precisions, too

@@ -25,6 +25,7 @@ namespace {
 struct Entry {
   std::string_view name;
   bool steps, ridge, forgetting, window;  // what it takes
+  bool reads_inputs = true;
 };
 
 // In the order in which a learner is looked for when options are given without a name.
@@ -35,7 +36,7 @@ constexpr std::array entries{
     Entry{"least-squares", false, false, true, false}, Entry{"recursive-least-squares", false, true, true, false},
     Entry{"window", false, true, false, true},         Entry{"delta", false, false, true, false},
     Entry{"longhorn", false, false, true, false},      Entry{"nlms", false, false, true, false},
-    Entry{"mean", false, false, true, false},          Entry{"last-value", false, false, false, false}};
+    Entry{"mean", false, false, true, false, false},   Entry{"last-value", false, false, false, false, false}};
 
 std::string all_names() {
   std::string names;
@@ -147,6 +148,8 @@ void expect_features(const std::string& features) {
 AnyLearner<> make_learner(const LearnerOptions& options, Index inputs) {
   const std::string name = learner_of(options);
   expect_features(options.features);
+  for (const Entry& entry : entries)
+    if (entry.name == name && !entry.reads_inputs) return make_plain(name, options, inputs);
   if (options.lags == 0) return make_featured(name, options, inputs);
   return AnyLearner(WithPast(inputs, Beside(Levels{}, RecentTargets{options.lags}),
                              make_featured(name, options, inputs + options.lags)));

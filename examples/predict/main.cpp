@@ -29,6 +29,7 @@
 #include "gdssm/io/safetensors.hpp"
 #include "gdssm/io/text.hpp"
 #include "gdssm/learners/any_learner.hpp"
+#include "gdssm/learners/constant.hpp"
 #include "gdssm/learners/intervals.hpp"
 #include "predict/learners.hpp"
 #include "reproduce/figure.hpp"
@@ -54,21 +55,53 @@ struct Options {
   int threads = 1;
 };
 
+/// What a target's predictions are measured by: its running mean and its last value, which go on as its learner does.
+class Yardstick {
+ public:
+  struct State {
+    gdssm::RunningMean<>::State mean;
+    gdssm::LastValue<>::State last;
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      gdssm::visit_part("mean", visitor, self.mean...);
+      gdssm::visit_part("last", visitor, self.last...);
+    }
+  };
+
+  Index rows() const { return static_cast<Index>(mean_.state().rows[0]); }  ///< targets seen
+  double mean() const { return mean_.state().mean[0]; }
+  double last() const { return last_.state().last[0]; }
+  void observe(const Eigen::VectorXd& target) {
+    mean_.observe(Eigen::VectorXd(), target);
+    last_.observe(Eigen::VectorXd(), target);
+  }
+
+  State state() const { return {mean_.state(), last_.state()}; }
+  void set_state(const State& state) {
+    mean_.set_state(state.mean);
+    last_.set_state(state.last);
+  }
+  void merge(const State& later) {
+    mean_.merge(later.mean);
+    last_.merge(later.last);
+  }
+
+ private:
+  gdssm::RunningMean<> mean_{0, 1};
+  gdssm::LastValue<> last_{0, 1};
+};
+
 /// Errors of the predictions of one target, beside those of its running mean and of its last value.
 class Score {
  public:
-  /// Takes a target with the prediction that was made before it was known; `counts` is false in the burn-in.
-  void add(double prediction, double target, bool counts) {
-    if (counts) {
-      ++scored_;
-      absolute_ += std::abs(target - prediction);
-      squared_ += square(target - prediction);
-      squared_mean_ += square(target - mean_);
-      squared_last_ += square(target - last_);
-    }
-    ++seen_;
-    mean_ += (target - mean_) / static_cast<double>(seen_);
-    last_ = target;
+  /// Takes a target with the prediction that was made before it was known.
+  void add(double prediction, double target, const Yardstick& before) {
+    ++scored_;
+    absolute_ += std::abs(target - prediction);
+    squared_ += square(target - prediction);
+    squared_mean_ += square(target - before.mean());
+    squared_last_ += square(target - before.last());
   }
 
   Index scored() const { return scored_; }
@@ -90,9 +123,8 @@ class Score {
     return share ? std::optional(1 - *share) : share;
   }
 
-  Index scored_ = 0, seen_ = 0;
+  Index scored_ = 0;
   double absolute_ = 0, squared_ = 0, squared_mean_ = 0, squared_last_ = 0;
-  double mean_ = 0, last_ = 0;
 };
 
 /// Predictions, targets and running skill at rows that are thinned out as the stream goes on.
@@ -160,6 +192,7 @@ struct Target {
   std::string name;
   Learner learner;
   gdssm::Intervals<> intervals{1};
+  Yardstick yardstick{};
   Score score;
   std::vector<Compared> others;
   Curve curve;
@@ -193,15 +226,13 @@ std::vector<std::string> target_names(const gdssm::CsvReader& table, const Optio
   return options.targets.empty() ? std::vector{table.columns().back()} : options.targets;
 }
 
-std::vector<std::size_t> input_columns(const gdssm::CsvReader& table, const Input& input, const Options& options) {
+std::vector<std::size_t> input_columns(const gdssm::CsvReader& table, const Options& options) {
   std::vector<bool> is_target(table.columns().size(), false);
   for (const std::string& name : options.targets) is_target[table.column(name)] = true;
   if (options.targets.empty()) is_target.back() = true;
   std::vector<std::size_t> columns;
   for (std::size_t column = 0; column < is_target.size(); ++column)
     if (!is_target[column]) columns.push_back(column);
-  if (columns.empty())
-    gdssm::refuse(input.name() + ":1", "every column is a target, expected at least one feature column beside them");
   return columns;
 }
 
@@ -351,6 +382,16 @@ std::string list_of(const std::vector<std::string>& names) {
   return text;
 }
 
+/// Refuses names that a state's file cannot hold.
+void expect_utf8(const gdssm::CsvReader& table, const std::string& where) {
+  for (const std::string& name : table.columns()) try {
+      Json(name).dump();
+    } catch (const Json::exception&) {
+      gdssm::refuse(where + ":1", "column ", gdssm::in_quotes(name),
+                    " has a name that is not UTF-8, which --state needs");
+    }
+}
+
 /// Refuses a state of other columns or of another learner.
 void expect_setting(const std::string& where, const Setting& found, const Setting& expected) {
   if (found.features != expected.features)
@@ -381,20 +422,24 @@ gdssm::Safetensors file_of(const std::vector<Target>& targets, const Setting& se
   for (std::size_t i = 0; i < targets.size(); ++i) {
     gdssm::put_aggregate(file, std::to_string(i) + ".learner.", targets[i].learner.state());
     gdssm::put_aggregate(file, std::to_string(i) + ".intervals.", targets[i].intervals.state());
+    gdssm::put_aggregate(file, std::to_string(i) + ".yardstick.", targets[i].yardstick.state());
   }
   return file;
 }
 
-/// Hands the states in a file to `use(part, state)`, for the learner and the intervals of each target.
+/// Hands the states in a file to `use(part, state)`, for the learner, the intervals and the yardstick of each target.
 template <class Use>
 void take_states(const gdssm::Safetensors& file, const std::string& where, std::vector<Target>& targets, Use&& use) {
   for (std::size_t i = 0; i < targets.size(); ++i) {
     auto learner = targets[i].learner.state();
     auto intervals = targets[i].intervals.state();
+    auto yardstick = targets[i].yardstick.state();
     gdssm::take_aggregate(file, where, std::to_string(i) + ".learner.", learner);
     gdssm::take_aggregate(file, where, std::to_string(i) + ".intervals.", intervals);
+    gdssm::take_aggregate(file, where, std::to_string(i) + ".yardstick.", yardstick);
     use(targets[i].learner, learner);
     use(targets[i].intervals, intervals);
+    use(targets[i].yardstick, yardstick);
   }
 }
 
@@ -405,7 +450,11 @@ struct Beginning {
 
   explicit Beginning(const Options& options) : names(options.merge) {
     if (names.empty() && !options.state.empty() && std::filesystem::exists(options.state)) names = {options.state};
-    for (const std::string& name : names) files.push_back(gdssm::read_safetensors(name));
+    for (const std::string& name : names) {
+      if (std::filesystem::exists(name) && !std::filesystem::is_regular_file(name))
+        gdssm::refuse(name, "is not a regular file, expected a state of predict");
+      files.push_back(gdssm::read_safetensors(name));
+    }
   }
 
   /// Sets the learners, made for this setting.
@@ -450,11 +499,16 @@ void predict(const Options& options) {
   const Beginning beginning(options);
   Input input(options.file);
   gdssm::CsvReader table(input.stream(), input.name());
-  const std::vector<std::size_t> features = input_columns(table, input, options);
+  const std::vector<std::size_t> features = input_columns(table, options);
   Setting setting{{}, target_names(table, options), options.learner};
   for (const std::size_t column : features) setting.features.push_back(table.columns()[column]);
   if (!beginning.files.empty() && setting.learner == LearnerOptions{})
     setting.learner = setting_of(beginning.files.front(), beginning.names.front()).learner;
+
+  if (features.empty() && setting.learner.lags == 0)
+    gdssm::refuse(input.name() + ":1", "every column is a target, expected at least one feature column beside them, ",
+                  "or --lags (cells are separated by commas)");
+  if (!options.state.empty()) expect_utf8(table, input.name());
 
   std::vector<Target> targets = make_targets(setting);
   beginning.apply(targets, setting);
@@ -497,7 +551,6 @@ void predict(const Options& options) {
       for (const Target& target : targets) expect_learnable(table, target.column, row[target.column]);
 
       const auto number = static_cast<Index>(table.rows());
-      const bool counts = number > options.burn_in;
       if (predictions) predictions->cell(table.rows());
       for (Target& target : targets) {
         const Eigen::VectorXd& prediction = target.learner.predict(x);
@@ -508,14 +561,17 @@ void predict(const Options& options) {
             predictions->cell(cell);
         }
         if (gdssm::is_missing(y[0])) continue;
-        target.score.add(prediction[0], y[0], counts);
+        const bool counts = target.yardstick.rows() >= options.burn_in;
+        if (counts) target.score.add(prediction[0], y[0], target.yardstick);
         if (plot_file) target.curve.add(number, prediction[0], y[0], target.score.skill());
         target.intervals.observe(prediction, y);
         target.learner.observe(x, y);
         for (Compared& other : target.others) {
-          other.score.add(other.learner.predict(x)[0], y[0], counts);
+          const double guess = other.learner.predict(x)[0];
+          if (counts) other.score.add(guess, y[0], target.yardstick);
           other.learner.observe(x, y);
         }
+        target.yardstick.observe(y);
       }
       if (predictions) predictions->end_row();
       if (streams) predictions->flush();
@@ -529,9 +585,10 @@ void predict(const Options& options) {
                   << '\n';
   if (plot_file) *plot_file << targets.front().curve.to_svg(targets.front().name);
   write_state(state_file, options.state, targets, setting);
+  if (options.compare) std::cout << comparison_of(targets, learner);
+  gdssm::programs::flush_standard_output();  // rows count as learned only when all that was said of them is out
   for (const auto& file : {&out_file, &summary_file, &plot_file, &state_file})
     if (*file) (*file)->commit();
-  if (options.compare) std::cout << comparison_of(targets, learner);
   report(table, targets);
 }
 
@@ -553,12 +610,14 @@ void expect_consistent(const Options& options) {
   for (auto name = options.targets.begin(); name != options.targets.end(); ++name)
     if (std::find(options.targets.begin(), name, *name) != name)
       throw CLI::ValidationError("--target", gdssm::in_quotes(*name) + " is given twice, expected different columns");
-  const std::vector<std::pair<const char*, std::string>> outputs{
+  using gdssm::programs::NamedFile;
+  std::vector<NamedFile> inputs{{"FILE", options.file == "-" ? "" : options.file}};
+  const std::vector<NamedFile> outputs{
       {"--out", options.out}, {"--summary", options.summary}, {"--plot", options.plot}, {"--state", options.state}};
-  for (auto a = outputs.begin(); a != outputs.end(); ++a)
-    for (auto b = outputs.begin(); b != a; ++b)
-      if (!a->second.empty() && a->second == b->second)
-        throw CLI::ValidationError(a->first, std::string("names the same file as ") + b->first + ", expected another");
+  gdssm::programs::expect_different_files(inputs, outputs);
+  // A state may take the place of one that was merged.
+  for (const std::string& name : options.merge) inputs.push_back({"--merge", name});
+  gdssm::programs::expect_different_files(inputs, {outputs.begin(), outputs.end() - 1});
   if (options.file.empty() && (options.merge.empty() || options.state.empty()))
     throw CLI::ValidationError("FILE",
                                "is missing, expected a CSV file, - for standard input, or --merge with --state");
@@ -584,14 +643,16 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_option("--out", options.out, "Write predictions here instead, complete at the end")->type_name("OUT.csv");
   app.add_option("--summary", options.summary, "Write errors and skills here, as JSON")->type_name("S.json");
-  app.add_option("--burn-in", options.burn_in, "Rows at the beginning that are learned but not scored")
+  app.add_option("--burn-in", options.burn_in,
+                 "Targets at the beginning, a state's included, that are learned but not scored")
       ->type_name("ROWS")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(gdssm::programs::whole_number(0))
       ->capture_default_str();
   app.add_option("--plot", options.plot, "Draw prediction, target and running skill (of the first target) here")
       ->type_name("OUT.svg");
   app.add_flag("--compare", options.compare,
-               "Run every learner beside the chosen one, and print a table to standard output (no predictions there)");
+               "Run every learner beside the chosen one, each from nothing, and print a table to standard output (no\n"
+               "predictions there)");
   app.add_option("--state", options.state, "Go on from what the last run left here, if it did, and leave the new state")
       ->type_name("FILE");
   app.add_option("--merge", options.merge,
@@ -605,7 +666,7 @@ int main(int argc, char** argv) {
       ->type_name("NAME");
   app.add_option("--steps", options.learner.steps, "Steps of a descent a prediction (default: 100)")
       ->type_name("K")
-      ->check(CLI::NonNegativeNumber);
+      ->transform(gdssm::programs::whole_number(0));
   app.add_option("--ridge", options.learner.ridge, "Penalty on slopes, in rows (default: 1)")
       ->type_name("R")
       ->check(CLI::Validator(finite_number, ""));
@@ -615,10 +676,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Validator(decay, ""));
   app.add_option("--window", options.learner.window, "Rows in the sliding window (default: 100)")
       ->type_name("ROWS")
-      ->check(CLI::PositiveNumber);
+      ->transform(gdssm::programs::whole_number(1));
   app.add_option("--lags", options.learner.lags, "Past values of the target as further features")
       ->type_name("P")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(gdssm::programs::whole_number(0))
       ->capture_default_str();
   app.add_option("--features", options.learner.features, "linear, polynomial:DEGREE or fourier:COUNT")
       ->type_name("NAME")
@@ -626,9 +687,13 @@ int main(int argc, char** argv) {
   gdssm::programs::add_threads_option(app, options.threads);
   return gdssm::programs::run_program(argc, argv, app, [&] {
     expect_consistent(options);
-    if (options.file.empty())
+    if (options.file.empty()) {
+      for (const CLI::Option* option : app.get_options())
+        if (const std::string name = option->get_name();
+            option->count() > 0 && name != "--merge" && name != "--state" && name != "--threads")
+          throw CLI::ValidationError(name, "is given without FILE, expected --merge and --state alone");
       merge(options);
-    else
+    } else
       predict(options);
   });
 }

@@ -77,7 +77,7 @@ std::string run_gnuplot(const std::string& script) {
 /// Text between gnuplot's single quotes.
 std::string quoted(const std::string& text) {
   std::string result = "'";
-  for (const char c : text) result += c == '\'' ? std::string("''") : std::string(1, c);
+  for (const char c : text) result += c == '\'' ? "''" : std::string(1, static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
   return result + "'";
 }
 
@@ -117,13 +117,13 @@ std::string draw(const std::string& name, const std::string& script) {
   return svg;
 }
 
-/// Room at both ends, so that no point lies on the frame.
+/// Room at both ends, so that no point lies on the frame; where there is no point, axes all the same.
 std::string range_command(const std::string& name, const Axis& axis, double least, double most) {
   if (!axis.names.empty()) {
     const std::string first = "0.4", last = format_number(static_cast<double>(axis.names.size()) + 0.6);
     return "set " + name + "range [" + (name == "y" ? last + ":" + first : first + ":" + last) + "]\n";
   }
-  if (!(least <= most)) return "";
+  if (!(least <= most)) return axis.logarithmic ? "set " + name + "range [1:10]\n" : "set " + name + "range [0:1]\n";
   const double room = least < most ? 0.04 * (most - least) : 0.5;
   if (axis.logarithmic) return "";
   return "set " + name + "range [" + format_number(least >= 0 && name == "y" ? 0.0 : least - room) + ":" +

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 #include <iostream>
+#include <limits>
 #include <list>
 #include <optional>
 #include <set>
@@ -109,10 +111,10 @@ int main(int argc, char** argv) {
       ->type_name("NAME");
   app.add_option("--out", folder, "The folder for the results, made when missing")->capture_default_str();
   app.add_option("--seed", options.seed, "The first run's seed; the others follow it")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(gdssm::programs::whole_number(0, std::numeric_limits<std::uint64_t>::max()))
       ->capture_default_str();
   CLI::Option* const seeds = app.add_option("--seeds", options.seeds, "How many runs, each with a seed of its own");
-  seeds->check(CLI::Range(1, 1000000))->default_str("5, 1 with --quick");
+  seeds->transform(gdssm::programs::whole_number(1, 1000000))->default_str("5, 1 with --quick");
   app.add_flag(
       "--resume", resume,
       "Go on where an earlier run into the same folder was interrupted: with the same program, --seed, --seeds\n"

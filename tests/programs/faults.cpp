@@ -310,6 +310,18 @@ TEST_CASE("Two runs of reproduce do not write to one folder at a time", "[faults
   CHECK(std::filesystem::exists(kept / "run.json"));
 }
 
+TEST_CASE("Weights and contexts are not overwritten by what is said of them", "[program][misuse]") {
+  for (const Command& command : commands())
+    for (const char* input : {"weights", "tokens"}) {
+      const std::string name = inputs()(input, 0), before = gdssm::read_file(name);
+      if (std::find(command.arguments.begin(), command.arguments.end(), name) == command.arguments.end()) continue;
+      const Run result = run(command.program, command.with(name));
+      CHECK(result.status == 2);
+      CHECK(result.err.starts_with("error: " + command.to + ": names the same file as "));
+      CHECK(gdssm::read_file(name) == before);
+    }
+}
+
 TEST_CASE("Where a file cannot be written every program says which and why, and leaves nothing", "[faults][misuse]") {
   const TemporaryFolder folder;
   gdssm::write_file(folder / "file", "in the way");

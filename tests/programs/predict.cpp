@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -376,6 +377,7 @@ TEST_CASE("The burn-in is learned but not scored, and what no row defines is nul
   CHECK(nothing["rows"] == 5);
   CHECK(nothing["scored_rows"] == 0);
   for (const char* name : {"mae", "rmse", "skill", "skill_last_value"}) CHECK(nothing[name].is_null());
+  CHECK(summary_of("x,y\n1,\n2,\n3,5\n4,6\n5,7\n", {"--burn-in", "2"})["scored_rows"] == 1);  // targets count, not rows
   const Json constant = summary_of("x,y\n1,5\n2,5\n3,5\n", {"--burn-in", "1"});
   CHECK(constant["rmse"] == 0);
   CHECK(constant["skill"].is_null());
@@ -400,7 +402,9 @@ TEST_CASE("A file that is not a table of numbers is refused with its line", "[pr
   CHECK(refusal("a,b\n1,2\n1e101,4\n") ==
         "data.csv:3: column 'a': 1e+101 is too large, expected a magnitude of at most 1e+100");
   CHECK(refusal("a,b\n1,2\n1,-1e101\n").starts_with("data.csv:3: column 'b': -1e+101 is too large"));
-  CHECK(refusal("a\n1\n") == "data.csv:1: every column is a target, expected at least one feature column beside them");
+  CHECK(refusal("a\n1\n") ==
+        "data.csv:1: every column is a target, expected at least one feature column beside them, or --lags (cells are "
+        "separated by commas)");
   CHECK(File("a,b\n1,2\n").refusal({"--target", "c"}) == "data.csv: no column 'c', expected one of 'a', 'b'");
   const Run missing = predict({"/nowhere/data.csv"});
   CHECK(missing.status == 1);
@@ -472,6 +476,57 @@ TEST_CASE("A run that was cut in two with --state predicts what one run would, t
   }
 }
 
+TEST_CASE("A run that goes on from a state is scored as one run's later rows, whatever their number", "[program]") {
+  const std::string text = linear_table(40);
+  const std::string header = text.substr(0, text.find('\n') + 1);
+  const File whole(text);
+  REQUIRE(whole.run({"--burn-in", "35", "--summary", whole.beside("s.json")}).status == 0);
+  const Json expected = Json::parse(gdssm::read_file(whole.beside("s.json")));
+
+  std::vector<Json> parts;
+  for (std::size_t begin = header.size(); begin < text.size();) {
+    std::size_t end = begin;
+    for (int line = 0; line < 5; ++line) end = text.find('\n', end) + 1;
+    const File part(header + text.substr(begin, end - begin));
+    REQUIRE(part.run({"--state", whole.beside("state"), "--summary", part.beside("s.json")}).status == 0);
+    parts.push_back(Json::parse(gdssm::read_file(part.beside("s.json"))));
+    begin = end;
+  }
+  REQUIRE(parts.size() == 8);
+  for (std::size_t i = 0; i < 8; ++i) CHECK(parts[i]["scored_rows"] == (i < 2 ? 0 : 5));
+  for (const char* name : {"scored_rows", "mae", "rmse", "skill", "skill_last_value"}) {
+    CAPTURE(name);
+    CHECK(parts.back()[name] == expected[name]);
+  }
+}
+
+TEST_CASE("A state moves on only when all that was said of its rows is out", "[program][misuse]") {
+  const File file(linear_table(20));
+  const std::string state = file.beside("state");
+  file.predictions({"--state", state});
+  const std::string before = gdssm::read_file(state);
+  for (const Strings& options : {Strings{"--compare"}, Strings{}}) {
+    Strings all{file.path(), "--state", state};
+    all.insert(all.end(), options.begin(), options.end());
+    const Run result = gdssm::test::run("predict", all, gdssm::test::Output::full);
+    CHECK(result.status == 1);
+    CHECK(result.err.starts_with("error: standard output: "));
+    CHECK(gdssm::read_file(state) == before);
+  }
+}
+
+TEST_CASE("A state's names are UTF-8, and a state is a file", "[program][misuse]") {
+  const File file(
+      "gr\xf6\xdf"
+      "e,y\n1,2\n2,3\n");
+  CHECK(file.run().status == 0);
+  CHECK(file.refusal({"--state", file.beside("state"), "--out", file.beside("out")}) ==
+        "data.csv:1: column 'gr\xf6\xdf"
+        "e' has a name that is not UTF-8, which --state needs");
+  CHECK(file.names() == std::set<std::string>{"data.csv"});
+  CHECK(file.refusal({"--state", "/dev/full"}) == "/dev/full: is not a regular file, expected a state of predict");
+}
+
 TEST_CASE("Two states join to that of both files' rows", "[program]") {
   const std::string text = linear_table(60);
   std::size_t middle = 0;
@@ -500,7 +555,7 @@ TEST_CASE("Two states join to that of both files' rows", "[program]") {
   CHECK(query.refusal({"--learner", "mean", "--state", ab}).find("its learner is {") != std::string::npos);
   CHECK(File("a,c,target\n1,2,3\n").refusal({"--state", ab}).find("its features are 'a', 'b', expected 'a', 'c'") !=
         std::string::npos);
-  CHECK(query.refusal({"--state", query.path()}) != "");
+  CHECK(File("1\n").refusal({"--state", query.path()}).starts_with(query.path() + ": "));
   CHECK(gdssm::read_file(query.path()).starts_with("a,b,target"));
 }
 
@@ -521,6 +576,55 @@ TEST_CASE("With --compare, predict prints a line a learner, the summary has them
   const File alone(linear_table(60));
   const Run ridge = alone.run({"--learner", "ridge", "--summary", alone.beside("s.json")});
   CHECK(Json::parse(gdssm::read_file(alone.beside("s.json")))["rmse"] == summary["learners"]["ridge"]["rmse"]);
+}
+
+TEST_CASE("What reads no features is the same with every kind of them", "[program]") {
+  const File file(linear_table(30));
+  for (const char* learner : {"mean", "last-value"})
+    for (const char* features : {"polynomial:2", "fourier:5"})
+      CHECK(file.run({"--learner", learner, "--features", features, "--lags", "2"}).out ==
+            file.run({"--learner", learner}).out);
+}
+
+TEST_CASE("A series without features is predicted from its own past", "[program]") {
+  std::string text = "y\n";
+  gdssm::test::Random random(4);
+  double y = 0;
+  for (int t = 0; t < 300; ++t) text += gdssm::format_number(y = 0.9 * y + random()) + "\n";
+  const File file(text);
+  const auto squares = [&](const Strings& options) {
+    double sum = 0;
+    for (const auto& row : file.predictions(options).rows) sum += square(row[2] - row[1]);
+    return sum;
+  };
+  // A variance of 1 / (1 - 0.9^2) = 5.3 times that of what is new.
+  CHECK(squares({"--lags", "1"}) < squares({"--lags", "1", "--learner", "mean"}) / 3);
+}
+
+TEST_CASE("A plot of a stream without targets, or of a name of two lines, is a plot", "[program]") {
+  for (const std::string text : {"x,y\n1,\n2,\n", "x,\"y\nz\"\n1,2\n2,3\n"}) {
+    const File file(text);
+    REQUIRE(file.run({"--plot", file.beside("plot.svg")}).status == 0);
+    CHECK(gdssm::read_file(file.beside("plot.svg")).ends_with("</svg>\n"));
+  }
+}
+
+TEST_CASE("No output takes the place of an input or of another output, whatever it is called", "[program][misuse]") {
+  const File file(linear_table(5));
+  const std::string text = gdssm::read_file(file.path()), link = file.beside("link"), a = file.beside("a");
+  std::filesystem::create_symlink("data.csv", link);
+  for (const char* option : {"--out", "--summary", "--plot", "--state"})
+    for (const std::string& name : {file.path(), link, file.beside("./data.csv")}) {
+      CHECK(file.refusal({option, name}, 2).starts_with(option + std::string(": names the same file as FILE")));
+      CHECK(gdssm::read_file(file.path()) == text);
+    }
+  CHECK(file.refusal({"--out", a, "--summary", file.beside("./a")}, 2)
+            .starts_with("--summary: names the same file as --out, expected another"));
+  CHECK(file.run({"--out", "/dev/null", "--summary", "/dev/null"}).status == 0);
+
+  file.predictions({"--state", a});
+  CHECK(file.refusal({"--merge", a, a, "--out", a}, 2).starts_with("--out: names the same file as --merge, expected"));
+  CHECK(predict({"--merge", a, a, "--state", a}).status == 0);
 }
 
 TEST_CASE("The plot is one document with both figures, however long the stream", "[program]") {
@@ -569,6 +673,14 @@ TEST_CASE("A wrong command line ends with status 2 and one line", "[program][mis
                                  Strings{"--nonsense"},          Strings{"more.csv"}}) {
     CAPTURE(options.front());
     CHECK(file.refusal(options, 2) != "");
+  }
+  CHECK(file.refusal({"--burn-in", "99999999999999999999"}, 2).find("expected a whole number from 0 to ") !=
+        std::string::npos);
+  CHECK(file.run({"--burn-in", "010"}).err == file.run({"--burn-in", "10"}).err);
+  for (const Strings& more : {Strings{"--out", "x"}, Strings{"--lags", "2"}, Strings{"--compare"}}) {
+    Strings all{"--merge", "a", "b", "--state", "ab"};
+    all.insert(all.end(), more.begin(), more.end());
+    CHECK(predict(all).err.starts_with("error: " + more[0] + ": is given without FILE, expected --merge and --state"));
   }
   CHECK(predict({}).status == 2);
   CHECK(predict({"--target", "b"}).status == 2);

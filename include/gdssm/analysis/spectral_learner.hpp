@@ -161,17 +161,17 @@ FilterFit<Filter> fit(const Filter& start, bool has_residual, const std::vector<
       const SpectralContext& context = contexts[i];
       const Index f = context.spectrum.size();
       Eigen::VectorXd g(f);
-      Eigen::MatrixXd by_logs(f, open);
+      Eigen::MatrixXd by_logs(open, f);
       for (Index j = 0; j < f; ++j) {
         g[j] = filter.at(context.spectrum[j], by_log) * context.query[j];
-        by_logs.row(j) = by_log.transpose() * context.query[j];
+        by_logs.col(j) = by_log * context.query[j];
       }
       Eigen::VectorXd error = seen[i].prediction - context.moment * g;
       if (has_residual) error -= residual * seen[i].query.tail(error.size());
       squares += error.squaredNorm();
       if (!derive) continue;
       Eigen::MatrixXd J(error.size(), count);
-      J.leftCols(open) = context.moment * by_logs;
+      J.leftCols(open) = context.moment * by_logs.transpose();
       if (has_residual) J.col(open) = seen[i].query.tail(error.size());
       normal.noalias() += J.transpose() * J;
       slope.noalias() += J.transpose() * error;
