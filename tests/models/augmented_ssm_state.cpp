@@ -6,6 +6,7 @@
 #include "support/catch.hpp"
 
 #include "gdssm/blocks/preconditioned_gate.hpp"
+#include "gdssm/blocks/projected_attention.hpp"
 #include "gdssm/blocks/projection_gate.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 
@@ -254,6 +255,8 @@ TEST_CASE("the implicit model's weights times the gated token are the prediction
   check_implicit_weights(
       AugmentedSsm<LocalAttention<3>, DiagonalRecurrence<3>, Readout<2, 3>, PreconditionedGate<3>>());
   check_implicit_weights(Projected());
+  check_implicit_weights(
+      AugmentedSsm<ProjectedAttention<4, 2>, DiagonalRecurrence<2, 4>, Readout<4>, PreconditionedGate<4, 3, 2>>());
 }
 
 TEST_CASE("predict is forward over the whole sequence", "[state]") {

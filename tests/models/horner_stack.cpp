@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "gdssm/blocks/preconditioned_gate.hpp"
 #include "models/pass.hpp"
 #include "models/runs.hpp"
 #include "support/catch.hpp"
@@ -131,6 +132,20 @@ TEST_CASE("a Horner stack's implicit weights times the gated token are the predi
   const auto prediction = run<double>(stack, c, {tokens.view()}, state, 1);
   const Eigen::VectorXd o = tokens.matrix().rightCols(3) * c.layers.back().gate.d.matrix();
   const Eigen::VectorXd expected = stack.implicit_weights(c, state) * o;
+  CHECK((prediction.matrix() - expected).norm() <= 1e-14 * expected.norm());
+  CHECK(expected.norm() > 0);
+}
+
+TEST_CASE("of preconditioned gates, too, only a Horner stack's last acts", "[state][regression]") {
+  Random random(75);
+  using Layer = AugmentedSsm<LocalAttention<>, DiagonalRecurrence<>, Readout<>, PreconditionedGate<>>;
+  const HornerStack<Layer> stack(Layer(4), 3);
+  const auto c = random_coefficients<double>(stack, random);
+  const auto tokens = random_tokens<double>(stack, 5, random);
+  auto state = stack.initial_state<double>();
+  const auto prediction = run<double>(stack, c, {tokens.view()}, state, 1);
+  const Eigen::VectorXd gated = tokens.matrix().rightCols(3) * c.layers.back().gate.plain.d.matrix();
+  const Eigen::VectorXd expected = stack.implicit_weights(c, state) * gated;
   CHECK((prediction.matrix() - expected).norm() <= 1e-14 * expected.norm());
   CHECK(expected.norm() > 0);
 }

@@ -55,7 +55,7 @@ struct Explanation {
 
 /// On what `explain` tries a model: tasks as the paper's, inputs uniform on [-1/2, 1/2], standard normal weights.
 struct ExplainOptions {
-  Index tasks = 500;       ///< that candidates are judged on; they are fitted to others, fewer
+  Index tasks = 500;       ///< that candidates are judged on; they are fitted to others, at most as many
   Index context = 0;       ///< N; 0 for f
   std::uint64_t seed = 1;  ///< of the tasks
 

@@ -29,7 +29,7 @@ template <class T = double>
 HippoSpectrum<T> hippo_spectrum(Index n) {
   if (n < 2 || n % 2 != 0) refuse("hippo_spectrum", "the size is ", n, ", expected an even number above 0");
   using Matrix = Eigen::MatrixX<std::complex<T>>;
-  // i times the skew-symmetric part is Hermitian, with the imaginary parts for eigenvalues, ascending.
+  // -i times the skew-symmetric part is Hermitian, with the imaginary parts for eigenvalues, ascending.
   Matrix hermitian = Matrix::Zero(n, n);
   for (Index i = 0; i < n; ++i)
     for (Index j = 0; j < i; ++j) {

@@ -127,7 +127,7 @@ class AttentionInput {
                    Parameters<P>& p_bar) const {
     attention_.prepare_vjp(p, c, c_bar, p_bar);
   }
-  /// Entries of variance 1/3, so that those of G_t begin as large as products of two entries of X_t.
+  /// Entries of variance 1/3: those of G_t, sums of nine, begin sqrt(3) times as large as products of two of X_t.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     detail::draw_map(p.A, stream);

@@ -34,7 +34,8 @@ concept Block = requires(const B& block, const typename B::template Parameters<f
 
 /// The input side, equation (1). Satisfied by a `Block` with a `Window`, the constants `rows`, `cols`, `rank`,
 /// `left_trains` and `right_trains`, whose `step` turns a window of lanes into `Factors` and whose `step_vjp` takes
-/// their cotangents.
+/// their cotangents, and whose workspace has `straddling` (Features x 2 (Width - 1)), where a model assembles windows
+/// that reach back into its state.
 template <class B, class S = Lanes<float>>
 concept AttentionBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c,
@@ -45,6 +46,7 @@ concept AttentionBlock = Block<B> &&
   { block.step(c, window, ws) } -> std::same_as<Factors<const S, B::rows, B::cols, B::rank>>;
   block.step_vjp(c, window, left_bar, right_bar, c_bar, window_bar);
   { block.row_count() + block.col_count() } -> std::same_as<Index>;
+  { ws.straddling.view() } -> std::same_as<View<S, B::Window::size>>;
   { B::left_trains || B::right_trains } -> std::same_as<bool>;
 };
 
@@ -72,6 +74,7 @@ concept RecurrenceBlock = Block<B> &&
   block.step(c, G, mask, state, ws);
   block.step_vjp(c, G, mask, before, memory_bar, c_bar, G_bar, ws);
   block.restart(state);
+  { block.row_count() + block.col_count() } -> std::same_as<Index>;
   { state.memory.view() } -> std::same_as<View<S, B::cols, B::rows>>;
 };
 
@@ -86,7 +89,8 @@ concept SensitiveRecurrence = RecurrenceBlock<B, S> &&
   { c.decay.view() } -> std::same_as<View<const float, B::cols, B::rows>>;
 };
 
-/// The readout, equation (3) applied to a vector. Satisfied by a `Block` with the constants `outputs` and `cols`.
+/// The readout, equation (3) applied to a vector. Satisfied by a `Block` with the constants `outputs` and `cols`
+/// whose `step_vjp` leaves v = -C^T g in its workspace: the memory's cotangent is v o^T.
 template <class B, class S = Lanes<float>>
 concept ReadoutBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c, View<const S, B::cols, Dynamic> memory,
@@ -95,6 +99,8 @@ concept ReadoutBlock = Block<B> &&
              View<S, Dynamic, 1> o_bar) {
   block.step(c, memory, o, prediction, ws);
   block.step_vjp(c, memory, g, c_bar, o_bar, ws);
+  { ws.v.view() } -> std::same_as<View<S, B::cols, 1>>;
+  { block.output_count() + block.col_count() } -> std::same_as<Index>;
 };
 
 /// The output gate, equation (4). Satisfied by a `Block` with the constants `rows`, `features` and `width`.
@@ -106,6 +112,7 @@ concept GateBlock = Block<B> &&
              View<S, B::features, B::width> window_bar) {
   block.step(c, window, o, ws);
   block.step_vjp(c, window, o_bar, c_bar, window_bar, ws);
+  { block.row_count() + block.feature_count() } -> std::same_as<Index>;
 };
 
 }  // namespace gdssm

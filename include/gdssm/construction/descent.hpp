@@ -296,8 +296,8 @@ typename S_::Scalar largest_eigenvalue_bound(const Eigen::MatrixBase<S_>& S) {
   return std::min(trace, row_sum);
 }
 
-/// 1 / (bound + rho), with `largest_eigenvalue_bound`: a step with which descent on S + rho I shrinks every error,
-/// and never overshoots.
+/// 1 / (bound + rho), with `largest_eigenvalue_bound`: a step with which descent on S + rho I lets no error
+/// grow, and never overshoots.
 /// Errors  as the bound's, a negative rho, and S = 0 with rho = 0, where every step is as good
 template <class S_>
 typename S_::Scalar stable_step(const Eigen::MatrixBase<S_>& S,

@@ -47,10 +47,10 @@ enum class Ending {
 template <class T>
 struct Answer {
   Ending ending = Ending::steps_taken;  ///< which test ended it
-  Index steps = 0;                      ///< products of H with a vector
+  Index steps = 0;                      ///< that the solver took
   T residual = T(0);                    ///< |q - H v|; not measured in types without a square root
   /// No entry of the prediction is further from ridge regression's: max_i |M_i| |q - H v| / rho (infinite at rho = 0
-  /// unless the residual is 0), from |M H^{-1} r| and H >= rho.
+  /// unless the residual or M is 0), from |M H^{-1} r| and H >= rho.
   T error_bound = T(0);
 };
 
@@ -240,7 +240,7 @@ struct ConjugateGradients : detail::Iteration<ConjugateGradients> {
   }
 };
 
-/// Ridge regression itself, M (S + rho I)^{-1} q, by elimination without pivoting on the bordered matrix (10d): f^3 / 3
+/// Ridge regression itself, M (S + rho I)^{-1} q, by elimination without pivoting on the bordered matrix (10d): f^3 / 6
 /// multiplications. A column whose pivot is lost in rounding depends on those before it. Then S + rho I is singular,
 /// and the answer is that of the least W among those that fit, M (S + rho I)^+ q, the limit of smaller and smaller
 /// penalties: what is eliminated is the projection of q onto the columns that are left.

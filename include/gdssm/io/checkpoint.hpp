@@ -131,7 +131,7 @@ void write_checkpoint(const std::filesystem::path& path, const State& state, con
 
 /// Sets a computation that has just been begun to where `write_checkpoint` left it.
 ///     auto run = begin_run(optimizer, start);
-///     if (exists("run.safetensors")) read_checkpoint("run.safetensors", run, identity);
+///     if (std::filesystem::exists("run.safetensors")) read_checkpoint("run.safetensors", run, identity);
 /// Errors  those of `read_safetensors` and `take_checkpoint`
 template <class State>
 void read_checkpoint(const std::filesystem::path& path, State& state, const CheckpointIdentity& identity) {

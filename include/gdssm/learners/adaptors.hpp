@@ -84,7 +84,7 @@ class Beside {
 /// A learner whose inputs are a design z_t:
 ///     WithPast learner(f, Beside(Levels{}, RecentTargets{2}), RidgeLearner<>(f + 2 * m, m));
 /// Shapes  x (f), y (m); the inner learner has as many inputs as z has entries
-/// Errors  those of `RegressionLearner`; an inner learner of another number of inputs, lags below 0
+/// Errors  those of `RegressionLearner`, but f may be 0; an inner learner of another number of inputs, lags below 0
 template <class Design, Learner Inner>
 class WithPast {
  public:

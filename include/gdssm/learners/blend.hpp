@@ -148,7 +148,7 @@ class Stacking {
 };
 
 /// Several rules on the same experts, whose mixtures are the experts of another rule, `Top`.
-///     Blend rule(LogScore<>(), Boa<>(), Stacking<LogScore<>>());
+///     Blend rule{LogScore<>{}, Boa<>{}, Stacking<LogScore<>>{}};
 template <MixingRule Top, MixingRule... Rules>
 class Blend {
  public:

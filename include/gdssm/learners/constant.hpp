@@ -12,7 +12,7 @@ namespace gdssm {
 
 /// The mean of the targets seen, with weights L^(t-i); 0 before the first.
 /// Shapes  x (f, not read), y and prediction (m)
-/// Errors  those of `RegressionLearner`
+/// Errors  those of `RegressionLearner`, but f may be 0
 template <class T = double>
 class RunningMean {
  public:
@@ -82,7 +82,7 @@ class RunningMean {
 
 /// The target seen last; 0 before the first. The best there is on a random walk.
 /// Shapes  x (f, not read), y and prediction (m)
-/// Errors  those of `RegressionLearner`
+/// Errors  those of `RegressionLearner`, but f may be 0
 template <class T = double>
 class LastValue {
  public:

@@ -21,7 +21,7 @@
 //     rule.update(P, y)                   learns that the targets were y (m); P is what was mixed last
 //     rule.state(), set_state, merge      as a learner's
 //
-// A mixture of one expert is its prediction, to the bit. No function but `start` and `merge` allocates.
+// A mixture of one expert is its prediction, to the bit. `mix` and `update` allocate nothing.
 //
 // **AdaHedge** (de Rooij, van Erven, Grunwald, Koolen, JMLR 15, 2014) takes the rate at which weights fall from the
 // losses themselves, so that neither their size nor the length of the stream need be known:

@@ -17,7 +17,7 @@
 // to 0 and P grows as L^-t until it overflows, and rounding may cost P its sign before. Here
 //
 //     (10e)  H_t = sum_i L^(t-i) x_i x_i^T + D_t,     D_t diagonal, rho L^f <= D_t,j <= rho:
-//            D_t = L D_{t-1}, and then the entry j = t mod f is set to rho again,
+//            D_t = L D_{t-1}, and then the entry j = (t - 1) mod f is set to rho again,
 //
 // which is a second step of rank one, along e_j. So P <= I / (rho L^f) always, whatever comes. And S = H - D stands
 // beside P, so that P is inverted anew every so many rows, and at once where the formula would cancel: rounding never

@@ -362,14 +362,24 @@ class AugmentedSsm {
     windows_bar.finish(state_bar.window);
   }
 
-  /// -E_t = -C Z_t^T, the weights of the implicit model (-E_t P behind a preconditioned gate).
+  /// -E_t = -C Z_t^T, which the gate's o_t is multiplied by.
   /// Shapes  (Outputs x Rows)
   template <class P>
-  detail::Matrix<P, outputs, rows> implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
+  detail::Matrix<P, outputs, rows> readout_weights(const Coefficients<P>& c, const State<P>& state) const {
     detail::Matrix<P, outputs, rows> E = detail::zeros<P, outputs, rows>(output_count(), row_count());
     readout_.add_readout(c.readout, View<const P, cols, rows>(state.recurrence.memory.view()), view_of(E));
-    if constexpr (requires { c.gate.P; }) E = (E * c.gate.P.matrix()).eval();
     return -E;
+  }
+
+  /// The weights of the implicit model, -E_t, or -E_t P behind a preconditioned gate.
+  /// Shapes  (Outputs x Rows), (Outputs x Features) behind a preconditioned gate
+  template <class P>
+  auto implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
+    const auto W = readout_weights(c, state);
+    if constexpr (requires { c.gate.P; })
+      return detail::Matrix<P, outputs, features>(W * c.gate.P.matrix());
+    else
+      return W;
   }
 
   /// The state after `first`'s windows and then `second`'s, `second` having begun at Z_0 = 0.

@@ -185,16 +185,21 @@ class HornerStack {
     windows_bar.finish(state_bar.window);
   }
 
-  /// The weights of the implicit model after K steps, -E.         Shapes  (Outputs x Rows)
+  /// The weights of the implicit model after K steps, -E, or -E P with the P of the last layer's preconditioned gate.
+  /// Shapes  those of `AugmentedSsm::implicit_weights`
   template <class P>
-  detail::Matrix<P, outputs, rows> implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
+  auto implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
     const auto minus_E = [&](Index l) {
       const auto i = static_cast<std::size_t>(l);
-      return layer_.implicit_weights(c.layers[i], typename Layer::template State<P>{state.window, state.layers[i]});
+      return layer_.readout_weights(c.layers[i], typename Layer::template State<P>{state.window, state.layers[i]});
     };
     detail::Matrix<P, outputs, rows> W = minus_E(M(1));
     for (Index k = 2; k <= steps_; ++k) W = (W - W * minus_E(S(k)) + minus_E(M(k))).eval();
-    return W;
+    const auto& gate = c.layers.back().gate;
+    if constexpr (requires { gate.P; })
+      return detail::Matrix<P, outputs, features>(W * gate.P.matrix());
+    else
+      return W;
   }
 
   /// The state after `first`'s windows and then `second`'s, as `AugmentedSsm::merge`, layer by layer.

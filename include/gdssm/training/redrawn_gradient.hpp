@@ -11,7 +11,8 @@ namespace gdssm {
 
 /// The gradient of `BatchGradient` with a loss at each context's end, for contexts of any length in memory that does
 /// not grow with it: tokens are drawn where they are read, once on the way forward and once more on the way back.
-///     `Tasks`  draws any run of a context by itself: check, workspace, begin, run, target and context, as
+/// (Which pairs are distractors, where a task has some, is a number a pair.)
+///     `Tasks`  draws any run of a context by itself: check, workspace, begin, run, target, features and context, as
 ///              `LinearRegression` has them
 ///     `Model`  one whose slots take many windows at once, as the paper's layer
 /// Errors  std::invalid_argument: tasks that don't fit the model or refuse their own options, no task

@@ -53,7 +53,7 @@ struct TrainingOptions {
 enum class TrainingStatus {
   finished,  ///< updates == options.updates
   stopped,   ///< a callback returned true
-  diverged,  ///< a loss or a gradient was not finite; the run holds the weights of the last update before it
+  diverged,  ///< a loss or a gradient was not finite; the run holds the last weights at which both were
 };
 
 /// How a run ended.
