@@ -676,7 +676,7 @@ TEST_CASE("A wrong command line ends with status 2 and one line", "[program][mis
   }
   CHECK(file.refusal({"--burn-in", "99999999999999999999"}, 2).find("expected a whole number from 0 to ") !=
         std::string::npos);
-  CHECK(file.run({"--burn-in", "010"}).err == file.run({"--burn-in", "10"}).err);
+  CHECK(File(linear_table(20)).run({"--burn-in", "010"}).err.starts_with("target: 10 of 20 rows scored"));
   for (const Strings& more : {Strings{"--out", "x"}, Strings{"--lags", "2"}, Strings{"--compare"}}) {
     Strings all{"--merge", "a", "b", "--state", "ab"};
     all.insert(all.end(), more.begin(), more.end());
