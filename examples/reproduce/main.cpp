@@ -119,7 +119,8 @@ int main(int argc, char** argv) {
       "--resume", resume,
       "Go on where an earlier run into the same folder was interrupted: with the same program, --seed, --seeds\n"
       "and --quick; threads may differ. The files become those of a run that was not interrupted");
-  app.add_option("--checkpoint-every", seconds, "How often a training run is saved for --resume")
+  app.add_option("--checkpoint-every", seconds,
+                 "How often a training run is saved for --resume; 0: after every update, which takes far longer")
       ->type_name("SECONDS")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What programs do when they are killed, and where nothing can be written.
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -346,6 +347,25 @@ TEST_CASE("Where a file cannot be written every program says which and why, and 
                  out + ": cannot create the folder");
   CHECK(gdssm::read_file(folder / "file") == "in the way");
   CHECK(folder.names() == std::set<std::string>{"file"});
+}
+
+TEST_CASE("A file that would outgrow the limit on sizes is refused, and no part of it stays", "[faults][misuse]") {
+  const TemporaryFolder folder;
+  const path out = folder / "out";
+  gdssm::write_file(out, "old");
+  for (const Command& command : commands()) {
+    if (command.to != "--out" && command.to != "--json") continue;  // small ones
+    CAPTURE(command.program);
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    const rlimit limit{256, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    Process process(command.program, command.with(out));
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    expect_error(process.end(), out.string() + ": cannot write: File too large");
+    CHECK(folder.names() == std::set<std::string>{"out"});
+    CHECK(gdssm::read_file(out) == "old");
+  }
 }
 
 TEST_CASE("Where standard output takes nothing every program says so and ends with status 1", "[faults][misuse]") {

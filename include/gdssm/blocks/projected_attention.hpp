@@ -6,6 +6,7 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/products.hpp"
 
 namespace gdssm {
 
@@ -117,11 +118,8 @@ class ProjectedAttention {
                 View<S, Features, Width> window_bar) const {
     detail::mix_tokens_vjp(c.plain.A.view(), window, right_bar, c_bar.plain.A.view(), window_bar);
     for (Index a = 0; a < Width; ++a) kernels::add_outer(left_bar.column(a), window.column(a), c_bar.U.view());
-    if (!window_bar.present()) return;
-    for (Index a = 0; a < Width; ++a)
-      for (Index j = 0; j < window.rows(); ++j)
-        for (Index i = 0; i < left_bar.rows(); ++i)
-          window_bar(j, a) = multiply_add(S(c.U(i, j)), left_bar(i, a), window_bar(j, a));
+    if (window_bar.present())
+      kernels::add_transposed(View<const P>(c.U.view()), View<const S>(left_bar), View<S>(window_bar));
   }
 
  private:

@@ -6,6 +6,7 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/products.hpp"
 
 namespace gdssm {
 
@@ -73,9 +74,8 @@ class ProjectionGate : public PlainCoefficients,
   void step_vjp(const Coefficients<P>& c, View<const S, Tokens, 1> token, View<const S, Rows, 1> o_bar,
                 Coefficients<S>& c_bar, View<S, Tokens, 1> token_bar, Workspace<S>&) const {
     kernels::add_outer(o_bar, token, c_bar.D.view());
-    if (!token_bar.present()) return;
-    for (Index j = 0; j < token.size(); ++j)
-      for (Index i = 0; i < o_bar.size(); ++i) token_bar[j] = multiply_add(S(c.D(i, j)), o_bar[i], token_bar[j]);
+    if (token_bar.present())
+      kernels::add_transposed(View<const P>(c.D.view()), View<const S>(o_bar), View<S>(token_bar));
   }
 
  private:

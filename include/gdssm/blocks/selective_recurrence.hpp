@@ -9,6 +9,7 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/products.hpp"
 
 namespace gdssm {
 
@@ -92,9 +93,8 @@ class SelectiveRecurrence {
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::Matrix<T, Rows, Cols>::Constant(row_count(), col_count(), T(0)),
-            detail::Matrix<T, Cols, 1>::Constant(col_count(), T(0)),
-            detail::Matrix<T, Cols, seen>::Constant(col_count(), row_count() * Rank, T(0))};
+    return {detail::zeros<T, Rows, Cols>(row_count(), col_count()), detail::zeros<T, Cols, 1>(col_count(), 1),
+            detail::zeros<T, Cols, seen>(col_count(), row_count() * Rank)};
   }
   template <class T>
   Coefficients<T> coefficients() const {
@@ -182,10 +182,8 @@ class SelectiveRecurrence {
     }
     const View<const S, Cols, 1> raw_bar = ws.raw_bar.view();
     kernels::add_outer(raw_bar, vec(G.left), c_bar.step_weight.view());
-    if (!G_bar.left.present()) return;
-    for (Index e = 0; e < G_bar.left.size(); ++e)
-      for (Index j = 0; j < col_count(); ++j)
-        G_bar.left[e] = multiply_add(S(c.step_weight(j, e)), raw_bar[j], G_bar.left[e]);
+    if (G_bar.left.present())
+      kernels::add_transposed(View<const P>(c.step_weight.view()), View<const S>(raw_bar), View<S>(vec(G_bar.left)));
   }
 
   /// The state after `first`'s windows and then `second`'s, both begun at zero but for what `first` began with:
@@ -202,7 +200,7 @@ class SelectiveRecurrence {
 
  private:
   template <class T>
-  static View<const T, seen, 1> vec(View<const T, Rows, Rank> left) {
+  static View<T, seen, 1> vec(View<T, Rows, Rank> left) {
     return {left.data(), left.size(), 1};
   }
 

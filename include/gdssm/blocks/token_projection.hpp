@@ -6,6 +6,7 @@
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/products.hpp"
 
 namespace gdssm {
 
@@ -98,9 +99,8 @@ class TokenProjection : public PlainCoefficients {
   void step_vjp(const Coefficients<P>& c, View<const S, Tokens, 1> token, View<const S, Rows, 1> left_bar,
                 View<const S, 1, 1>, Coefficients<S>& c_bar, View<S, Tokens, 1> token_bar) const {
     kernels::add_outer(left_bar, token, c_bar.B.view());
-    if (!token_bar.present()) return;
-    for (Index j = 0; j < token.size(); ++j)
-      for (Index i = 0; i < left_bar.size(); ++i) token_bar[j] = multiply_add(S(c.B(i, j)), left_bar[i], token_bar[j]);
+    if (token_bar.present())
+      kernels::add_transposed(View<const P>(c.B.view()), View<const S>(left_bar), View<S>(token_bar));
   }
 
  private:

@@ -53,9 +53,8 @@ void initialize(const SelectiveRecurrence<Rows, Cols, Rank>&, Parameters& p, Ran
 }
 
 template <Index Outputs, Index Cols, class Parameters>
-void initialize(const Readout<Outputs, Cols>& readout, Parameters& p, RandomStream<>& stream) {
-  const double deviation = 1 / std::sqrt(static_cast<double>(readout.col_count()));
-  draw_entries(p.C, [&] { return deviation * stream.normal(); });
+void initialize(const Readout<Outputs, Cols>&, Parameters& p, RandomStream<>& stream) {
+  draw_map(p.C, stream);
 }
 
 template <Index F, Index Width, class Parameters>
@@ -72,12 +71,12 @@ void initialize(const PreconditionedGate<F, Width, Rows>&, Parameters& p, Random
 // Maps of a single token, which the reference doesn't have: normal with the variance of its dense layers, 1 / columns.
 template <Index Rows, Index Tokens, class Parameters>
 void initialize(const TokenProjection<Rows, Tokens>&, Parameters& p, RandomStream<>& stream) {
-  draw_entries(p.B, [&] { return stream.normal() / std::sqrt(static_cast<double>(p.B.cols())); });
+  draw_map(p.B, stream);
 }
 
 template <Index Rows, Index Tokens, class Parameters>
 void initialize(const ProjectionGate<Rows, Tokens>&, Parameters& p, RandomStream<>& stream) {
-  draw_entries(p.D, [&] { return stream.normal() / std::sqrt(static_cast<double>(p.D.cols())); });
+  draw_map(p.D, stream);
 }
 
 // The controls: what they share with the blocks above has the laws above.
