@@ -5,6 +5,7 @@
 
 #include <gdssm/core/random.hpp>
 #include <gdssm/io/aggregate.hpp>
+#include <gdssm/io/safetensors.hpp>
 #include <gdssm/learners/regression.hpp>
 
 int main() {

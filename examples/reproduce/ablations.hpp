@@ -8,7 +8,7 @@
 
 #include "gdssm/analysis/task_range.hpp"
 #include "gdssm/core/view.hpp"
-#include "gdssm/io/safetensors.hpp"
+#include "gdssm/io/tensors.hpp"
 #include "reproduce/checkpoint.hpp"
 
 namespace gdssm::reproduce {

@@ -23,6 +23,7 @@
 #include "reproduce/candidates.hpp"
 #include "reproduce/experiments.hpp"
 #include "reproduce/parallel.hpp"
+#include "reproduce/weights.hpp"
 #include "support/progress.hpp"
 
 namespace gdssm::reproduce {
@@ -522,8 +523,7 @@ class BaselineExperiment {
         if (!swept.outcome.diverged)
           sweep_rows.row(c.name, c.reads, c.depth, c.parameters, swept.rate, swept.outcome.validation.mean(),
                          swept.outcome.validation.standard_error());
-      const std::string file = "baselines-" + c.slug + ".safetensors";
-      if (!row.weights.tensors.empty()) result.files.push_back({file, serialize(row.weights, file)});
+      if (!row.weights.tensors.empty()) result.files.push_back(weights_output("baselines-" + c.slug, row.weights));
     }
     result.files.push_back({"baselines-losses.csv", losses.str()});
     result.files.push_back({"baselines-sweep.csv", sweeps.str()});

@@ -10,6 +10,7 @@
 
 #include "gdssm/analysis/loss_by_context.hpp"
 #include "gdssm/baselines/sequence_model.hpp"
+#include "gdssm/io/aggregate.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/training/train.hpp"
 #include "reproduce/candidates.hpp"
@@ -19,21 +20,6 @@
 namespace gdssm::reproduce {
 
 inline constexpr Index candidate_features = 10, candidate_context = 10;
-
-/// Weights under their own names, matrices row by row.
-template <class Parameters>
-Safetensors own_weights(const Parameters& parameters) {
-  Safetensors file;
-  visit(
-      [&](const Name& name, const auto& matrix) {
-        std::vector<float> numbers;
-        for (Index i = 0; i < matrix.rows(); ++i)
-          for (Index j = 0; j < matrix.cols(); ++j) numbers.push_back(matrix(i, j));
-        file.tensors[name.str()] = {{matrix.rows(), matrix.cols()}, std::move(numbers)};
-      },
-      parameters);
-  return file;
-}
 
 /// Adam on fresh tasks at every update, 64 at a time, gradients longer than 1 shortened to it; the rate rises over a
 /// twentieth of the run and falls to zero along a cosine.
@@ -58,7 +44,9 @@ Candidate make_candidate(std::string name, std::string slug, std::string reads, 
                 sample.add(loss);
               return sample;
             };
-            return Outcome{false, measure(job.validation), measure(job.evaluation), own_weights(run.parameters)};
+            Outcome outcome{false, measure(job.validation), measure(job.evaluation), {}};
+            put_aggregate(outcome.weights, "", run.parameters);
+            return outcome;
           }};
 }
 

@@ -8,7 +8,7 @@
 
 #include "gdssm/analysis/sample.hpp"
 #include "gdssm/analysis/task_range.hpp"
-#include "gdssm/io/safetensors.hpp"
+#include "gdssm/io/tensors.hpp"
 #include "reproduce/checkpoint.hpp"
 
 namespace gdssm::reproduce {

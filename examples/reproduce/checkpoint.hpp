@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "gdssm/io/safetensors.hpp"
+#include "gdssm/io/tensors.hpp"
 
 namespace gdssm::reproduce {
 

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "gdssm/core/error.hpp"
+#include "gdssm/io/safetensors.hpp"
 #include "gdssm/version.hpp"
 #include "reproduce/result_file.hpp"
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/io/checkpoint.hpp"
+#include "gdssm/io/checkpoint_tensors.hpp"
 #include "gdssm/training/train.hpp"
 #include "reproduce/checkpoint.hpp"
 

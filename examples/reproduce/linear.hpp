@@ -472,8 +472,7 @@ class LinearExperiment {
     const std::map<std::string, std::string> metadata{
         {"discretization", "zoh"}, {"targets", scalar ? "scalar" : "vector"}, {"readout", "none"}};
     const auto add = [&](const std::string& suffix, const Parameters& parameters) {
-      const std::string file = name_ + suffix + ".safetensors";
-      result.files.push_back({file, serialize(weights_file(parameters, metadata), file)});
+      result.files.push_back(weights_output(name_ + suffix, weights_file(parameters, metadata)));
     };
     add("-closed-form", construction_);
     for (const Trained& t : seeds_) add("-seed-" + std::to_string(t.seed), t.parameters);

@@ -16,7 +16,7 @@
 #include "gdssm/construction/canonical.hpp"
 #include "gdssm/construction/drift.hpp"
 #include "gdssm/core/random.hpp"
-#include "gdssm/io/checkpoint.hpp"
+#include "gdssm/io/checkpoint_tensors.hpp"
 #include "gdssm/io/csv.hpp"
 #include "gdssm/training/initialization.hpp"
 #include "gdssm/training/online_gradient.hpp"
@@ -316,8 +316,7 @@ Result run(const Options& options) {
   const std::map<std::string, std::string> metadata{
       {"discretization", "zoh"}, {"targets", "vector"}, {"readout", "none"}};
   const auto add = [&](const std::string& suffix, const Parameters& parameters) {
-    const std::string file = "linear-online-" + suffix + ".safetensors";
-    result.files.push_back({file, serialize(weights_file(parameters, metadata), file)});
+    result.files.push_back(weights_output("linear-online-" + suffix, weights_file(parameters, metadata)));
   };
   add("closed-form", construction);
   for (const Trained& t : seeds) add("seed-" + std::to_string(t.seed), t.parameters);

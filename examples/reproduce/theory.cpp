@@ -552,12 +552,11 @@ void add_weights(const std::vector<Steps>& schedules, Result& result) {
   std::map<std::string, std::string> metadata{{"discretization", "zoh"}, {"targets", "vector"}, {"readout", "none"}};
   const PaperLayer<> layer(features);
   const auto add = [&](const std::string& name, const auto& parameters) {
-    result.files.push_back({name, serialize(weights_file(parameters, metadata), name)});
+    result.files.push_back(weights_output(name, weights_file(parameters, metadata)));
   };
-  add("theory-layer.safetensors", gradient_step(layer, curve_step()));
+  add("theory-layer", gradient_step(layer, curve_step()));
   metadata["stack"] = "horner";
-  add("theory-stack.safetensors",
-      descent_steps(HornerStack(layer, stack_file_steps), schedules[tuned_at(stack_file_steps)].sizes));
+  add("theory-stack", descent_steps(HornerStack(layer, stack_file_steps), schedules[tuned_at(stack_file_steps)].sizes));
 }
 
 Result run(const Options& options) {

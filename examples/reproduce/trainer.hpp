@@ -13,7 +13,7 @@
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/training/train.hpp"
-#include "reproduce/experiment.hpp"
+#include "reproduce/checkpoint.hpp"
 #include "reproduce/kept_training.hpp"
 
 namespace gdssm::reproduce {

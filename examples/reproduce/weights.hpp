@@ -9,10 +9,11 @@
 
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/io/reference_weights.hpp"
-#include "gdssm/io/safetensors.hpp"
-#include "reproduce/experiment.hpp"
+#include "gdssm/io/tensors.hpp"
 
 namespace gdssm::reproduce {
+
+struct OutputFile;
 
 namespace detail {
 
@@ -58,9 +59,6 @@ inline std::map<std::string, std::string> vector_metadata() {
 }
 
 /// `NAME.safetensors` among an experiment's files.
-inline OutputFile weights_output(const std::string& name, const Safetensors& weights) {
-  const std::string file = name + ".safetensors";
-  return {file, serialize(weights, file)};
-}
+OutputFile weights_output(const std::string& name, const Safetensors& weights);
 
 }  // namespace gdssm::reproduce

@@ -9,7 +9,7 @@
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/io/safetensors.hpp"
+#include "gdssm/io/tensors.hpp"
 
 // Anything that `visit` shows as a set of named matrices (parameters, states, moments), as tensors of a file.
 

@@ -9,7 +9,7 @@
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"
-#include "gdssm/io/safetensors.hpp"
+#include "gdssm/io/tensors.hpp"
 
 namespace gdssm {
 

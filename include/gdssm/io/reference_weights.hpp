@@ -16,7 +16,7 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/view.hpp"
-#include "gdssm/io/safetensors.hpp"
+#include "gdssm/io/tensors.hpp"
 #include "gdssm/io/text.hpp"
 
 // Weights under the names that they have in the paper's own JAX code: a file has the tensors

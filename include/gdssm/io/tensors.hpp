@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/view.hpp"
+#include "gdssm/io/text.hpp"
+
+// Arrays of numbers by name, as values: what safetensors.hpp reads from files and writes to them.
+
+namespace gdssm {
+
+namespace detail {
+
+/// The format's name of a precision.
+template <class Scalar>
+constexpr std::string_view dtype_of() {
+  static_assert(std::is_same_v<Scalar, float> || std::is_same_v<Scalar, double>, "safetensors: float or double");
+  return std::is_same_v<Scalar, float> ? "F32" : "F64";
+}
+
+}  // namespace detail
+
+/// An array in the precision that the file has. Row-major: the last axis varies fastest.
+/// Shapes  shape (n_1, ..., n_k), data n_1 ... n_k numbers; a scalar has shape () and one number
+struct Tensor {
+  std::vector<Index> shape;                                    ///< sizes, the first varying slowest
+  std::variant<std::vector<float>, std::vector<double>> data;  ///< entries, row-major: F32 or F64
+
+  /// "F32" or "F64".
+  std::string_view dtype() const {
+    return std::visit([]<class Scalar>(const std::vector<Scalar>&) { return detail::dtype_of<Scalar>(); }, data);
+  }
+
+  /// The numbers.
+  /// Errors  std::invalid_argument, beginning with `where`, when they are of the other precision
+  template <class Scalar>
+  std::span<const Scalar> as(const std::string& where = "tensor") const {
+    return numbers<const Scalar>(*this, where);
+  }
+  template <class Scalar>
+  std::span<Scalar> as(const std::string& where = "tensor") {
+    return numbers<Scalar>(*this, where);
+  }
+
+  friend bool operator==(const Tensor&, const Tensor&) = default;
+
+ private:
+  template <class Scalar, class Self>
+  static std::span<Scalar> numbers(Self& self, const std::string& where) {
+    using Value = std::remove_const_t<Scalar>;
+    if (self.dtype() != detail::dtype_of<Value>()) {
+      refuse(where, "dtype is ", self.dtype(), ", expected ", detail::dtype_of<Value>());
+    }
+    return std::get<std::vector<Value>>(self.data);
+  }
+};
+
+/// A safetensors file as a value.
+struct Safetensors {
+  std::map<std::string, std::string> metadata;  ///< strings by name
+  std::map<std::string, Tensor> tensors;        ///< by name
+
+  friend bool operator==(const Safetensors&, const Safetensors&) = default;
+};
+
+namespace detail {
+
+inline std::string tensor_place(const std::string& where, const std::string& name) {
+  return where + ": tensor " + in_quotes(name, 200);
+}
+
+inline std::string shape_text(std::span<const Index> shape) {
+  std::string text = "[";
+  for (const Index size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
+}  // namespace detail
+
+/// Refuses NaN and infinity: "where: entry [2, 0] is nan, expected a finite number".
+inline void require_finite(const Tensor& tensor, const std::string& where) {
+  std::visit(
+      [&](const auto& numbers) {
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+          if (std::isfinite(numbers[i])) continue;
+          std::vector<Index> entry(tensor.shape.size());
+          auto rest = static_cast<Index>(i);
+          for (std::size_t axis = entry.size(); axis-- > 0; rest /= tensor.shape[axis]) {
+            entry[axis] = rest % tensor.shape[axis];
+          }
+          refuse(where, "entry ", detail::shape_text(entry), " is ", format_number(numbers[i]),
+                 ", expected a finite number");
+        }
+      },
+      tensor.data);
+}
+
+}  // namespace gdssm
