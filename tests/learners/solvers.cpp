@@ -34,6 +34,22 @@ struct Problem {
     const MatrixXd H = S + rho * MatrixXd::Identity(S.rows(), S.cols());
     return M * H.ldlt().solve(q);
   }
+
+  /// Other inputs, of which a random map makes the targets.
+  void set_inputs(const MatrixXd& x, std::uint64_t seed) {
+    MatrixXd W(2, x.rows());
+    test::Random random(seed);
+    random.fill(W);
+    S = x * x.transpose();
+    M = W * S;
+  }
+  /// The answer of the least map that fits, in units of 1 / scale.
+  VectorXd least(const VectorXd& scale) const {
+    Eigen::CompleteOrthogonalDecomposition<MatrixXd> decomposition;
+    decomposition.setThreshold(1e-10);
+    decomposition.compute(scale.asDiagonal() * S * scale.asDiagonal());
+    return M * scale.asDiagonal() * decomposition.pseudoInverse() * scale.asDiagonal() * q;
+  }
 };
 
 template <class Solver>
@@ -132,20 +148,9 @@ TEST_CASE("Theorem: of a singular S, elimination's answer is that of the least m
     for (const Index rank : {Index(1), f / 2 + 1, f - 1}) {
       CAPTURE(f, rank);
       Problem p(f, 3);
-      MatrixXd x = linear_stream(f, 2, rank, 7).x, W(2, f);
-      test::Random random(8);
-      random.fill(W);
-      p.S = x * x.transpose();
-      p.M = W * p.S;
-      const auto least = [&](const VectorXd& scale) {
-        const MatrixXd S = scale.asDiagonal() * p.S * scale.asDiagonal();
-        Eigen::CompleteOrthogonalDecomposition<MatrixXd> decomposition;
-        decomposition.setThreshold(1e-10);
-        decomposition.compute(S);
-        return VectorXd(p.M * scale.asDiagonal() * decomposition.pseudoInverse() * scale.asDiagonal() * p.q);
-      };
+      p.set_inputs(linear_stream(f, 2, rank, 7).x, 8);
       const Solved<Elimination> solved(p, {.ridge = 0});
-      CHECK(difference(solved.prediction, least(VectorXd::Ones(f))) < 1e-8);
+      CHECK(difference(solved.prediction, p.least(VectorXd::Ones(f))) < 1e-8);
       if (rank < f - 1)  // descent from 0 ends there as well
         CHECK(difference(solved.prediction, Solved<Descent>(p, {.steps = 200000, .ridge = 0}).prediction) < 1e-6);
 
@@ -153,8 +158,22 @@ TEST_CASE("Theorem: of a singular S, elimination's answer is that of the least m
       Elimination::Scratch<double> scratch(f, 2);
       VectorXd prediction(2);
       Elimination::solve(p.S, p.M, p.q, units.cwiseAbs2(), RidgeSettings<double>{.ridge = 0}, scratch, prediction);
-      CHECK(difference(prediction, least(units.cwiseInverse())) < 1e-8);
+      CHECK(difference(prediction, p.least(units.cwiseInverse())) < 1e-8);
     }
+}
+
+TEST_CASE("What rounding leaves of a column that depends on others is not taken for a pivot", "[theorem]") {
+  const Index f = 9, rank = 5;
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    CAPTURE(seed);
+    test::Random random(seed);
+    MatrixXd directions(f, rank), x(rank, 40);
+    random.fill(directions);
+    random.fill(x);
+    Problem p(f, 3);
+    p.set_inputs(directions * x, seed + 1000);
+    CHECK(difference(Solved<Elimination>(p, {.ridge = 0}).prediction, p.least(VectorXd::Ones(f))) < 1e-6);
+  }
 }
 
 TEST_CASE("Least squares on fewer rows than inputs, or on equal columns, is the limit of small penalties",

@@ -241,9 +241,10 @@ struct ConjugateGradients : detail::Iteration<ConjugateGradients> {
 };
 
 /// Ridge regression itself, M (S + rho I)^{-1} q, by elimination without pivoting on the bordered matrix (10d): f^3 / 6
-/// multiplications. A column whose pivot is lost in rounding depends on those before it. Then S + rho I is singular,
-/// and the answer is that of the least W among those that fit, M (S + rho I)^+ q, the limit of smaller and smaller
-/// penalties: what is eliminated is the projection of q onto the columns that are left.
+/// multiplications. A column whose pivot is lost in rounding depends on those before it. Then H = S + rho I is
+/// singular, and the answer is that of the least W among those that fit, M H^+ q, the limit of smaller and smaller
+/// penalties: what is eliminated is the projection of q onto the columns that are left. A pivot is w^T H w, for the
+/// combination w of its column and those before that leaves least; it is lost at 8 f epsilon sum_i w_i^2 H_ii.
 struct Elimination {
   template <class T>
   using Settings = RidgeSettings<T>;
@@ -286,15 +287,14 @@ struct Elimination {
       for (Index i = 0; i < m; ++i) column[f + 1 + i] = M(i, k);
       column[k] += settings.ridge * squared_units[k];
     }
-    T negligible(0);
-    if constexpr (std::is_floating_point_v<T>) negligible = T(8 * f) * std::numeric_limits<T>::epsilon();
     T* const multiples = ws.multiples.data();
     bool is_singular = false;
     prediction.setConstant(T(0));
     for (Index j = 0; j < f; ++j) {
       T* const column = ws.bordered.col(j).data();
       const bool has_unit = squared_units[j] > T(0);
-      if (!has_unit || !(column[j] > negligible * (S(j, j) + settings.ridge * squared_units[j]))) {
+      const auto H = [&](Index i) { return T(S(i, i) + settings.ridge * squared_units[i]); };
+      if (!has_unit || is_lost(j, H, ws)) {
         is_singular |= has_unit;
         column[j] = T(0);
         continue;
@@ -312,6 +312,28 @@ struct Elimination {
  private:
   // Rows that are worked on at once: a vector or two of the processor's.
   static constexpr Index chunk = 4;
+
+  /// Whether rounding has left nothing of pivot j; diagonal(i) is H_ii. w is 1 at j, 0 where columns are left out, and
+  /// w_i = -sum_(k>i) L_ki w_k elsewhere. Only where much has cancelled is it worth working out.
+  template <class Diagonal, class T>
+  static bool is_lost(Index j, const Diagonal& diagonal, Scratch<T>& ws) {
+    const T pivot = ws.bordered(j, j);
+    if constexpr (std::is_floating_point_v<T>) {
+      constexpr T epsilon = std::numeric_limits<T>::epsilon();
+      T cancelled = diagonal(j);
+      if (pivot > std::sqrt(std::sqrt(epsilon)) * cancelled) return false;
+      auto& w = ws.projection;
+      w[j] = T(1);
+      for (Index i = j; i-- > 0;) {
+        const T before = ws.bordered(i, i);
+        w[i] = before == T(0) ? T(0) : -ws.bordered.col(i).segment(i + 1, j - i).dot(w.segment(i + 1, j - i)) / before;
+        cancelled += w[i] * w[i] * diagonal(i);
+      }
+      return !(pivot > T(8 * w.size()) * epsilon * cancelled);
+    } else {
+      return !(pivot > T(0));
+    }
+  }
 
   /// y <- a x, one chunk.
   template <class T>

@@ -137,8 +137,7 @@ class ReferenceWeights {
   std::string_view dtype() const { return dtype_; }  ///< "F32" or "F64", of all tensors
 
   /// Fills the parameters of a model of as many layers.
-  /// Errors  a model of other layers, sizes or precision than the file's, or with step sizes where its decay is given,
-  /// or
+  /// Errors  a model of other layers, sizes or precision than the file's, with step sizes where its decay is given or
   ///         without where it is not; zero-order hold and bilinear have the same tensors, and are not told apart
   template <class Parameters>
   void read(Parameters& parameters) const {
