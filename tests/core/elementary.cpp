@@ -29,21 +29,26 @@ double worst_error(double from, double to, const OnLanes& f, const Exact& exact)
   return worst;
 }
 
-TEMPLATE_TEST_CASE("lanes' exp, softplus and sqrt are the functions, to a few units in the last place", "[lanes]",
-                   Lanes<float>, Lanes<double>, (Lanes<float, 32>)) {
+TEMPLATE_TEST_CASE("lanes' exp, softplus, logistic and sqrt are the functions, to a few units in the last place",
+                   "[lanes]", Lanes<float>, Lanes<double>, (Lanes<float, 32>)) {
   using S = TestType;
   const auto exp_of = [](const S& x) { return exp(x); };
   const auto softplus_of = [](const S& x) { return softplus(x); };
+  const auto logistic_of = [](const S& x) { return logistic(x); };
   const auto sqrt_of = [](const S& x) { return sqrt(x); };
   const auto exact_exp = [](long double x) { return std::exp(x); };
   const auto exact_softplus = [](long double x) { return std::log1p(std::exp(x)); };
+  const auto exact_logistic = [](long double x) { return 1 / (1 + std::exp(-x)); };
   const auto exact_sqrt = [](long double x) { return std::sqrt(x); };
   CHECK(worst_error<S>(-87, 88, exp_of, exact_exp) < 3);
   CHECK(worst_error<S>(-1, 1, exp_of, exact_exp) < 3);
   CHECK(worst_error<S>(-80, 80, softplus_of, exact_softplus) < 4);
   CHECK(worst_error<S>(-2, 2, softplus_of, exact_softplus) < 4);
+  CHECK(worst_error<S>(-80, 80, logistic_of, exact_logistic) < 3);
   CHECK(worst_error<S>(1e-30, 3, sqrt_of, exact_sqrt) < 2);
   CHECK(worst_error<S>(1, 1e30, sqrt_of, exact_sqrt) < 2);
+  CHECK(worst_error<S>(1e-45, 1e-37, sqrt_of, exact_sqrt) < 2);  // subnormal floats
+  CHECK(worst_error<S>(1e-45, 3e-41, sqrt_of, exact_sqrt) < 2);
 }
 
 TEST_CASE("what no float holds is brought into range, and NaN stays NaN, each lane for itself", "[lanes]") {

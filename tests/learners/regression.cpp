@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/learners/regression.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -16,6 +17,7 @@
 
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
+#include "gdssm/learners/scaling.hpp"
 
 namespace gdssm {
 namespace {
@@ -385,6 +387,40 @@ TEST_CASE("What a learner can't take is refused with its place, and changes noth
   broken.S(1, 1) = std::numeric_limits<double>::quiet_NaN();
   CHECK(message_of([&] { learner.set_state(broken); }).starts_with("RegressionLearner: set_state: S "));
   CHECK(learner.state() == state);
+}
+
+/// The largest difference on the last rows between predictions of two learners, of which one has seen another row
+/// first.
+template <class Learner>
+double difference_after(const Learner& start, double first_input, double first_target, Index rows) {
+  using T = typename Learner::Scalar;
+  Learner plain = start, disturbed = start;
+  Eigen::VectorX<T> x = Eigen::VectorX<T>::Constant(3, T(first_input)), y(1);
+  y[0] = T(first_target);
+  disturbed.observe(x, y);
+  test::Random random(5);
+  double largest = 0;
+  for (Index t = 0; t < rows; ++t) {
+    for (T& entry : x) entry = T(random());
+    y[0] = x[0] - 2 * x[1] + T(0.1 * random());
+    if (t > rows - 100)
+      largest = std::max(largest, std::abs(double(plain.predict(x)[0]) - double(disturbed.predict(x)[0])));
+    plain.observe(x, y);
+    disturbed.observe(x, y);
+  }
+  return largest;
+}
+
+TEST_CASE("A first row that is an outlier is forgotten like any other", "[regression]") {
+  const RidgeLearner<> ridge(3, 1, {.ridge = 0.1, .decay = 0.9});
+  CHECK(difference_after(ridge, 1e12, 1, 1500) < 1e-12);
+  CHECK(difference_after(ridge, 1, 1e20, 1500) < 1e-12);
+  const RidgeLearner<float> single(3, 1, {.ridge = 0.1f, .decay = 0.9f});
+  CHECK(difference_after(single, 1e7, 1, 1500) < 1e-4);
+  CHECK(difference_after(single, 1, 1e7, 1500) < 1e-4);
+  const WithScaling<RidgeLearner<double, AsGiven>> scaled(RidgeLearner<double, AsGiven>(3, 1, {.decay = 0.9}), 0.9);
+  CHECK(difference_after(scaled, 1e12, 1, 1500) < 1e-12);
+  CHECK(difference_after(scaled, 1, 1e20, 1500) < 1e-12);
 }
 
 }  // namespace

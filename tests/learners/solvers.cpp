@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include <Eigen/Dense>
 
@@ -52,6 +53,17 @@ struct Problem {
   }
 };
 
+/// Inputs of that rank, well determined within it, while leading columns alone need not be.
+Problem dependent_inputs(Index f, Index rank, std::uint64_t seed) {
+  test::Random random(seed);
+  MatrixXd directions(f, rank), x(rank, 40);
+  random.fill(directions);
+  random.fill(x);
+  Problem p(f, 3);
+  p.set_inputs(directions * x, seed + 1000);
+  return p;
+}
+
 template <class Solver>
 struct Solved {
   VectorXd prediction = VectorXd::Zero(2);
@@ -72,7 +84,8 @@ void check_iteration(Index steps_to_converge) {
     const Solved<Solver> none(p, {.steps = 0, .ridge = rho});
     CHECK(none.prediction.isZero(0));
     CHECK(none.answer.ending == Ending::steps_taken);
-    CHECK(none.answer.residual == Approx(p.q.norm()));
+    const bool of_rows = std::is_same_v<Solver, ConjugateGradients>;
+    CHECK(none.answer.residual == Approx(of_rows ? p.M.rowwise().norm().maxCoeff() : p.q.norm()));
 
     const Solved<Solver> tight(p, {.steps = 100000, .ridge = rho, .tolerance = 1e-12});
     CAPTURE(f, tight.answer.steps);
@@ -115,15 +128,38 @@ TEST_CASE("Theorem: residuals are below those of the polynomials: Chebyshev's ta
   CHECK(steps(ConjugateGradients{}) <= 10);
 }
 
-TEST_CASE("Conjugate gradients end by themselves where S says no more", "[theorem]") {
-  Problem p(4);
-  p.S.setZero();
-  p.S(0, 0) = 2;
-  p.M.setZero();
-  p.M(0, 0) = 3;
-  const Solved<ConjugateGradients> solved(p, {.steps = 50, .ridge = 0});
-  CHECK(solved.answer.ending == Ending::stalled);
-  CHECK(solved.prediction.allFinite());
+TEST_CASE("Theorem: of all W = M p(H) of their degree, conjugate gradients find the one of least loss", "[theorem]") {
+  const Index f = 7;
+  const Problem p(f, 3);
+  const double rho = 0.3;
+  const MatrixXd H = p.S + rho * MatrixXd::Identity(f, f);
+  for (const Index K : {1, 2, 4, 6}) {
+    VectorXd expected(2);
+    for (Index i = 0; i < 2; ++i) {
+      const VectorXd row = p.M.row(i).transpose();
+      MatrixXd powers(f, K);  // of H, applied to the row and made orthonormal
+      for (Index k = 0; k < K; ++k) {
+        VectorXd next = k == 0 ? row : VectorXd(H * powers.col(k - 1));
+        for (int round = 0; round < 2; ++round) next -= powers.leftCols(k) * (powers.leftCols(k).transpose() * next);
+        powers.col(k) = next.normalized();
+      }
+      const VectorXd w = powers * (powers.transpose() * H * powers).ldlt().solve(powers.transpose() * row);
+      expected[i] = w.dot(p.q);
+    }
+    CHECK(difference(Solved<ConjugateGradients>(p, {.steps = K, .ridge = rho}).prediction, expected) < 1e-9);
+  }
+}
+
+TEST_CASE("Theorem: of a singular S, conjugate gradients end by themselves at the least map that fits", "[theorem]") {
+  const Index f = 9, rank = 5;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    CAPTURE(seed);
+    const Problem p = dependent_inputs(f, rank, seed);
+    const Solved<ConjugateGradients> solved(p, {.steps = 1000, .ridge = 0});
+    CHECK(solved.answer.ending == Ending::stalled);
+    CHECK(solved.answer.steps <= 3 * rank);
+    CHECK(difference(solved.prediction, p.least(VectorXd::Ones(f))) < 1e-6);
+  }
 }
 
 TEST_CASE("Theorem: elimination is ridge regression, also of dependent columns", "[theorem]") {
@@ -163,16 +199,35 @@ TEST_CASE("Theorem: of a singular S, elimination's answer is that of the least m
 }
 
 TEST_CASE("What rounding leaves of a column that depends on others is not taken for a pivot", "[theorem]") {
-  const Index f = 9, rank = 5;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
+    const Problem p = dependent_inputs(9, 5, seed);
+    CHECK(difference(Solved<Elimination>(p, {.ridge = 0}).prediction, p.least(VectorXd::Ones(9))) < 1e-6);
+  }
+}
+
+TEST_CASE("Least squares of dependent columns is the least map that fits after thirty thousand rows as well",
+          "[regression]") {
+  const Index f = 3, rows = 30000;
+  for (const std::uint64_t seed : {9u, 14u}) {  // of the first twenty, those where a pivot outgrew what f says
+    CAPTURE(seed);
     test::Random random(seed);
-    MatrixXd directions(f, rank), x(rank, 40);
-    random.fill(directions);
-    random.fill(x);
-    Problem p(f, 3);
-    p.set_inputs(directions * x, seed + 1000);
-    CHECK(difference(Solved<Elimination>(p, {.ridge = 0}).prediction, p.least(VectorXd::Ones(f))) < 1e-6);
+    RidgeLearner<> least(f, 1, {.ridge = 0}), small(f, 1, {.ridge = 1e-3});
+    ConjugateGradientsLearner<> iterated(f, 1, {.ridge = 0});
+    VectorXd x(f), y(1);
+    for (Index t = 0; t < rows; ++t) {
+      x[0] = random();
+      x[1] = 3 * random();
+      x[2] = 0.7 * x[0] + 0.2 * x[1];
+      y[0] = x[0] - x[1] + 0.1 * random();
+      least.observe(x, y);
+      small.observe(x, y);
+      iterated.observe(x, y);
+    }
+    x << 1, -1, 2;
+    const double expected = small.predict(x)[0];
+    CHECK(least.predict(x)[0] == Approx(expected).epsilon(1e-5));
+    CHECK(iterated.predict(x)[0] == Approx(expected).epsilon(1e-5));
   }
 }
 

@@ -13,23 +13,26 @@
 #include "gdssm/core/view.hpp"
 
 // Answers to a query q from the accumulators S and M: yhat = M v with v near (S + rho I)^{-1} q, where a method is a
-// type. With H = S + rho I, all but one are iterations on H v = q that need one product of H with a vector a step, from
-// v = 0, whose residual r = q - H v is p(H) q for a polynomial p with p(0) = 1; they differ in the polynomial. Let the
-// eigenvalues of H lie in [l, u]; u = `largest_eigenvalue_bound`(S) + rho and l = rho are known without a computation.
+// type. With H = S + rho I, the first three are iterations on H v = q that need one product of H with a vector a step,
+// from v = 0, whose residual r = q - H v is p(H) q for a polynomial p with p(0) = 1; they differ in the polynomial. Let
+// the eigenvalues of H lie in [l, u]; u = `largest_eigenvalue_bound`(S) + rho and l = rho are known without a
+// computation.
 //
 //     Descent             v <- v + r / u                                 |r_k| <= (1 - l/u)^k |q|
 //     HeavyBall           v <- v + a r + b (v - v_before)                |r_k| of the order of k b^(k/2) |q|
 //                         a = 4 / (sqrt u + sqrt l)^2, b = ((sqrt u - sqrt l) / (sqrt u + sqrt l))^2
 //     Chebyshev           the polynomial that is least on [l, u]         |r_k| <= |q| / T_k((u + l) / (u - l))
-//     ConjugateGradients  the polynomial that is best for this q         r_f = 0
+//     ConjugateGradients  on H w = M_i, for each row of M the polynomial of least loss; at most f steps
 //     Elimination         no iteration: f steps of Gauss on a bordered matrix, (10d)
 //
 //     (10d)  [ H  q ]                             [ .       .     ]
 //            [ M  0 ]   -- eliminate H's rows ->  [ 0   -M H^-1 q ]
 //
 // A method offers Settings<T>, Scratch<T> (sized once) and the function
-//     solve(S, M, q, settings, scratch, prediction) -> Answer<T>
-// which allocates nothing.
+//     solve(S, M, q, settings, scratch, prediction, rows) -> Answer<T>
+// which allocates nothing. An entry of S is a sum of so many `rows` products, 1 if nothing is said: rounding grows with
+// the root of their number, and what is no larger is nothing.
+//
 // Source  docs/theory.md, K steps; Saad, Iterative Methods for Sparse Linear Systems, 12.3; Polyak, USSR Computational
 //         Mathematics and Mathematical Physics 4, 1964; Hestenes, Stiefel, J. Res. NBS 49, 1952
 
@@ -39,7 +42,7 @@ namespace gdssm {
 enum class Ending {
   steps_taken,  ///< K steps are done, as asked, and none of the tests below was met
   converged,    ///< |q - H v| <= tolerance |q|
-  stalled,      ///< conjugate gradients: the curvature along the next direction is lost in rounding
+  stalled,      ///< conjugate gradients: what is left is lost in rounding
   eliminated    ///< solved directly; residual and bound are 0 up to rounding and have not been measured
 };
 
@@ -48,7 +51,7 @@ template <class T>
 struct Answer {
   Ending ending = Ending::steps_taken;  ///< which test ended it
   Index steps = 0;                      ///< that the solver took
-  T residual = T(0);                    ///< |q - H v|; not measured in types without a square root
+  T residual = T(0);                    ///< |q - H v| (conjugate gradients: |M_i - H w|); of numbers with a square root
   /// No entry of the prediction is further from ridge regression's: max_i |M_i| |q - H v| / rho (infinite at rho = 0
   /// unless the residual or M is 0), from |M H^{-1} r| and H >= rho.
   T error_bound = T(0);
@@ -79,6 +82,12 @@ struct IterationScratch {
 
   Eigen::VectorX<T> v, r, d, Hd;
 };
+
+/// The share of a sum of squares, or of its root's bound, that rounding may have left where there is nothing.
+template <class T>
+T rounding_left(Index f, const T& rows) {
+  return std::numeric_limits<T>::epsilon() * (T(8 * f) + T(2) * std::sqrt(rows));
+}
 
 /// Whether r is as small as asked for.
 template <class T>
@@ -136,7 +145,7 @@ struct Spectrum {
 
 namespace detail {
 
-/// What iterations have in common. A `Method` offers `start(S, q, settings, scratch)`, which returns the step that
+/// What iterations on q have in common. A `Method` offers `start(S, settings, scratch)`, which returns the step that
 /// `iterate` runs.
 template <class Method>
 struct Iteration {
@@ -148,8 +157,8 @@ struct Iteration {
   /// The answer to S, M and q, after the steps that the settings ask for.
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
-                         const Settings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
-    const Answer<T> answer = iterate(S, M, q, settings, ws, Method::start(S, q, settings, ws));
+                         const Settings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction, const T& = T(1)) {
+    const Answer<T> answer = iterate(S, M, q, settings, ws, Method::start(S, settings, ws));
     prediction.noalias() = M * ws.v;
     return answer;
   }
@@ -160,8 +169,8 @@ struct Iteration {
 /// K steps of gradient descent of size 1 / u, (10): every error shrinks, well determined directions first.
 struct Descent : detail::Iteration<Descent> {
   /// The step that `solve` repeats.
-  template <class S_, class Q, class T>
-  static auto start(const S_& S, const Q&, const DescentSettings<T>& settings, Scratch<T>& ws) {
+  template <class S_, class T>
+  static auto start(const S_& S, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const T a = T(1) / (largest_eigenvalue_bound(S) + settings.ridge);
     return [&, a](Index) {
       detail::multiply_hessian(S, settings.ridge, ws.r, ws.Hd);
@@ -175,8 +184,8 @@ struct Descent : detail::Iteration<Descent> {
 /// K steps of Chebyshev's semi-iteration: no polynomial of degree K is smaller everywhere on [l, u].
 struct Chebyshev : detail::Iteration<Chebyshev> {
   /// The step that `solve` repeats.
-  template <class S_, class Q, class T>
-  static auto start(const S_& S, const Q&, const DescentSettings<T>& settings, Scratch<T>& ws) {
+  template <class S_, class T>
+  static auto start(const S_& S, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const detail::Spectrum<T> spectrum(S, settings.ridge);
     const T middle = (spectrum.most + spectrum.least) / T(2), half = (spectrum.most - spectrum.least) / T(2);
     // ratio = T_{k-1}(middle / half) / T_k(middle / half), finite also where half = 0
@@ -199,8 +208,8 @@ struct Chebyshev : detail::Iteration<Chebyshev> {
 /// K steps of gradient descent with Polyak's momentum, both constant.
 struct HeavyBall : detail::Iteration<HeavyBall> {
   /// The step that `solve` repeats.
-  template <class S_, class Q, class T>
-  static auto start(const S_& S, const Q&, const DescentSettings<T>& settings, Scratch<T>& ws) {
+  template <class S_, class T>
+  static auto start(const S_& S, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const detail::Spectrum<T> spectrum(S, settings.ridge);
     const T root_u = std::sqrt(spectrum.most), root_l = std::sqrt(spectrum.least);
     const T a = T(4) / ((root_u + root_l) * (root_u + root_l));
@@ -216,25 +225,61 @@ struct HeavyBall : detail::Iteration<HeavyBall> {
   }
 };
 
-/// At most K steps of conjugate gradients, which end by themselves after as many as H has different eigenvalues.
-struct ConjugateGradients : detail::Iteration<ConjugateGradients> {
-  /// The step that `solve` repeats.
-  template <class S_, class Q, class T>
-  static auto start(const S_& S, const Q& q, const DescentSettings<T>& settings, Scratch<T>& ws) {
-    T negligible(0);
-    if constexpr (std::is_floating_point_v<T>)
-      negligible = std::numeric_limits<T>::epsilon() * detail::Spectrum<T>(S, settings.ridge).most;
-    ws.d = q;
-    return [&, negligible, rr = T(q.squaredNorm())](Index) mutable {
+/// At most K steps of conjugate gradients on H w = M_i for each row of M, so that after k steps W = M p(H) with the
+/// polynomial of degree below k at which the loss with its penalty is least: they end by themselves after as many as H
+/// has different eigenvalues. The prediction is W q. Rows of M lie in the range of H, which q need not: where H is
+/// singular W becomes the least one that fits. Residual and tolerance are of M_i, |M_i - H w| <= tolerance |M_i|, and
+/// no entry of the prediction is further from ridge regression's than |q| |M_i - H w| / rho.
+struct ConjugateGradients {
+  template <class T>
+  using Settings = DescentSettings<T>;
+  template <class T>
+  using Scratch = detail::IterationScratch<T>;
+
+  /// The answer to S, M and q, after the steps that the settings ask for; steps and ending are those of the row of M
+  /// that took most.
+  template <class S_, class M_, class Q, class T>
+  static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
+                         const DescentSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction,
+                         const T& rows = T(1)) {
+    Answer<T> answer;
+    for (Index i = 0; i < M.rows(); ++i) {
+      const auto row = M.row(i).transpose();
+      const Answer<T> one = detail::iterate(S, q.transpose(), row, settings, ws, start(S, row, settings, ws, rows));
+      prediction[i] = q.dot(ws.v);
+      if (i == 0 || one.steps > answer.steps) {
+        answer.ending = one.ending;
+        answer.steps = one.steps;
+      }
+      if (one.residual > answer.residual) answer.residual = one.residual;
+      if (one.error_bound > answer.error_bound) answer.error_bound = one.error_bound;
+    }
+    return answer;
+  }
+
+ private:
+  template <class S_, class Row, class T>
+  static auto start(const S_& S, const Row& row, const DescentSettings<T>& settings, Scratch<T>& ws, const T& rows) {
+    T lost(0), negligible(0);
+    if constexpr (std::is_floating_point_v<T>) {
+      const T most = detail::Spectrum<T>(S, settings.ridge).most, left = detail::rounding_left(row.size(), rows);
+      if (!(settings.ridge > left * most)) {  // or H is not singular
+        negligible = left * most;
+        lost = left * left * row.squaredNorm();
+      }
+    }
+    ws.d.setConstant(T(0));
+    return [&, lost, negligible, before = T(1)](Index) mutable {
+      const T rr = ws.r.squaredNorm();
+      if (!(rr > lost)) return false;
+      ws.d = ws.r + rr / before * ws.d;
+      before = rr;
       detail::multiply_hessian(S, settings.ridge, ws.d, ws.Hd);
       const T curvature = ws.d.dot(ws.Hd);
       if (!(curvature > negligible * ws.d.squaredNorm())) return false;
       const T a = rr / curvature;
       ws.v += a * ws.d;
       ws.r -= a * ws.Hd;
-      const T next = ws.r.squaredNorm();
-      ws.d = ws.r + next / rr * ws.d;
-      rr = next;
       return true;
     };
   }
@@ -244,7 +289,8 @@ struct ConjugateGradients : detail::Iteration<ConjugateGradients> {
 /// multiplications. A column whose pivot is lost in rounding depends on those before it. Then H = S + rho I is
 /// singular, and the answer is that of the least W among those that fit, M H^+ q, the limit of smaller and smaller
 /// penalties: what is eliminated is the projection of q onto the columns that are left. A pivot is w^T H w, for the
-/// combination w of its column and those before that leaves least; it is lost at 8 f epsilon sum_i w_i^2 H_ii.
+/// combination w of its column and those before that leaves least; it is lost at (8 f + 2 sqrt(rows)) epsilon sum_i
+/// w_i^2 H_ii.
 struct Elimination {
   template <class T>
   using Settings = RidgeSettings<T>;
@@ -269,8 +315,9 @@ struct Elimination {
   /// The answer to S, M and q, by elimination, (10d).
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
-                         const RidgeSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
-    return solve(S, M, q, Eigen::VectorX<T>::Constant(q.size(), T(1)), settings, ws, prediction);
+                         const RidgeSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction,
+                         const T& rows = T(1)) {
+    return solve(S, M, q, Eigen::VectorX<T>::Constant(q.size(), T(1)), settings, ws, prediction, rows);
   }
 
   /// In units of its own for every coordinate, given by their squares s^2: the answer to D S D, M D and D q with
@@ -278,8 +325,8 @@ struct Elimination {
   template <class S_, class M_, class Q, class U, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const Eigen::MatrixBase<U>& squared_units, const RidgeSettings<T>& settings, Scratch<T>& ws,
-                         Eigen::VectorX<T>& prediction) {
-    const Index f = q.size(), m = M.rows(), rows = ws.bordered.rows();
+                         Eigen::VectorX<T>& prediction, const T& rows = T(1)) {
+    const Index f = q.size(), m = M.rows(), height = ws.bordered.rows();
     for (Index k = 0; k < f; ++k) {
       T* const column = ws.bordered.col(k).data();
       for (Index i = k / chunk * chunk; i < f; ++i) column[i] = S(i, k);
@@ -294,15 +341,15 @@ struct Elimination {
       T* const column = ws.bordered.col(j).data();
       const bool has_unit = squared_units[j] > T(0);
       const auto H = [&](Index i) { return T(S(i, i) + settings.ridge * squared_units[i]); };
-      if (!has_unit || is_lost(j, H, ws)) {
+      if (!has_unit || is_lost(j, H, rows, ws)) {
         is_singular |= has_unit;
         column[j] = T(0);
         continue;
       }
       const T inverse = T(1) / column[j];
-      for (Index i = j / chunk * chunk; i < rows; i += chunk) multiply(multiples + i, inverse, column + i);
-      for (Index i = (j + 1) / chunk * chunk; i < rows; i += chunk)
-        subtract(ws.bordered.col(0).data() + i, rows, column + i, multiples, j + 1, std::min(f, i + chunk));
+      for (Index i = j / chunk * chunk; i < height; i += chunk) multiply(multiples + i, inverse, column + i);
+      for (Index i = (j + 1) / chunk * chunk; i < height; i += chunk)
+        subtract(ws.bordered.col(0).data() + i, height, column + i, multiples, j + 1, std::min(f, i + chunk));
       for (Index i = 0; i < m; ++i) prediction[i] += multiples[f] * column[f + 1 + i];
     }
     if (is_singular) answer_projection(q, squared_units, ws, prediction);
@@ -316,12 +363,11 @@ struct Elimination {
   /// Whether rounding has left nothing of pivot j; diagonal(i) is H_ii. w is 1 at j, 0 where columns are left out, and
   /// w_i = -sum_(k>i) L_ki w_k elsewhere. Only where much has cancelled is it worth working out.
   template <class Diagonal, class T>
-  static bool is_lost(Index j, const Diagonal& diagonal, Scratch<T>& ws) {
+  static bool is_lost(Index j, const Diagonal& diagonal, const T& rows, Scratch<T>& ws) {
     const T pivot = ws.bordered(j, j);
     if constexpr (std::is_floating_point_v<T>) {
-      constexpr T epsilon = std::numeric_limits<T>::epsilon();
       T cancelled = diagonal(j);
-      if (pivot > std::sqrt(std::sqrt(epsilon)) * cancelled) return false;
+      if (pivot > std::sqrt(std::sqrt(std::numeric_limits<T>::epsilon())) * cancelled) return false;
       auto& w = ws.projection;
       w[j] = T(1);
       for (Index i = j; i-- > 0;) {
@@ -329,7 +375,7 @@ struct Elimination {
         w[i] = before == T(0) ? T(0) : -ws.bordered.col(i).segment(i + 1, j - i).dot(w.segment(i + 1, j - i)) / before;
         cancelled += w[i] * w[i] * diagonal(i);
       }
-      return !(pivot > T(8 * w.size()) * epsilon * cancelled);
+      return !(pivot > detail::rounding_left(w.size(), rows) * cancelled);
     } else {
       return !(pivot > T(0));
     }

@@ -50,12 +50,15 @@ template <class Vector>
 }
 
 /// Square root of every element >= 0, by Newton's iteration for 1 / sqrt(x), which has doubled its digits four times.
+/// Its start wants an exponent, which subnormal numbers get first.
 template <class Vector>
 [[gnu::always_inline]] inline Vector vector_sqrt(Vector x) {
   typedef std::int32_t Bits __attribute__((vector_size(sizeof(Vector))));
+  const auto small = x < Vector{} + 0x1p-100f;
+  x = small ? x * 0x1p48f : x;
   auto y = std::bit_cast<Vector>(0x5F3759DF - (std::bit_cast<Bits>(x) >> 1));
   for (int i = 0; i < 4; ++i) y = y * fused_in_long_body(x * -0.5f * y, y, Vector{} + 1.5f);
-  return x * y;
+  return small ? x * y * 0x1p-24f : x * y;
 }
 
 template <class T, Index Count, class OfVector, class OfNumber>
@@ -84,7 +87,7 @@ Lanes<T, Count> exp(const Lanes<T, Count>& x) {
       x, [](auto v) { return detail::vector_exp(v); }, [](T v) { return std::exp(v); });
 }
 
-/// `softplus` of every lane; of floats to 4 units in the last place.
+/// `softplus` of every lane; of floats to 4 units in the last place, and at least 1e-38.
 template <class T, Index Count>
 Lanes<T, Count> softplus(const Lanes<T, Count>& x) {
   return detail::lane_by_lane(
@@ -110,7 +113,8 @@ Lanes<T, Count> larger(const Lanes<T, Count>& a, const Lanes<T, Count>& b) {
   return out;
 }
 
-/// 1 / (1 + exp(-x)).        Derivative  logistic(x) (1 - logistic(x))
+/// 1 / (1 + exp(-x)); of lanes of floats to 3 units in the last place, and at least 4e-39.
+/// Derivative  logistic(x) (1 - logistic(x))
 template <class T>
 T logistic(const T& x) {
   using std::exp;

@@ -74,6 +74,19 @@ inline constexpr double largest_input = std::is_same_v<T, float> ? 1e12 : 1e100;
 
 namespace detail {
 
+/// Moves the base that values are counted from to their mean, base + `mean`, which stays the same number: once values
+/// differ from their mean, as the newest does, by a hundredth of what they differ from the base by, a base of long ago
+/// costs them digits.
+template <class T>
+void follow_base(T& base, T& mean, const T& deviation) {
+  if constexpr (std::is_floating_point_v<T>) {
+    if (!(std::abs(mean) > T(100) * std::abs(deviation))) return;
+    const T moved = base + mean, part = moved - base;
+    mean = (base - (moved - part)) + (mean - part);  // what rounding has left of the sum, exactly
+    base = moved;
+  }
+}
+
 /// The largest magnitude of a product of inputs or targets whose squares are added up: fourth powers, which would
 /// overflow past it. What is larger says all it can.
 template <class T>

@@ -171,15 +171,15 @@ struct Scaled : AsGiven {
 struct Standardised {
   static constexpr bool has_units = true;
 
-  /// S and M of the pairs less the mean, and the moments. Inputs and targets are taken relative to the first ones, so
-  /// that a large offset costs no digits of what varies.
+  /// S and M of the pairs less the mean, and the moments. Inputs and targets are taken relative to the first ones, and
+  /// to a mean where they have moved away from those, so that a large offset costs no digits of what varies.
   template <class T>
   struct State : Sums<T> {
     Eigen::Matrix<Counter<T>, 1, 1> rows;         ///< pairs observed
     Eigen::Matrix<Counter<T>, 1, 1> weight;       ///< w = sum_i L^(t-i)
-    Eigen::VectorX<T> first_input;                ///< x_1 (f)
-    Eigen::VectorX<T> mean_input;                 ///< weighted mean of x_i - x_1 (f)
-    Eigen::VectorX<T> first_target, mean_target;  ///< (m), from which targets are counted
+    Eigen::VectorX<T> first_input;                ///< x_1 or a mean (f), from which inputs are counted
+    Eigen::VectorX<T> mean_input;                 ///< weighted mean of inputs so counted (f)
+    Eigen::VectorX<T> first_target, mean_target;  ///< the same of targets (m)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -222,6 +222,8 @@ struct Standardised {
     y -= state.mean_target;
     state.mean_input += x / T(w);
     state.mean_target += y / T(w);
+    for (Index j = 0; j < x.size(); ++j) detail::follow_base(state.first_input[j], state.mean_input[j], x[j]);
+    for (Index i = 0; i < y.size(); ++i) detail::follow_base(state.first_target[i], state.mean_target[i], y[i]);
     const T share = std::sqrt(T(before / w));
     x *= share;
     y *= share;

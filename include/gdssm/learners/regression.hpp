@@ -124,18 +124,19 @@ class RegressionLearner {
 
   /// y_ <- the answer to x_, in the units of the query's problem.
   void solve() {
+    const T rows = T(state_.weight.value());
     if constexpr (takes_units) {
       if (says_something(state_.S))
-        answer_ = Solver::solve(state_.S, state_.M, x_, squared_units_, settings_, scratch_, y_);
+        answer_ = Solver::solve(state_.S, state_.M, x_, squared_units_, settings_, scratch_, y_, rows);
     } else if constexpr (rescales) {
       inverse_units_ = (squared_units_.array() > T(0)).select(squared_units_.array().rsqrt(), T(0));
       x_.array() *= inverse_units_.array();
       S_.noalias() = inverse_units_.asDiagonal() * state_.S;
       S_ *= inverse_units_.asDiagonal();
       M_.noalias() = state_.M * inverse_units_.asDiagonal();
-      if (says_something(S_)) answer_ = Solver::solve(S_, M_, x_, settings_, scratch_, y_);
+      if (says_something(S_)) answer_ = Solver::solve(S_, M_, x_, settings_, scratch_, y_, rows);
     } else {
-      if (says_something(state_.S)) answer_ = Solver::solve(state_.S, state_.M, x_, settings_, scratch_, y_);
+      if (says_something(state_.S)) answer_ = Solver::solve(state_.S, state_.M, x_, settings_, scratch_, y_, rows);
     }
   }
 

@@ -21,13 +21,13 @@
 
 namespace gdssm {
 
-/// Running moments of vectors, relative to the first one.
+/// Running moments of vectors, relative to the first one, and to a mean where they have moved away from it.
 template <class T>
 struct Moments {
   Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< vectors seen
   Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
-  Eigen::VectorX<T> first;                 ///< x_1
-  Eigen::VectorX<T> mean;                  ///< weighted mean of x_i - x_1
+  Eigen::VectorX<T> first;                 ///< x_1 or a mean, from which vectors are counted
+  Eigen::VectorX<T> mean;                  ///< weighted mean of vectors so counted
   Eigen::VectorX<T> squares;               ///< sum_i L^(t-i) (x_i - mean)^2
 
   explicit Moments(Index size = 0) : first(Eigen::VectorX<T>::Zero(size)), mean(first), squares(first) {
@@ -63,6 +63,7 @@ struct Moments {
       const T d = (x[j] - first[j]) - mean[j];
       squares[j] = decay * squares[j] + T(before / w) * d * d;
       mean[j] += d / T(w);
+      detail::follow_base(first[j], mean[j], d);
     }
     weight[0] = w;
     rows[0] += 1;
