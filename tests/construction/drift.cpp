@@ -51,6 +51,13 @@ std::pair<double, double> sampled_loss(double step, double decay) {
   return {sum, std::sqrt((squares - sum * sum) / blocks)};
 }
 
+/// The sign of L* - L, exactly: (9b) is the root below 1 of (c - 1) r (1 - L)^2 = p (c p + 2 r) L.
+int side_of_best_decay(const Rational& p, const Rational& c, const Rational& L) {
+  const Rational r = Rational(1) - p, one = Rational(1);
+  const Rational above = (c - one) * r * (one - L) * (one - L), below = p * (c * p + Rational(2) * r) * L;
+  return above > below ? 1 : above < below ? -1 : 0;
+}
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("A discounted layer on a drifting stream loses (9a), within four standard errors", "[theorem]",
@@ -90,6 +97,29 @@ TEST_CASE("A map that lives for one pair cannot be learned, and one that lives f
   const DriftingTask<> lasting{4, 1e-9, uniform_inputs(1.0)};
   CHECK(best_decay(lasting) > 0.9999);
   CHECK(expected_loss(lasting, best_step(lasting, 0.99999), 0.99999) < 1e-4);
+}
+
+TEMPLATE_TEST_CASE("The best decay is that of (9b) to four units in the last place, however seldom the map changes",
+                   "[theorem]", float, double) {
+  using T = TestType;
+  using Limits = std::numeric_limits<T>;
+  for (const Index f : {1, 3, 50})
+    for (const T p : {T(1), T(0.9), T(0.3), T(0.01), T(1e-3), T(1e-5), T(1e-7), Limits::epsilon(),
+                      Limits::epsilon() / 8, T(1e-30), Limits::min(), Limits::denorm_min()}) {
+      const T fourth = T(7) / T(4);
+      const T L = best_decay(DriftingTask<T>{f, p, {T(1), fourth}});
+      CAPTURE(f, p, L);
+      CHECK(L >= 0);
+      CHECK(L < 1);
+      T lower = L, upper = L;
+      for (int i = 0; i < 4; ++i) {
+        lower = std::nextafter(lower, T(-1));
+        upper = std::nextafter(upper, T(1));
+      }
+      const Rational c = Rational(fourth) + Rational(f - 1);
+      CHECK(side_of_best_decay(Rational(p), c, Rational(lower)) >= 0);
+      CHECK(side_of_best_decay(Rational(p), c, Rational(upper)) <= 0);
+    }
 }
 
 TEST_CASE("A context that drifts loses (9c), within four standard errors", "[theorem]") {

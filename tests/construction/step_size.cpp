@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/construction/step_size.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -559,6 +560,55 @@ TEST_CASE("Constant, collinear and differently scaled features leave the precond
   }
 }
 
+/// D P = E S for rank-deficient covariances of small integers, whose moments have no rounding. The largest residual, as
+/// a share of the entries' size, over P and the diagonal p.
+template <class T>
+T largest_residual_of_singular_moments(int matrices) {
+  using Matrix = Eigen::MatrixX<T>;
+  std::mt19937_64 engine(8);
+  const auto below = [&](std::uint64_t n) { return static_cast<Index>(engine() % n); };
+  T largest(0);
+  for (int i = 0; i < matrices; ++i) {
+    const Index f = 2 + below(14), rank = 1 + below(static_cast<std::uint64_t>(f - 1));
+    Matrix B(f, rank);
+    for (T& entry : B.reshaped()) entry = static_cast<T>(below(7) - 3);
+    const auto moments = gdssm::gaussian_context(B * B.transpose(), 1 + below(5));
+    const Matrix P = best_preconditioner(moments);
+    const Matrix K = moments.mean_S2.cwiseProduct(moments.input_covariance);
+    const Matrix p = best_diagonal_preconditioner(moments);
+    const Matrix b = moments.input_covariance.cwiseProduct(moments.mean_S).rowwise().sum();
+    const auto residual = [](const Matrix& A, const Matrix& x, const Matrix& right) {
+      const T size = right.norm();
+      return size > T(0) ? (A * x - right).norm() / size : T(0);
+    };
+    largest = std::max({largest, residual(moments.mean_S2, P, moments.mean_S), residual(K, p, b)});
+  }
+  return largest;
+}
+
+TEST_CASE("The moments of inputs that depend on each other have a preconditioner, in float and double",
+          "[regression]") {
+  CHECK(largest_residual_of_singular_moments<double>(500) < 1e-11);
+  CHECK(largest_residual_of_singular_moments<float>(500) < 1e-3f);
+}
+
+TEST_CASE("A preconditioner loses least whatever the units of its coordinates, in float and double", "[regression]") {
+  std::mt19937_64 engine(9);
+  for (int i = 0; i < 200; ++i) {
+    const Index f = 6, rank = 1 + i % 5;
+    MatrixXd B = gdssm::test::random_rational_matrix(f, rank, engine).cast<double>();
+    for (Index j = 0; j < f; ++j) B.row(j) *= std::ldexp(1.0, 4 * gdssm::test::random_integer(engine));
+    CAPTURE(i, B);
+    const MatrixXd Sigma = B * B.transpose();
+    const auto moments = gdssm::gaussian_context(Sigma, 4);
+    const auto rounded = gdssm::gaussian_context(Eigen::MatrixXf(Sigma.cast<float>()), 4);
+    const MatrixXd formula = (5 * Sigma + Sigma.trace() * MatrixXd::Identity(f, f)).inverse();
+    const double least = expected_loss(moments, formula), none = expected_loss(moments, 0);
+    CHECK(expected_loss(moments, best_preconditioner(moments)) - least <= 1e-12 * none);
+    CHECK(expected_loss(moments, best_preconditioner(rounded).cast<double>()) - least <= 1e-5 * none);
+  }
+}
+
 TEST_CASE("Steps and losses can be had in single precision", "[regression]") {
   const LinearTask<float> task{10, 10, gdssm::uniform_inputs<float>(1)};
   CHECK_THAT(best_step(task), WithinRel(best_step(LinearTask{10, 10, gdssm::uniform_inputs(1)}), 1e-6));
@@ -676,6 +726,15 @@ TEST_CASE("Context moments that cannot be are refused with a message that says w
     CHECK_THROWS_WITH(
         best_preconditioner(moments),
         "best_preconditioner: mean_S2 has a negative eigenvalue, expected a positive semidefinite matrix");
+    // A coordinate that does not vary goes with no other, and the smallest units hide nothing.
+    moments.mean_S2 = covariance(0, 1, 1, 0);
+    CHECK_THROWS_AS(best_preconditioner(moments), std::invalid_argument);
+    moments.mean_S2 = covariance(0, 1, 1, 1);
+    CHECK_THROWS_AS(best_preconditioner(moments), std::invalid_argument);
+    moments.mean_S2 = covariance(1, 2e-20, 2e-20, 1e-40);
+    CHECK_THROWS_AS(best_preconditioner(moments), std::invalid_argument);
+    moments.mean_S2 = covariance(0, 0, 0, 0);
+    CHECK(best_preconditioner(moments).isZero(0));
     moments.mean_S2 = -I;
     CHECK_THROWS_AS(best_diagonal_preconditioner(moments), std::invalid_argument);
     CHECK_THROWS_AS(best_step(moments), std::invalid_argument);

@@ -115,6 +115,19 @@ TEST_CASE("Every learner goes on from another's state, bit for bit, and predicti
   }
 }
 
+TEST_CASE("A learner of floats chosen at run time goes on from its state, bit for bit", "[regression]") {
+  test::Random random(13);
+  AnyLearner<float> one(RunningMean<float>(1, 1)), other = one;
+  const Eigen::VectorXf x = Eigen::VectorXf::Zero(1);
+  for (int t = 0; t < 400; ++t) {
+    const Eigen::VectorXf y = Eigen::VectorXf::Constant(1, static_cast<float>(random()));
+    one.observe(x, y);
+    if (t >= 100) other.observe(x, y);
+    if (t == 99) other.set_state(one.state());
+    if (t >= 99) REQUIRE(one.predict(x) == other.predict(x));
+  }
+}
+
 TEST_CASE("Theorem: where sums are remembered, merged states are that of all rows", "[theorem]") {
   const Stream stream = linear_stream(3, 2, 40, 3);
   const Stream first{stream.x.leftCols(22), stream.y.leftCols(22)},
@@ -447,6 +460,30 @@ TEST_CASE("What the largest inputs and targets lead to is a state that every lea
     fresh[i].learner.set_state(learner.state());
     CHECK(fresh[i].learner.state() == learner.state());
   }
+}
+
+TEST_CASE("A mean of floats still moves after millions of rows", "[regression]") {
+  RunningMean<float> mean(1, 1);
+  auto state = mean.state();
+  state.rows[0] = state.weight[0] = 4e6;
+  state.mean[0] = 100;
+  mean.set_state(state);
+  const Eigen::VectorXf x = Eigen::VectorXf::Zero(1), y = Eigen::VectorXf::Constant(1, 101);
+  CHECK(mean.predict(x)[0] == 100);
+  for (int t = 0; t < 40'000; ++t) mean.observe(x, y);
+  CHECK(static_cast<double>(mean.predict(x)[0]) == Approx(100 + 0.04 / 4.04).epsilon(1e-6));
+
+  RunningMean<float> other(1, 1);  // which merging joins by the same weights
+  other.set_state(state);
+  RunningMean<float> few(1, 1);
+  few.observe(x, y);
+  for (int t = 0; t < 40'000; ++t) other.merge(few.state());
+  CHECK(static_cast<double>(other.predict(x)[0]) == Approx(100 + 0.04 / 4.04).epsilon(1e-6));
+
+  state.mean[0] = 5e12F;
+  const std::string message = message_of([&] { mean.set_state(state); });
+  CHECK(message == "RunningMean: set_state: mean has an entry of magnitude 5e+12, expected at most 4e+12");
+  CHECK(message_of([&] { mean.merge(state); }) == message);
 }
 
 TEST_CASE("Sizes and settings that no learner can have are refused", "[misuse]") {

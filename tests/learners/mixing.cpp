@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/learners/mixing.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <string>
 #include <vector>
 
 #include <Eigen/Dense>
@@ -76,6 +79,49 @@ TEST_CASE("Theorem: (16) holds for AdaHedge, also on targets that an adversary h
       }
 }
 
+/// What a rule loses when expert k loses losses(k), by sum_k w_k l_k.
+template <class Rule>
+double suffer(Rule& rule, const VectorXd& losses) {
+  using T = typename Rule::Scalar;
+  const Eigen::MatrixX<T> predictions = losses.cwiseSqrt().transpose().cast<T>();
+  const double loss = losses.dot(rule.weights().col(0).template cast<double>());
+  rule.mix(predictions);
+  rule.update(predictions, Eigen::VectorX<T>::Zero(1));
+  return loss;
+}
+
+TEMPLATE_TEST_CASE("Theorem: (16) holds where experts take turns whose weights have become 0", "[theorem]", float,
+                   double) {
+  for (const double jump : {1.0, 1e2, 1e4, 1e6, 1e9}) {
+    AdaHedge<SquaredLoss, TestType> rule;
+    rule.start(2, 1);
+    double mixture = 0;
+    VectorXd experts = VectorXd::Zero(2);
+    for (int t = 0; t < 2000; ++t) {
+      const double size = t == 60 ? jump / 2 : jump;
+      const VectorXd losses = t < 60 ? VectorXd{{0, 1}} : t % 2 == 0 ? VectorXd{{0, size}} : VectorXd{{size, 0}};
+      mixture += suffer(rule, losses);
+      experts += losses;
+    }
+    CAPTURE(jump);
+    CHECK(mixture - experts.minCoeff() <= static_cast<double>(rule.regret_bound()));
+    CHECK(mixture - experts.minCoeff() < 50 * std::max(jump, 1.0));
+  }
+}
+
+TEST_CASE("Theorem: (16) holds for a change of experts right after the first losses", "[theorem]") {
+  for (const Index K : {2, 5, 17})
+    for (const double share : {0.001, 0.05, 0.5}) {
+      CAPTURE(K, share);
+      AdaHedge<> rule(share);
+      rule.start(K, 1);
+      VectorXd last = VectorXd::Zero(K);
+      last[K - 1] = 1;
+      const double mixture = suffer(rule, last) + suffer(rule, VectorXd::Ones(K) - last);
+      CHECK(mixture <= rule.regret_bound(0, 1));  // the first expert, then the last, lose nothing
+    }
+}
+
 TEST_CASE("Theorem: with linearised losses AdaHedge is bounded against the best fixed combination", "[theorem]") {
   test::Random random(4);
   AdaHedge<LinearisedLoss> rule;
@@ -146,6 +192,105 @@ TEST_CASE("Stacking finds a combination that no weights between 0 and 1 make", "
   CHECK(recent < 1e-3);
 }
 
+/// The logarithms of LogScore's densities of three experts at a target, up to a number common to all.
+Eigen::ArrayXd log_densities(const LogScore<>& rule, const MatrixXd& predictions, double y) {
+  const Eigen::ArrayXd S = rule.state().squares.col(0), e = y - predictions.row(0).transpose().array();
+  const double W = rule.state().weight[0];
+  const double median = std::max(std::min(S[0], S[1]), std::min(std::max(S[0], S[1]), S[2]));
+  const Eigen::ArrayXd v = (S + 2 * median / W) / (W + 2);
+  return -0.5 * v.log() - 2.5 * (1 + e.square() / (4 * v)).log();
+}
+
+TEST_CASE("Theorem: LogScore's density is bounded on the rows on which experts differ, from the second on",
+          "[theorem]") {
+  for (const double share : {0.0, 0.01})
+    for (const double rate : {0.5, 1.0})
+      for (const Index early : {0, 500}) {
+        LogScore<> rule({.decay = 0.99, .share = share, .rate = rate});
+        rule.start(3, 1);
+        test::Random random(9);
+        double mixture = 0, rows = 0;
+        Eigen::ArrayXd experts = Eigen::ArrayXd::Zero(3);
+        for (Index t = 0; t < 600; ++t) {
+          const double y = 0.3 * random(), near = y + 1e-3 * random();
+          MatrixXd predictions{{random(), 2 * random(), random()}};
+          // Two experts lose all weight, bit by bit and the rest in one row; then the other one errs by all there is.
+          if (0 < t && t < early - 1) predictions << near, y - 3, y + 2;
+          if (0 < t && t == early - 1) predictions << near, 1e9, -1e9;
+          if (0 < t && t == early) predictions << 1e100, y + 2, y;
+          if (t % 4 == 1) predictions.setConstant(y + 3);  // no row of the bound
+          if (t > 0 && t % 4 != 1) {
+            const Eigen::ArrayXd d = log_densities(rule, predictions, y), w = rule.weights().col(0).array().log() + d;
+            mixture -= w.maxCoeff() + std::log((w - w.maxCoeff()).exp().sum());
+            experts -= d;
+            const double bound = (std::log(3) - rows++ * std::log1p(-share)) / rate;
+            CAPTURE(share, rate, early, t);
+            REQUIRE(mixture - experts.minCoeff() <= bound + 1e-9);
+          }
+          rule.mix(predictions);
+          rule.update(predictions, VectorXd::Constant(1, y));
+        }
+      }
+}
+
+TEST_CASE("Rows on which all experts say the same leave LogScore as it is", "[theorem]") {
+  LogScore<> rule;
+  rule.start(2, 1);
+  for (const double y : {1.0, 2.0, -1.0}) {
+    const MatrixXd predictions{{0.5, 0.1 * y}};
+    rule.mix(predictions);
+    rule.update(predictions, VectorXd::Constant(1, y));
+  }
+  const auto state = rule.state();
+  rule.mix(MatrixXd::Ones(1, 2));
+  rule.update(MatrixXd::Ones(1, 2), VectorXd::Constant(1, 7));
+  CHECK(rule.state() == state);
+}
+
+TEST_CASE("In float too, one row more counts after 2^24, and one loss more after as many", "[regression]") {
+  const float many = 16777216;
+  const Eigen::MatrixXf predictions{{3, 1}};
+  const Eigen::VectorXf y = Eigen::VectorXf::Zero(1);
+  {
+    AdaHedge<SquaredLoss, float> rule;
+    rule.start(2, 1);
+    auto state = rule.state();
+    state.losses.col(0) << 0, 2 * many;
+    state.gap[0] = many;
+    rule.set_state(state);
+    rule.mix(Eigen::MatrixXf{{1, 0}});
+    for (int t = 0; t < 100; ++t) rule.update(Eigen::MatrixXf{{1, 0}}, y);
+    CHECK(static_cast<double>(rule.state().losses(1, 0)) == 2.0 * many - 100);
+  }
+  {
+    LogScore<float> rule({.decay = 1});
+    rule.start(2, 1);
+    auto state = rule.state();
+    state.squares.col(0).setConstant(many);
+    state.weight[0] = many;
+    rule.set_state(state);
+    rule.mix(predictions);
+    for (int t = 0; t < 100; ++t) rule.update(predictions, y);
+    CHECK(static_cast<double>(rule.state().squares(1, 0)) == many + 100.0);
+    CHECK(static_cast<double>(rule.state().weight[0]) == many + 100.0);
+  }
+  {
+    Stacking<AdaHedge<SquaredLoss, float>> rule;
+    rule.start(2, 1);
+    auto state = rule.state();
+    state.base.losses.col(0) << many, 0;
+    state.base.gap[0] = 1;
+    state.squares[0] = state.counted[0] = many;
+    rule.set_state(state);
+    for (int t = 0; t < 100; ++t) {
+      rule.mix(predictions);
+      rule.update(predictions, y);
+    }
+    CHECK(static_cast<double>(rule.state().squares[0]) == many + 100.0);
+    CHECK(static_cast<double>(rule.state().counted[0]) == many + 100.0);
+  }
+}
+
 TEST_CASE("Members of other sizes, no members and shares of 1 or below 0 are refused", "[misuse]") {
   CHECK(message_of([] { Bank(AdaHedge<>(), LastValue<>(2, 1), LastValue<>(3, 1)); }) ==
         "Bank: a member's number of inputs is 3, expected 2");
@@ -153,6 +298,8 @@ TEST_CASE("Members of other sizes, no members and shares of 1 or below 0 are ref
         "Bank: there are no members, expected at least one");
   CHECK(message_of([] { AdaHedge<>(1.0); }) == "AdaHedge: share is 1, expected at least 0 and below 1");
   CHECK(message_of([] { LogScore<>({.discount = 0}); }).find("expected above 0") != std::string::npos);
+  for (const double rate : {-0.1, 1.1, std::nan("")})
+    CHECK(message_of([&] { LogScore<>({.rate = rate}); }).find(", expected from 0 to 1") != std::string::npos);
 }
 
 TEST_CASE("Theorem: the share of misses follows from where q began and ended, on any errors", "[theorem]") {
@@ -175,6 +322,22 @@ TEST_CASE("Theorem: the share of misses follows from where q began and ended, on
     CHECK(static_cast<double>(misses) / rows - 0.05 == Approx(moved / (0.05 * rows)).margin(1e-9));
     CHECK(std::abs(static_cast<double>(misses) / rows - 0.05) < 0.01);
   }
+}
+
+TEST_CASE("In float too, intervals weigh an error more after 2^24 of them", "[regression]") {
+  const float many = 16777216;
+  Intervals<float> intervals(1, {.decay = 1});
+  auto state = intervals.state();
+  state.rows[0] = many;
+  state.weight[0] = state.errors[0] = many;
+  intervals.set_state(state);
+  for (int t = 0; t < 100; ++t) intervals.observe(Eigen::VectorXf::Zero(1), Eigen::VectorXf::Ones(1));
+  CHECK(static_cast<double>(intervals.state().weight[0]) == many + 100.0);
+  CHECK(static_cast<double>(intervals.state().errors[0]) == many + 100.0);
+
+  state.errors[0] = std::numeric_limits<float>::max();
+  CHECK(message_of([&] { intervals.set_state(state); }) ==
+        "Intervals: set_state: errors has an entry of magnitude 3.40282e+38, expected at most 1e+38");
 }
 
 TEST_CASE("After a million exact predictions, intervals still widen until they cover errors again", "[regression]") {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 #include <type_traits>
 
 #include <Eigen/Dense>
@@ -289,6 +290,39 @@ TEST_CASE("Theorem: without forgetting, recursive least squares is ridge regress
   RecursiveLeastSquares<> recursive(4, 2, {.ridge = 3});
   RidgeLearner<double, AsGiven> ridge(4, 2, {.ridge = 3});
   CHECK(difference(test::predictions_of(recursive, stream), test::predictions_of(ridge, stream)) < 1e-12);
+}
+
+TEST_CASE("The penalty of recursive least squares keeps its floor through merges, and one that is no number is refused",
+          "[regression]") {
+  for (const Index f : {1, 2, 5, 6}) {
+    const RecursiveLeastSquares<> fresh(f, 1, {.ridge = 2, .decay = 0.5});
+    RecursiveLeastSquares<> learner = fresh;
+    const VectorXd x = VectorXd::Zero(f), y = VectorXd::Zero(1);
+    const double least = 2 * std::pow(0.5, static_cast<double>(f));
+    for (Index t = 0; t < 30; ++t) {
+      RecursiveLeastSquares<> part = fresh;
+      for (Index rows = t * t % 11; rows > 0; --rows) part.observe(x, y);
+      learner.merge(part.state());
+      for (Index rows = t % 5; rows > 0; --rows) learner.observe(x, y);
+      CAPTURE(f, t, learner.state().penalty);
+      CHECK(learner.state().penalty.minCoeff() >= least);
+      CHECK(learner.state().P.maxCoeff() <= 1 / least * (1 + 1e-12));
+    }
+  }
+
+  using Single = RecursiveLeastSquares<float>;
+  CHECK_THROWS_WITH(Single(150, 1, {.ridge = 1, .decay = 0.5f}),
+                    "RecursiveLeastSquares: ridge * decay^150 is 7.00649e-46, expected at least 1e-38");
+  CHECK_THROWS_WITH(RecursiveLeastSquares<>(50, 1, {.ridge = 1, .decay = 1e-5}),
+                    "RecursiveLeastSquares: ridge * decay^50 is 1e-250, expected at least 1e-214");
+  // What is hardly not refused has a state that is not refused.
+  CHECK_THROWS_AS(Single(10, 1, {.ridge = 1, .decay = 0x1p-14f}), std::invalid_argument);
+  Single edge(9, 1, {.ridge = 1, .decay = 0x1p-14f});
+  const Eigen::VectorXf x = Eigen::VectorXf::Unit(9, 0), y = Eigen::VectorXf::Ones(1);
+  for (Index t = 0; t < 30; ++t) {
+    edge.observe(x, y);
+    CHECK_NOTHROW(Single(edge).set_state(edge.state()));
+  }
 }
 
 }  // namespace

@@ -69,6 +69,8 @@ T best_step(const DriftingTask<T>& task, const T& decay) {
 /// The decay that loses least when each has its best step, in terms of r = 1 - p and c = (m4 + (f - 1) s2^2) / s2^2:
 ///     L* = h - sqrt(h^2 - 1),   h = (c (1 + r^2) - 2 r^2) / (2 r (c - 1))
 /// the smaller root of a quadratic whose roots are each other's reciprocals. Below r, and nearer to it the larger c is.
+/// Computed from h - 1 = p (c p + 2 r) / (2 r (c - 1)), in which nothing cancels: to four units in the last place for
+/// every p, and at most the largest number below 1.
 /// Source  docs/theory.md, (9b)
 /// Errors  as `expected_loss`; inputs that are all zero
 template <class T>
@@ -77,9 +79,10 @@ T best_decay(const DriftingTask<T>& task) {
   detail::step_loss("best_decay", task, T(0)).best("best_decay");
   const T s2 = task.inputs.variance, r = T(1) - task.change;
   const T c = (task.inputs.fourth + static_cast<T>(task.features - 1) * s2 * s2) / (s2 * s2);
-  const T twice = T(2) * r * (c - T(1)), sum = c * (T(1) + r * r) - T(2) * r * r;
+  const T twice = T(2) * r * (c - T(1)), excess = task.change * (c * task.change + T(2) * r);  // (h - 1) twice
   if (!(twice > T(0))) return T(0);
-  return twice / (sum + sqrt((sum - twice) * (sum + twice)));
+  const T L = twice / (twice + excess + sqrt(excess * (excess + T(2) * twice)));
+  return std::min(L, T(1) - std::numeric_limits<T>::epsilon() / T(2));
 }
 
 /// A context of noiseless pairs y_t = W*_t x_t and a query, whose map is drawn anew with probability `change` before
@@ -179,8 +182,9 @@ T best_step(const DriftingContext<T>& task, const T& decay) {
   return detail::step_loss("best_step", task, decay).best("best_step");
 }
 
-/// The decay that loses least when each has its best step, to about 1e-8, by golden sections on [0, 1]. 1 when the map
-/// never changes, below 1 whenever it may (docs/theory.md, below (9c)).
+/// The decay that loses least when each has its best step, by golden sections on [0, 1]: to about 1e-8, or as far as
+/// rounding tells what two decays lose apart. 1 when the map never changes, below 1 whenever it may (docs/theory.md,
+/// below (9c)).
 /// Errors  as `expected_loss`
 template <class T>
 T best_decay(const DriftingContext<T>& task) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <type_traits>
 #include <vector>
 
-#include <Eigen/Cholesky>
+#include <Eigen/Core>
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"
@@ -231,28 +232,53 @@ StepLoss<T> step_loss(const char* where, const ContextMoments<T>& moments, const
           .quadratic = trace_of_product(D, moments.input_covariance)};
 }
 
-/// X with A X = B, for A symmetric positive semidefinite and the columns of B in A's range. A coordinate that earlier
-/// ones determine leaves its pivot no larger than rounding, whatever the coordinates' units; its row of the middle
-/// factor is taken as zero. Over rationals that is exact.
+/// X with A X = B, for A symmetric positive semidefinite and the columns of B in A's range, by elimination. What is
+/// left of a coordinate counts as a share of its own entry of A's diagonal, whatever its unit. When no more than
+/// rounding is left of any, the others depend on those eliminated, and their rows of X are zero: going on would divide
+/// by rounding. Over rationals all of it is exact.
 template <class T>
-Eigen::MatrixX<T> solve_semidefinite(const char* where, const Eigen::MatrixX<T>& A, const Eigen::MatrixX<T>& B) {
-  const Eigen::LDLT<Eigen::MatrixX<T>> ldlt(A);
-  const Eigen::VectorX<T> pivots = ldlt.vectorD(), diagonal = ldlt.transpositionsP() * A.diagonal();
-  const T rounding = T(8) * static_cast<T>(A.rows()) * Eigen::NumTraits<T>::epsilon();
-  if (pivots.minCoeff() < -Eigen::NumTraits<T>::dummy_precision() * diagonal.maxCoeff()) {
-    refuse(where, "mean_S2 has a negative eigenvalue, expected a positive semidefinite matrix");
+Eigen::MatrixX<T> solve_semidefinite(const char* where, const Eigen::MatrixX<T>& A, Eigen::MatrixX<T> B) {
+  const Index f = A.rows();
+  const T largest = A.cwiseAbs().maxCoeff();
+  Eigen::MatrixX<T> left = A.template selfadjointView<Eigen::Lower>(), L(f, f), X = B;
+  X.setZero();
+  if (largest == T(0)) return X;
+  Eigen::VectorX<T> unit = A.diagonal();
+  for (T& u : unit)
+    if (!(u > T(0))) u = largest;
+
+  const T rounding = T(2) * static_cast<T>(f) * Eigen::NumTraits<T>::epsilon();
+  std::vector<Index> pivots;
+  for (;;) {
+    const Eigen::VectorX<T> share = left.diagonal().cwiseQuotient(unit);
+    const T most = share.maxCoeff();
+    if (!(most > rounding)) break;
+    // Of the largest shares, up to a factor that hardly spreads rounding, the largest entry keeps X moderate.
+    Index k = 0;
+    (T(4) * share.array() >= most).select(left.diagonal(), T(0)).maxCoeff(&k);
+    const Eigen::RowVectorX<T> row = left.row(k), b = B.row(k);
+    auto column = L.col(static_cast<Index>(pivots.size()));
+    column = row.transpose() / row[k];
+    left.noalias() -= column * row;
+    B.noalias() -= column * b;
+    X.row(k) = b / row[k];
+    left.row(k).setZero();
+    left.col(k).setZero();
+    column[k] = T(0);
+    pivots.push_back(k);
   }
-  Eigen::MatrixX<T> X = ldlt.transpositionsP() * B;
-  ldlt.matrixL().solveInPlace(X);
-  for (Index k = 0; k < A.rows(); ++k) {
-    if (pivots[k] > rounding * diagonal[k]) {
-      X.row(k) /= pivots[k];
-    } else {
-      X.row(k).setZero();
-    }
+  // Where A is semidefinite, no entry of what is left is larger than its diagonal allows.
+  const T slack = std::max(Eigen::NumTraits<T>::dummy_precision(), T(64) * rounding);
+  for (Index j = 0; j < f; ++j)
+    for (Index i = j; i < f; ++i)
+      if (!((left(i, j) / unit[i]) * (left(i, j) / unit[j]) <= slack * slack))
+        refuse(where, "mean_S2 has a negative eigenvalue, expected a positive semidefinite matrix");
+
+  for (auto n = static_cast<Index>(pivots.size()); n-- > 0;) {
+    const Eigen::RowVectorX<T> later = L.col(n).transpose() * X;
+    X.row(pivots[static_cast<std::size_t>(n)]) -= later;
   }
-  ldlt.matrixU().solveInPlace(X);
-  return ldlt.transpositionsP().transpose() * X;
+  return X;
 }
 
 }  // namespace detail
@@ -393,7 +419,8 @@ T best_step(const ContextMoments<T>& moments, const std::type_identity_t<T>& wei
 /// The matrix with which yhat = M P q loses least (f x f); without noise (E S^2)^{-1} E S, and for normal inputs
 /// ((N + 1) Sigma + tr(Sigma) I)^{-1}. It does not depend on the query's Sigma. Where D is singular, which is where
 /// inputs never point (a constant feature, collinear ones), every solution of D P = w2 E S loses the same; this returns
-/// one of them.
+/// one of them. In floating point D is singular where rounding tells it from singular no more: where, in units of the
+/// coordinates' own entries of its diagonal, it leaves 2 f epsilon or less.
 /// Errors  std::invalid_argument: as `best_step`'s but the last, and an E S^2 that is not positive semidefinite
 template <class T>
 Eigen::MatrixX<T> best_preconditioner(const ContextMoments<T>& moments,

@@ -83,6 +83,7 @@ class Beside {
 
 /// A learner whose inputs are a design z_t:
 ///     WithPast learner(f, Beside(Levels{}, RecentTargets{2}), RidgeLearner<>(f + 2 * m, m));
+/// Merged, the first rows of the later stream stay as it took them, without a past: as many as its lags, at least one.
 /// Shapes  x (f), y (m); the inner learner has as many inputs as z has entries
 /// Errors  those of `RegressionLearner`, but f may be 0; an inner learner of another number of inputs, lags below 0
 template <class Design, Learner Inner>
@@ -177,7 +178,8 @@ class WithPast {
 
 /// Starts from the last value, not from zero: the inner learner learns y_t - y_{t-1}, and its prediction is added to
 /// y_{t-1}. (A start W_0 other than zero is a shift of the targets, section 4 of docs/theory.md.) What a penalty pulls
-/// towards is then a random walk. The inner learner begins with the second pair.
+/// towards is then a random walk. The inner learner begins with the second pair, and that of a later stream with its
+/// own second: merged, the change from the last target of the one to the first of the other is in neither.
 /// Shapes, errors  those of the inner learner
 template <Learner Inner>
 class FromLastValue {

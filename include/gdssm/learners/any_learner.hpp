@@ -28,9 +28,9 @@ class AnyLearner {
 
   /// The members of the state within, as matrices by name.
   struct State {
-    std::vector<std::string> names;          ///< as `visit` of the state within calls them
-    std::vector<Eigen::MatrixX<T>> members;  ///< in the same order
-    std::vector<int> degrees;                ///< as `Name` has them; a state from elsewhere need not say
+    std::vector<std::string> names;                   ///< as `visit` of the state within calls them
+    std::vector<Eigen::MatrixX<Counter<T>>> members;  ///< in the same order, of counters, which hold T exactly
+    std::vector<int> degrees;                         ///< as `Name` has them; a state from elsewhere need not say
 
     template <class Visitor, class First, class... More>
     static void visit(Visitor&& visitor, First&& first, More&&... more) {
@@ -98,7 +98,7 @@ class AnyLearner {
       gdssm::visit(
           [&](const Name& name, const auto& member) {
             result.names.push_back(name.str());
-            result.members.push_back(member.template cast<T>());
+            result.members.push_back(member.template cast<Counter<T>>());
             result.degrees.push_back(name.degree);
           },
           state);
@@ -118,7 +118,7 @@ class AnyLearner {
             if (i == state.names.size() || state.names[i] != name.str())
               refuse("AnyLearner", "set_state: member ", i, " is ",
                      i < state.names.size() ? state.names[i] : std::string("missing"), ", expected ", name.str());
-            const Eigen::MatrixX<T>& given = state.members[i++];
+            const Eigen::MatrixX<Counter<T>>& given = state.members[i++];
             if (given.rows() != member.rows() || given.cols() != member.cols())
               refuse("AnyLearner", "set_state: ", name.str(), " is ", given.rows(), " x ", given.cols(), ", expected ",
                      member.rows(), " x ", member.cols());

@@ -30,10 +30,10 @@ class Stacking {
 
   struct State {
     Eigen::Matrix<Counter<Scalar>, 1, 1> rows;  ///< updates so far
-    Vector counted;                             ///< rows on which not all experts agreed (m)
+    Eigen::VectorX<Counter<Scalar>> counted;    ///< rows on which not all experts agreed (m)
     Matrix products;                            ///< sum d d^T (K x K m), one target after the other
     Matrix targets;                             ///< sum d (y - b) (K x m)
-    Vector squares;                             ///< sum (y - b)^2 (m)
+    Eigen::VectorX<Counter<Scalar>> squares;    ///< sum (y - b)^2 (m)
     Vector least, most;                         ///< of the targets (m)
     typename Base::State base;
 
@@ -60,7 +60,9 @@ class Stacking {
     rows_.setZero();
     products_.setZero(experts, experts * targets);
     targets_.setZero(experts, targets);
-    counted_ = squares_ = least_ = most_ = mixture_ = start_ = Vector::Zero(targets);
+    least_ = most_ = mixture_ = start_ = Vector::Zero(targets);
+    counted_.setZero(targets);
+    squares_.setZero(targets);
     d_.setZero(experts);
     correction_.setZero(1);
     scratch_ = Elimination::Scratch<Scalar>(experts, 1);
@@ -71,10 +73,11 @@ class Stacking {
     const Index K = d_.size();
     if (K == 1) return mixture_;
     for (Index i = 0; i < mixture_.size(); ++i) {
-      if (!(squares_[i] > Scalar(0))) continue;
+      if (!(squares_[i] > 0)) continue;
       differences(predictions, i);
       Elimination::solve(products_.middleCols(i * K, K), targets_.col(i).transpose(), d_,
-                         RidgeSettings<Scalar>{.ridge = ridge_ / counted_[i] * squares_[i]}, scratch_, correction_);
+                         RidgeSettings<Scalar>{.ridge = Scalar(ridge_ / counted_[i] * squares_[i])}, scratch_,
+                         correction_);
       const Scalar length = most_[i] - least_[i];
       mixture_[i] =
           std::clamp(detail::saturated(Scalar(mixture_[i] + correction_[0]), mixture_[i]),
@@ -95,7 +98,7 @@ class Stacking {
         products_.middleCols(i * K, K).noalias() += d_ * d_.transpose();
         targets_.col(i) += error * d_;
         squares_[i] += error * error;
-        counted_[i] += Scalar(1);
+        counted_[i] += 1;
       }
     }
     base_.update(predictions, y);
@@ -141,9 +144,9 @@ class Stacking {
   Base base_;
   Scalar ridge_;
   Eigen::Matrix<Counter<Scalar>, 1, 1> rows_;
-  Vector counted_;
+  Eigen::VectorX<Counter<Scalar>> counted_, squares_;
   Matrix products_, targets_;
-  Vector squares_, least_, most_, start_, mixture_, d_, correction_;  // start_: the base's mixture
+  Vector least_, most_, start_, mixture_, d_, correction_;  // start_: the base's mixture
   Elimination::Scratch<Scalar> scratch_{1, 1};
 };
 

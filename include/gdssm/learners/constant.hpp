@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <type_traits>
+
 #include <Eigen/Core>
 
+#include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
 
@@ -10,7 +13,8 @@
 
 namespace gdssm {
 
-/// The mean of the targets seen, with weights L^(t-i); 0 before the first.
+/// The mean of the targets seen, with weights L^(t-i); 0 before the first. Kept in Counter<T>: what moves it grows less
+/// and less.
 /// Shapes  x (f, not read), y and prediction (m)
 /// Errors  those of `RegressionLearner`, but f may be 0
 template <class T = double>
@@ -22,7 +26,7 @@ class RunningMean {
   struct State {
     Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< targets observed
     Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
-    Vector mean;                             ///< (m)
+    Eigen::VectorX<Counter<T>> mean;         ///< (m)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -39,6 +43,7 @@ class RunningMean {
     state_.rows.setZero();
     state_.weight.setZero();
     state_.mean.setZero(targets);
+    prediction_.setZero(targets);
   }
 
   Index input_count() const { return inputs_; }
@@ -47,7 +52,7 @@ class RunningMean {
   template <class Input>
   const Vector& predict(const Eigen::MatrixBase<Input>& x) {
     detail::expect_query(name, x, inputs_);
-    return state_.mean;
+    return prediction_;
   }
 
   template <class Input, class Target>
@@ -55,19 +60,22 @@ class RunningMean {
     detail::expect_pair(name, x, y, inputs_, target_count());
     state_.rows[0] += 1;
     state_.weight[0] = Counter<T>(decay_) * state_.weight[0] + 1;
-    state_.mean += (y - state_.mean) / T(state_.weight[0]);
+    state_.mean += (y.template cast<Counter<T>>() - state_.mean) / state_.weight[0];
+    prediction_ = state_.mean.template cast<T>();
   }
 
   const State& state() const { return state_; }
   void set_state(const State& state) {
-    detail::expect_state(name, state_, state);
+    expect_state(state);
     state_ = state;
+    prediction_ = state_.mean.template cast<T>();
   }
   void merge(const State& later) {
-    detail::expect_state(name, state_, later);
+    expect_state(later);
     if (later.rows[0] == 0) return;
     const Counter<T> w = Counter<T>(detail::power(decay_, later.rows[0])) * state_.weight[0] + later.weight[0];
-    state_.mean += T(later.weight[0] / w) * (later.mean - state_.mean);
+    state_.mean += later.weight[0] / w * (later.mean - state_.mean);
+    prediction_ = state_.mean.template cast<T>();
     state_.weight[0] = w;
     state_.rows += later.rows;
   }
@@ -75,9 +83,18 @@ class RunningMean {
  private:
   static constexpr auto name = "RunningMean";
 
+  void expect_state(const State& other) const {
+    detail::expect_state(name, state_, other);
+    if constexpr (std::is_floating_point_v<T>)  // a mean of numbers of T, whatever holds it
+      if (!(other.mean.cwiseAbs().maxCoeff() <= detail::largest_state<T>(1)))
+        refuse(name, "set_state: mean has an entry of magnitude ", other.mean.cwiseAbs().maxCoeff(),
+               ", expected at most ", detail::largest_state<T>(1));
+  }
+
   Index inputs_;
   T decay_;
   State state_;
+  Vector prediction_;
 };
 
 /// The target seen last; 0 before the first. The best there is on a random walk.

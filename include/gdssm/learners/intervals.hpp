@@ -39,8 +39,8 @@ class Intervals {
 
   struct State {
     Eigen::Matrix<Counter<T>, 1, 1> rows;  ///< errors seen, the first one included
-    Vector weight;                         ///< W (m)
-    Vector errors;                         ///< A (m)
+    Eigen::VectorX<Counter<T>> weight;     ///< W (m)
+    Eigen::VectorX<Counter<T>> errors;     ///< A (m)
     Vector log_multiple;                   ///< ln q (m)
 
     template <class Visitor, class... Self>
@@ -63,16 +63,18 @@ class Intervals {
              largest_input<T>);
     detail::expect_decay(name, settings.decay);
     state_.rows.setZero();
-    state_.weight = state_.errors = half_widths_ = Vector::Zero(targets);
+    half_widths_.setZero(targets);
+    state_.weight.setZero(targets);
+    state_.errors.setZero(targets);
     state_.log_multiple = Vector::Constant(targets, std::log(settings.multiple));
   }
 
   /// h of the next prediction; 0 before there is an error to go by.
   const Vector& half_widths() {
     for (Index i = 0; i < half_widths_.size(); ++i) {
-      const T W = state_.weight[i];
+      const Counter<T> W = state_.weight[i];
       half_widths_[i] =
-          W > T(0) ? std::exp(state_.log_multiple[i]) * (state_.errors[i] / W) * std::sqrt((W + T(3)) / W) : T(0);
+          W > 0 ? T(std::exp(state_.log_multiple[i]) * (state_.errors[i] / W) * std::sqrt((W + 3) / W)) : T(0);
     }
     return half_widths_;
   }
@@ -89,7 +91,7 @@ class Intervals {
         state_.log_multiple[i] =
             std::clamp(state_.log_multiple[i] + settings_.rate * ((e > half_widths_[i] ? T(1) : T(0)) - settings_.miss),
                        -largest_log_multiple(), largest_log_multiple());
-      state_.weight[i] = settings_.decay * state_.weight[i] + T(1);
+      state_.weight[i] = settings_.decay * state_.weight[i] + 1;
       state_.errors[i] = settings_.decay * state_.errors[i] + e;
     }
     state_.rows[0] += 1;
@@ -115,6 +117,10 @@ class Intervals {
 
   void expect_state(const State& other) const {
     detail::expect_state(name, state_, other);
+    // A is a sum of numbers of T, whatever holds it.
+    if (!(other.errors.cwiseAbs().maxCoeff() <= detail::largest_state<T>(0)))
+      refuse(name, "set_state: errors has an entry of magnitude ", other.errors.cwiseAbs().maxCoeff(),
+             ", expected at most ", detail::largest_state<T>(0));
     for (Index i = 0; i < other.log_multiple.size(); ++i)
       if (!(std::abs(other.log_multiple[i]) <= largest_log_multiple()))
         refuse(name, "set_state: log_multiple entry ", i, " is ", other.log_multiple[i],

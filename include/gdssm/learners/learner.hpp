@@ -49,7 +49,9 @@ namespace gdssm {
 ///     l.state()             a State: comparable, with `visit` over its matrices by name
 ///     l.set_state(s)        goes on from s; one that does not fit is refused and changes nothing
 ///     l.merge(s)            goes on as if it had next seen what s has seen since its own start. Exactly, where what
-///                           is remembered are sums; what depends on the order of steps is taken from s, the later.
+///                           is remembered are sums of the pairs; what depends on the order of steps is taken from s,
+///                           the later. What the first pairs of s owe to pairs before them, s has never seen: see
+///                           `WithPast`, `FromLastValue`.
 ///     l.input_count(), l.target_count()     f and m
 template <class L>
 concept Learner = std::copyable<L> &&

@@ -37,6 +37,8 @@
 //     (15)  R_k <- R_k + l_k,    v_k = exp(-eta R_k) / sum_j exp(-eta R_j),
 //           R_k <- -1/eta ln( (1 - alpha) v_k + alpha / K )
 //
+// The first losses meet an infinite eta: mixing could have lost the least of them, and (15) takes the next row's eta.
+//
 // Then for any losses, however chosen, and any sequence of experts that changes s times,
 //
 //     (16)  sum_t sum_k w_k l_k - sum_t l_{k(t)}  <=  Delta + (Delta + e) (1 + s ln(K / alpha) / ln K)
@@ -101,7 +103,7 @@ struct LinearisedLoss {
   }
 };
 
-/// (14) with (15).
+/// (14) with (15). Sums of losses are kept in Counter<T>, beside which single ones still count.
 /// Errors  std::invalid_argument: a share below 0, or 1 and above
 template <class Loss = SquaredLoss, class T = double>
 class AdaHedge {
@@ -109,12 +111,13 @@ class AdaHedge {
   using Scalar = T;
   using Matrix = Eigen::MatrixX<T>;
   using Vector = Eigen::VectorX<T>;
+  using Sum = Counter<T>;
 
   struct State {
-    Matrix losses;   ///< R (K x m), the least of each column 0
-    Vector gap;      ///< Delta (m)
-    Vector floor;    ///< e (m)
-    Vector sharing;  ///< sum_t 1/eta_t ln(1 / (1 - alpha)) (m)
+    Eigen::MatrixX<Sum> losses;   ///< R (K x m), the least of each column 0
+    Eigen::VectorX<Sum> gap;      ///< Delta (m)
+    Eigen::VectorX<Sum> floor;    ///< e (m)
+    Eigen::VectorX<Sum> sharing;  ///< sum_t 1/eta_t ln(1 / (1 - alpha)) (m)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -132,10 +135,11 @@ class AdaHedge {
   }
 
   void start(Index experts, Index targets) {
+    weights_.setZero(experts, targets);
     mixture_.setZero(targets);
-    state_ = {Matrix::Zero(experts, targets), mixture_, mixture_, mixture_};
-    weights_ = state_.losses;
-    losses_.setZero(experts);
+    losses_ = exponentials_ = Eigen::VectorX<Sum>::Zero(experts);
+    state_.losses.setZero(experts, targets);
+    state_.gap = state_.floor = state_.sharing = Eigen::VectorX<Sum>::Zero(targets);
     weigh_anew();
   }
 
@@ -149,23 +153,22 @@ class AdaHedge {
     if (K == 1) return;
     for (Index i = 0; i < weights_.cols(); ++i) {
       if (detail::agree(predictions, i)) continue;
-      for (Index k = 0; k < K; ++k) losses_[k] = Loss::template of<T>(predictions(i, k), mixture_[i], y[i]);
-      const T eta = rate(i), least = losses_.minCoeff();
-      T mean(0), sum(0), best = infinity;  // of l - least under w; of w exp(-eta (l - least)); among those of weight
-      for (Index k = 0; k < K; ++k) {
-        const T w = weights_(k, i), excess = losses_[k] - least;
-        mean += w * excess;
-        sum += w * exponential(eta, excess);
-        if (w > T(0)) best = std::min(best, excess);
-      }
-      const T mix_loss = eta < infinity && sum > T(0) ? -std::log(sum) / eta : best;
-      state_.gap[i] += std::max(mean - mix_loss, T(0));
-      state_.floor[i] = std::max(state_.floor[i], T(1e-6) * losses_.cwiseAbs().maxCoeff());
+      for (Index k = 0; k < K; ++k) losses_[k] = Loss::template of<Sum>(predictions(i, k), mixture_[i], y[i]);
+      const Sum eta = rate(i), largest = losses_.cwiseAbs().maxCoeff();
+      losses_.array() -= losses_.minCoeff();
+      Sum mean(0);
+      for (Index k = 0; k < K; ++k) mean += Sum(weights_(k, i)) * losses_[k];
 
+      // From R and R + l, each beside its own least, not from weights: one that is 0 in T may be the largest next.
       auto R = state_.losses.col(i);
+      const Sum before = std::log(exponentials(eta, i));
       R += losses_;
-      R.array() -= R.minCoeff();
-      if (share_ > T(0) && eta < infinity) share(eta, i);
+      const Sum least = R.minCoeff();
+      R.array() -= least;
+      const Sum mix_loss = least + (before - std::log(exponentials(eta, i))) / eta;
+      state_.gap[i] += std::max(mean - mix_loss, Sum(0));
+      state_.floor[i] = std::max(state_.floor[i], Sum(1e-6) * largest);
+      if (share_ > T(0)) share(eta < infinity ? eta : rate(i), i);
     }
     weigh_anew();
   }
@@ -175,11 +178,11 @@ class AdaHedge {
 
   /// What the mixture may have lost more, up to now, than a sequence of experts with so many changes: (16).
   /// Infinite with changes when alpha is 0.
-  T regret_bound(Index target = 0, Index changes = 0) const {
-    const auto K = static_cast<T>(weights_.rows());
-    if (K <= T(1)) return T(0);
-    const T price = changes == 0 ? T(0) : static_cast<T>(changes) * std::log(K / share_) / std::log(K);
-    return state_.gap[target] + (state_.gap[target] + state_.floor[target]) * (T(1) + price) + state_.sharing[target];
+  Sum regret_bound(Index target = 0, Index changes = 0) const {
+    const auto K = static_cast<Sum>(weights_.rows());
+    if (K <= Sum(1)) return Sum(0);
+    const Sum price = changes == 0 ? Sum(0) : static_cast<Sum>(changes) * std::log(K / Sum(share_)) / std::log(K);
+    return state_.gap[target] + (state_.gap[target] + state_.floor[target]) * (Sum(1) + price) + state_.sharing[target];
   }
 
   const State& state() const { return state_; }
@@ -201,40 +204,47 @@ class AdaHedge {
 
  private:
   static constexpr auto name = "AdaHedge";
-  static constexpr T infinity = std::numeric_limits<T>::infinity();
+  static constexpr Sum infinity = std::numeric_limits<Sum>::infinity();
 
-  T rate(Index target) const {
-    const T gap = state_.gap[target] + state_.floor[target];
-    return gap > T(0) ? std::log(static_cast<T>(weights_.rows())) / gap : infinity;
+  Sum rate(Index target) const {
+    const Sum gap = state_.gap[target] + state_.floor[target];
+    return gap > Sum(0) ? std::log(static_cast<Sum>(weights_.rows())) / gap : infinity;
   }
-  static T exponential(const T& eta, const T& loss) { return loss > T(0) ? std::exp(-eta * loss) : T(1); }
+
+  /// exponentials_ <- exp(-eta R), the largest of which is 1; returns their sum.
+  Sum exponentials(const Sum& eta, Index target) {
+    const auto R = state_.losses.col(target).array();
+    if (eta < infinity)
+      exponentials_ = (-eta * R).exp();
+    else
+      exponentials_ = (R > Sum(0)).select(Sum(0), Eigen::VectorX<Sum>::Ones(R.size()).array());
+    return exponentials_.sum();
+  }
 
   void weigh_anew() {
     for (Index i = 0; i < weights_.cols(); ++i) {
-      const T eta = rate(i);
-      const auto losses = state_.losses.col(i).array();
-      if (eta < infinity)
-        weights_.col(i) = (-eta * losses).exp();
-      else
-        weights_.col(i) = (losses > T(0)).select(T(0), Vector::Ones(losses.size()).array());
-      weights_.col(i) /= weights_.col(i).sum();
+      const Sum sum = exponentials(rate(i), i);
+      weights_.col(i) = (exponentials_ / sum).template cast<T>();
     }
   }
 
-  void share(const T& eta, Index target) {
+  void share(const Sum& eta, Index target) {
+    if (!(eta < infinity)) return;
     auto R = state_.losses.col(target);
-    const auto K = static_cast<T>(R.size());
-    T sum(0);
-    for (Index k = 0; k < R.size(); ++k) sum += R[k] = exponential(eta, R[k]);
-    for (Index k = 0; k < R.size(); ++k) R[k] = -std::log((T(1) - share_) * R[k] / sum + share_ / K) / eta;
+    const Sum sum = exponentials(eta, target), alpha(share_), part = alpha / static_cast<Sum>(R.size());
+    for (Index k = 0; k < R.size(); ++k) {
+      const Sum shared = (Sum(1) - alpha) * exponentials_[k] / sum + part;
+      R[k] = -std::log(std::max(shared, std::numeric_limits<Sum>::min())) / eta;
+    }
     R.array() -= R.minCoeff();
-    state_.sharing[target] -= std::log1p(-share_) / eta;
+    state_.sharing[target] -= std::log1p(-alpha) / eta;
   }
 
   T share_;
   State state_;
   Matrix weights_;
-  Vector losses_, mixture_;
+  Eigen::VectorX<Sum> losses_, exponentials_;
+  Vector mixture_;
 };
 
 /// Bernstein online aggregation: expert k's gains r_k = 2 (yhat - y) (yhat - p_k) over the mixture, less their squares,
@@ -342,10 +352,13 @@ class Boa {
 /// as wide as the expert's recent errors,
 ///     w_k <- w_k^c d_k^a,     d_k = v_k^(-1/2) (1 + (y - p_k)^2 / (4 v_k))^(-5/2),     w <- (1 - alpha) w + alpha / K,
 ///     v_k = (S_k + 2 median(S) / W) / (W + 2),     S_k <- D S_k + (y - p_k)^2,     W <- D W + 1.
-/// Heavy tails forgive single misses; the power a < 1 allows for experts that err together; the share and the discount
-/// c let the best expert change. At c = 1 the density of the mixture obeys, for any targets and any sequence of experts
-/// that changes n times in T rows,
-///     sum -ln sum_k w_k d_k - sum -ln d_{k(t)}  <=  (ln K + n ln(K / alpha) + (T - 1 - n) ln(1 / (1 - alpha))) / a.
+/// Rows on which all experts say the same change nothing: so does the mixture, whatever the weights, and the first
+/// ones, before anything is known, would widen all v_k. Heavy tails forgive single misses; the power a, at most 1,
+/// allows for experts that err together; the share and the discount c let the best expert change. At c = 1 the density
+/// of the mixture obeys, for any targets and any sequence of experts that changes n times in T rows,
+///     sum -ln sum_k w_k d_k - sum -ln d_{k(t)}  <=  (ln K + n ln(K / alpha) + (T - 1 - n) ln(1 / (1 - alpha))) / a,
+/// where the T rows are those on which experts differ and some S_k is above 0, as it is after the first of them; v_k is
+/// held at 1e-12 of the largest or above, w_k above 0.
 /// Source  Bayesian model averaging with forgetting: Raftery, Karny, Ettler, Technometrics 52, 2010; the bound:
 ///         Herbster, Warmuth, Machine Learning 32, 1998
 template <class T = double>
@@ -358,14 +371,14 @@ class LogScore {
   struct Settings {
     T decay = T(0.98);   ///< D of the errors
     T share = T(0.001);  ///< alpha
-    T rate = T(0.5);     ///< a
+    T rate = T(0.5);     ///< a, in [0, 1]
     T discount = T(1);   ///< c, in (0, 1]
   };
 
   struct State {
-    Matrix weights;  ///< (K x m)
-    Matrix squares;  ///< S (K x m)
-    Vector weight;   ///< W (m)
+    Matrix weights;                      ///< (K x m)
+    Eigen::MatrixX<Counter<T>> squares;  ///< S (K x m)
+    Eigen::VectorX<Counter<T>> weight;   ///< W (m)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -379,7 +392,8 @@ class LogScore {
   explicit LogScore(Settings settings = {}) : settings_(settings) {
     detail::expect_decay(name, settings.decay);
     detail::expect_decay(name, settings.discount);
-    detail::expect_at_least_zero(name, "rate", settings.rate);
+    if (!(settings.rate >= T(0)) || !(settings.rate <= T(1)))
+      refuse(name, "rate is ", settings.rate, ", expected from 0 to 1");
     if (!(settings.share >= T(0)) || !(settings.share < T(1)))
       refuse(name, "share is ", settings.share, ", expected at least 0 and below 1");
   }
@@ -388,7 +402,7 @@ class LogScore {
     state_.weights.setConstant(experts, targets, T(1) / static_cast<T>(experts));
     state_.squares.setZero(experts, targets);
     state_.weight.setZero(targets);
-    scratch_ = errors_ = Vector::Zero(experts);
+    scratch_ = errors_ = Eigen::VectorX<Counter<T>>::Zero(experts);
     mixture_.setZero(targets);
   }
 
@@ -402,9 +416,9 @@ class LogScore {
     if (K == 1) return;
     for (Index i = 0; i < y.size(); ++i) {
       if (detail::agree(predictions, i)) continue;
-      if (state_.squares.col(i).maxCoeff() > T(0)) weigh(predictions, y[i], i);
+      if (state_.squares.col(i).maxCoeff() > 0) weigh(predictions, y[i], i);
       for (Index k = 0; k < K; ++k) {
-        const T e = y[i] - predictions(i, k);
+        const Counter<T> e = y[i] - predictions(i, k);
         state_.squares(k, i) = settings_.decay * state_.squares(k, i) + e * e;
       }
       state_.weight[i] = settings_.decay * state_.weight[i] + T(1);
@@ -423,7 +437,7 @@ class LogScore {
   void merge(const State& later) {
     detail::expect_state(name, state_, later);
     for (Index i = 0; i < state_.weight.size(); ++i) {
-      const T W = later.weight[i], faded = std::max(T(0), T(1) - (T(1) - settings_.decay) * W);
+      const Counter<T> W = later.weight[i], faded = std::max(Counter<T>(0), 1 - (T(1) - settings_.decay) * W);
       state_.weights.col(i).array() *= later.weights.col(i).array();
       const T sum = state_.weights.col(i).sum();
       if (sum > T(0))
@@ -437,33 +451,38 @@ class LogScore {
 
  private:
   static constexpr auto name = "LogScore";
+  static constexpr Counter<T> least_weight = std::numeric_limits<T>::min();  // what vanishes could not return in time
 
   void weigh(const Matrix& predictions, const T& y, Index i) {
+    using Sum = Counter<T>;
     const Index K = state_.weights.rows();
-    const T W = state_.weight[i];
+    const Sum W = state_.weight[i];
     scratch_ = state_.squares.col(i);
-    const T most = scratch_.maxCoeff();
+    const Sum most = scratch_.maxCoeff();
     std::nth_element(scratch_.data(), scratch_.data() + K / 2, scratch_.data() + K);
-    T median = scratch_[K / 2];
-    if (K % 2 == 0) median = (median + *std::max_element(scratch_.data(), scratch_.data() + K / 2)) / T(2);
-    const T prior = T(2) * median / W,
-            floor = std::max(T(1e-12) * (most + prior) / (W + T(2)), std::numeric_limits<T>::min());
-    const auto w = state_.weights.col(i).array();
-    const auto v = ((state_.squares.col(i).array() + prior) / (W + T(2))).max(floor);
-    errors_ = y - predictions.row(i).transpose().array();
+    Sum median = scratch_[K / 2];
+    if (K % 2 == 0) median = (median + *std::max_element(scratch_.data(), scratch_.data() + K / 2)) / Sum(2);
+    const Sum prior = Sum(2) * median / W,
+              floor = std::max(Sum(1e-12) * (most + prior) / (W + Sum(2)), std::numeric_limits<Sum>::min());
+    const auto w = state_.weights.col(i).template cast<Sum>().array();
+    const auto v = ((state_.squares.col(i).array() + prior) / (W + Sum(2))).max(floor);
+    errors_ = Sum(y) - predictions.row(i).transpose().template cast<Sum>().array();
     const auto e = errors_.array();
-    scratch_ = settings_.discount * w.max(std::numeric_limits<T>::min()).log() -
-               settings_.rate / T(2) * (v.log() + T(5) * (T(1) + e / v * e / T(4)).log());
-    const T best = scratch_.maxCoeff();
-    if (!(best > -std::numeric_limits<T>::infinity())) return;
+    scratch_ = Sum(settings_.discount) * w.max(least_weight).log() -
+               Sum(settings_.rate) / Sum(2) *
+                   (v.log() + Sum(5) * (Sum(1) + e / v * e / Sum(4)).min(std::numeric_limits<Sum>::max()).log());
+    const Sum best = scratch_.maxCoeff();
+    if (!(best > -std::numeric_limits<Sum>::infinity())) return;
     scratch_ = (scratch_.array() - best).exp();
-    state_.weights.col(i) =
-        ((T(1) - settings_.share) / scratch_.sum() * scratch_).array() + settings_.share / static_cast<T>(K);
+    const Sum alpha(settings_.share), part = alpha / static_cast<Sum>(K);
+    scratch_ = ((Sum(1) - alpha) / scratch_.sum() * scratch_).array() + part;
+    state_.weights.col(i) = scratch_.cwiseMax(least_weight).template cast<T>();
   }
 
   Settings settings_;
   State state_;
-  Vector scratch_, errors_, mixture_;
+  Eigen::VectorX<Counter<T>> scratch_, errors_;
+  Vector mixture_;
 };
 
 }  // namespace gdssm

@@ -17,11 +17,13 @@
 // to 0 and P grows as L^-t until it overflows, and rounding may cost P its sign before. Here
 //
 //     (10e)  H_t = sum_i L^(t-i) x_i x_i^T + D_t,     D_t diagonal, rho L^f <= D_t,j <= rho:
-//            D_t = L D_{t-1}, and then the entry j = (t - 1) mod f is set to rho again,
+//            D_t = L D_{t-1}, and then its least entry, in one stream (t - 1) mod f, is set to rho again,
 //
-// which is a second step of rank one, along e_j. So P <= I / (rho L^f) always, whatever comes. And S = H - D stands
-// beside P, so that P is inverted anew every so many rows, and at once where the formula would cancel: rounding never
-// adds up over more than a round.
+// which is a second step of rank one, along e_j. So P <= I / (rho L^f) up to rounding, whatever comes, merges too. And
+// S = H - D stands beside P, so that P is inverted anew every so many rows, and at once where the formula would cancel:
+// the formula's rounding adds up over no more than a round. That of S, a sum of t terms, does not end, and an inverse
+// enlarges it by the condition of H in units of its diagonal. Columns that are nearly alike want `RidgeLearner`, which
+// centres them.
 // Source  Gay, IEEE ICASSP 1996 (leakage one coordinate at a time); docs/theory.md, K steps
 
 namespace gdssm {
@@ -29,7 +31,8 @@ namespace gdssm {
 /// Least squares with forgetting by an inverse that is kept, on inputs as they come: M_t P_t q is ridge regression with
 /// a penalty between rho L^f and rho.
 /// Shapes  x (f), y (m); cost f^2 a pair and a prediction
-/// Errors  those of `RegressionLearner`; a ridge of 0
+/// Errors  those of `RegressionLearner`; a ridge of 0, and a rho L^f so small that its inverse, which P may reach, is
+///         larger than any number of a state
 template <class T = double>
 class RecursiveLeastSquares {
  public:
@@ -62,6 +65,9 @@ class RecursiveLeastSquares {
     detail::expect_decay(name, settings.decay);
     if (!(settings.ridge * T(largest_input<T>) >= T(1)))
       refuse(name, "ridge is ", settings.ridge, ", expected at least ", 1 / largest_input<T>);
+    const double least = settings.ridge * std::pow(static_cast<double>(settings.decay), static_cast<double>(inputs));
+    if (!(least * detail::largest_state<T>(0) >= 1))
+      refuse(name, "ridge * decay^", inputs, " is ", least, ", expected at least ", 1 / detail::largest_state<T>(0));
     state_.rows.setZero();
     state_.start(inputs, targets);
     state_.penalty.setConstant(inputs, settings.ridge);
@@ -89,7 +95,8 @@ class RecursiveLeastSquares {
   void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
     detail::expect_pair(name, x, y, input_count(), target_count());
     const T L = settings_.decay;
-    const auto j = static_cast<Index>(std::fmod(state_.rows[0], static_cast<Counter<T>>(input_count())));
+    Index j;
+    state_.penalty.minCoeff(&j);
     x_ = x;
     y_ = y;
     if (L != T(1)) {
