@@ -244,6 +244,32 @@ RationalMatrix random_covariance(Index f, std::mt19937_64& engine) {
   return B * B.transpose() + RationalMatrix::Identity(f, f);
 }
 
+/// What P and the diagonal p leave of the equations they solve, as a share of their right sides, for covariances of
+/// small integers and less than full rank, whose moments have no rounding.
+template <class T>
+T largest_residual_of_singular_moments(int matrices) {
+  using Matrix = Eigen::MatrixX<T>;
+  std::mt19937_64 engine(8);
+  const auto below = [&](std::uint64_t n) { return static_cast<Index>(engine() % n); };
+  T largest(0);
+  for (int i = 0; i < matrices; ++i) {
+    const Index f = 2 + below(14), rank = 1 + below(static_cast<std::uint64_t>(f - 1));
+    Matrix B(f, rank);
+    for (T& entry : B.reshaped()) entry = static_cast<T>(below(7) - 3);
+    const auto moments = gdssm::gaussian_context(B * B.transpose(), 1 + below(5));
+    const Matrix P = best_preconditioner(moments);
+    const Matrix K = moments.mean_S2.cwiseProduct(moments.input_covariance);
+    const Matrix p = best_diagonal_preconditioner(moments);
+    const Matrix b = moments.input_covariance.cwiseProduct(moments.mean_S).rowwise().sum();
+    const auto residual = [](const Matrix& A, const Matrix& x, const Matrix& right) {
+      const T size = right.norm();
+      return size > T(0) ? (A * x - right).norm() / size : T(0);
+    };
+    largest = std::max({largest, residual(moments.mean_S2, P, moments.mean_S), residual(K, p, b)});
+  }
+  return largest;
+}
+
 const double infinity = std::numeric_limits<double>::infinity();
 const double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
@@ -558,32 +584,6 @@ TEST_CASE("Constant, collinear and differently scaled features leave the precond
     CHECK(P.cwiseAbs().maxCoeff() < 100 * formula.cwiseAbs().maxCoeff());
     CHECK(best_diagonal_preconditioner(moments).allFinite());
   }
-}
-
-/// D P = E S for rank-deficient covariances of small integers, whose moments have no rounding. The largest residual, as
-/// a share of the entries' size, over P and the diagonal p.
-template <class T>
-T largest_residual_of_singular_moments(int matrices) {
-  using Matrix = Eigen::MatrixX<T>;
-  std::mt19937_64 engine(8);
-  const auto below = [&](std::uint64_t n) { return static_cast<Index>(engine() % n); };
-  T largest(0);
-  for (int i = 0; i < matrices; ++i) {
-    const Index f = 2 + below(14), rank = 1 + below(static_cast<std::uint64_t>(f - 1));
-    Matrix B(f, rank);
-    for (T& entry : B.reshaped()) entry = static_cast<T>(below(7) - 3);
-    const auto moments = gdssm::gaussian_context(B * B.transpose(), 1 + below(5));
-    const Matrix P = best_preconditioner(moments);
-    const Matrix K = moments.mean_S2.cwiseProduct(moments.input_covariance);
-    const Matrix p = best_diagonal_preconditioner(moments);
-    const Matrix b = moments.input_covariance.cwiseProduct(moments.mean_S).rowwise().sum();
-    const auto residual = [](const Matrix& A, const Matrix& x, const Matrix& right) {
-      const T size = right.norm();
-      return size > T(0) ? (A * x - right).norm() / size : T(0);
-    };
-    largest = std::max({largest, residual(moments.mean_S2, P, moments.mean_S), residual(K, p, b)});
-  }
-  return largest;
 }
 
 TEST_CASE("The moments of inputs that depend on each other have a preconditioner, in float and double",

@@ -315,7 +315,7 @@ TEST_CASE("The penalty of recursive least squares keeps its floor through merges
                     "RecursiveLeastSquares: ridge * decay^150 is 7.00649e-46, expected at least 1e-38");
   CHECK_THROWS_WITH(RecursiveLeastSquares<>(50, 1, {.ridge = 1, .decay = 1e-5}),
                     "RecursiveLeastSquares: ridge * decay^50 is 1e-250, expected at least 1e-214");
-  // What is hardly not refused has a state that is not refused.
+  // What is just not refused has a state that isn't either.
   CHECK_THROWS_AS(Single(10, 1, {.ridge = 1, .decay = 0x1p-14f}), std::invalid_argument);
   Single edge(9, 1, {.ridge = 1, .decay = 0x1p-14f});
   const Eigen::VectorXf x = Eigen::VectorXf::Unit(9, 0), y = Eigen::VectorXf::Ones(1);

@@ -70,7 +70,7 @@ T best_step(const DriftingTask<T>& task, const T& decay) {
 ///     L* = h - sqrt(h^2 - 1),   h = (c (1 + r^2) - 2 r^2) / (2 r (c - 1))
 /// the smaller root of a quadratic whose roots are each other's reciprocals. Below r, and nearer to it the larger c is.
 /// Computed from h - 1 = p (c p + 2 r) / (2 r (c - 1)), in which nothing cancels: to four units in the last place for
-/// every p, and at most the largest number below 1.
+/// every p, of c as it is rounded, and at most the largest number below 1.
 /// Source  docs/theory.md, (9b)
 /// Errors  as `expected_loss`; inputs that are all zero
 template <class T>

@@ -83,7 +83,7 @@ class Beside {
 
 /// A learner whose inputs are a design z_t:
 ///     WithPast learner(f, Beside(Levels{}, RecentTargets{2}), RidgeLearner<>(f + 2 * m, m));
-/// Merged, the first rows of the later stream stay as it took them, without a past: as many as its lags, at least one.
+/// Merged, those rows of the later stream that look back beyond its start stay as it took them, without a past.
 /// Shapes  x (f), y (m); the inner learner has as many inputs as z has entries
 /// Errors  those of `RegressionLearner`, but f may be 0; an inner learner of another number of inputs, lags below 0
 template <class Design, Learner Inner>

@@ -22,8 +22,8 @@
 // which is a second step of rank one, along e_j. So P <= I / (rho L^f) up to rounding, whatever comes, merges too. And
 // S = H - D stands beside P, so that P is inverted anew every so many rows, and at once where the formula would cancel:
 // the formula's rounding adds up over no more than a round. That of S, a sum of t terms, does not end, and an inverse
-// enlarges it by the condition of H in units of its diagonal. Columns that are nearly alike want `RidgeLearner`, which
-// centres them.
+// enlarges it by the condition of H in units of its diagonal. Columns that vary little beside their mean want
+// `RidgeLearner`, which centres them.
 // Source  Gay, IEEE ICASSP 1996 (leakage one coordinate at a time); docs/theory.md, K steps
 
 namespace gdssm {
@@ -95,7 +95,7 @@ class RecursiveLeastSquares {
   void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
     detail::expect_pair(name, x, y, input_count(), target_count());
     const T L = settings_.decay;
-    Index j;
+    Index j = 0;
     state_.penalty.minCoeff(&j);
     x_ = x;
     y_ = y;
