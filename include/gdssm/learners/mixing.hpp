@@ -111,7 +111,7 @@ class AdaHedge {
   using Scalar = T;
   using Matrix = Eigen::MatrixX<T>;
   using Vector = Eigen::VectorX<T>;
-  using Sum = Counter<T>;
+  using Sum = Counter<T>;  ///< of losses, and of what follows from them
 
   struct State {
     Eigen::MatrixX<Sum> losses;   ///< R (K x m), the least of each column 0
