@@ -41,7 +41,7 @@ namespace gdssm {
 /// Which test ended a solution.
 enum class Ending {
   steps_taken,  ///< K steps are done, as asked, and none of the tests below was met
-  converged,    ///< |q - H v| <= tolerance |q|
+  converged,    ///< |q - H v| <= tolerance |q|, or the same of M_i
   stalled,      ///< conjugate gradients: what is left is lost in rounding
   eliminated    ///< solved directly; residual and bound are 0 up to rounding and have not been measured
 };
@@ -53,7 +53,7 @@ struct Answer {
   Index steps = 0;                      ///< that the solver took
   T residual = T(0);                    ///< |q - H v| (conjugate gradients: |M_i - H w|); of numbers with a square root
   /// No entry of the prediction is further from ridge regression's: max_i |M_i| |q - H v| / rho (infinite at rho = 0
-  /// unless the residual or M is 0), from |M H^{-1} r| and H >= rho.
+  /// unless the residual or M is 0), from |M H^{-1} r| and H >= rho; of conjugate gradients |q| |M_i - H w| / rho.
   T error_bound = T(0);
 };
 
@@ -83,7 +83,7 @@ struct IterationScratch {
   Eigen::VectorX<T> v, r, d, Hd;
 };
 
-/// The share of a sum of squares, or of its root's bound, that rounding may have left where there is nothing.
+/// What rounding may have left, where there is nothing, of sums of so many rows, as a share of their size.
 template <class T>
 T rounding_left(Index f, const T& rows) {
   return std::numeric_limits<T>::epsilon() * (T(8 * f) + T(2) * std::sqrt(rows));

@@ -20,7 +20,8 @@ namespace gdssm {
 /// or so are forgotten; the penalty is not, so that no direction without news can run away.
 ///
 /// Finite inputs have finite predictions: `Standardised` pairs, in streams of up to 1e9 rows.
-/// Shapes  x (f), y (m), prediction (m); cost f (f + m) a pair; a prediction K f^2 + f m, or f^2 (f/6 + m/2)
+/// Shapes  x (f), y (m), prediction (m); cost f (f + m) a pair; a prediction K f^2 + f m, by conjugate
+///         gradients m K f^2, by elimination f^2 (f/6 + m/2)
 /// Errors  std::invalid_argument: f or m below 1, settings out of their ranges, vectors of other sizes, entries that
 ///         are not finite or above 1e100 in magnitude (float: 1e12), a state of another shape. What is refused changes
 ///         nothing.
