@@ -3,7 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "gdssm/core/tiles.hpp"
+#include "gdssm/core/tiled_kernels.hpp"
 #include "gdssm/core/view.hpp"
 
 namespace {

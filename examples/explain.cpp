@@ -141,10 +141,10 @@ Json json_of(const Explanation& found) {
                               {"distance_d", layer.is_curvature ? Json(nullptr) : number(layer.distance.d)},
                               {"distance_C", number(layer.distance.C)},
                               {"distance_decay", number(layer.distance.decay)},
-                              {"mean_decay", number(layer.memory.decay)},
-                              {"half_life_shortest", number(layer.memory.shortest)},
-                              {"half_life_median", number(layer.memory.median)},
-                              {"half_life_longest", number(layer.memory.longest)}});
+                              {"mean_decay", number(layer.half_lives.decay)},
+                              {"half_life_shortest", number(layer.half_lives.shortest)},
+                              {"half_life_median", number(layer.half_lives.median)},
+                              {"half_life_longest", number(layer.half_lives.longest)}});
   json["candidates"] = Json::array();
   for (const gdssm::Candidate& candidate : found.candidates)
     json["candidates"].push_back(json_of(candidate, found.decay));
@@ -186,9 +186,9 @@ void print(const Explanation& found) {
       const gdssm::LayerReport& layer = found.layers[l];
       rows.push_back({std::to_string(l), layer.is_curvature ? "S" : "M", rounded(layer.distance.step),
                       rounded(layer.distance.A), layer.is_curvature ? "-" : rounded(layer.distance.d),
-                      rounded(layer.distance.C), rounded(layer.memory.decay, 5),
-                      rounded(layer.memory.shortest) + ", " + rounded(layer.memory.median) + ", " +
-                          rounded(layer.memory.longest)});
+                      rounded(layer.distance.C), rounded(layer.half_lives.decay, 5),
+                      rounded(layer.half_lives.shortest) + ", " + rounded(layer.half_lives.median) + ", " +
+                          rounded(layer.half_lives.longest)});
     }
     print(rows);
     std::cout << '\n';

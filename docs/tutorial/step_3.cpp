@@ -2,7 +2,7 @@
 // Step 3 of docs/tutorial.md.
 #include <iostream>
 
-#include <gdssm/construction/canonical.hpp>
+#include <gdssm/analysis/canonical.hpp>
 #include <gdssm/construction/step_size.hpp>
 #include <gdssm/tasks/linear_regression.hpp>
 #include <gdssm/training/initialization.hpp>

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "gdssm/analysis/task_range.hpp"
+#include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/core/view.hpp"
 #include "gdssm/io/tensors.hpp"
 #include "reproduce/checkpoint.hpp"

@@ -14,9 +14,9 @@
 
 #include <Eigen/Eigenvalues>
 
+#include "gdssm/algorithms/gd_plus_plus.hpp"
+#include "gdssm/algorithms/least_squares.hpp"
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/baselines/gd_plus_plus.hpp"
-#include "gdssm/baselines/least_squares.hpp"
 #include "gdssm/construction/step_size.hpp"
 #include "gdssm/io/csv.hpp"
 #include "gdssm/tasks/linear_regression.hpp"

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/analysis/task_range.hpp"
 #include "gdssm/io/tensors.hpp"
 #include "reproduce/checkpoint.hpp"
 

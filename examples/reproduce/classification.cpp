@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "gdssm/construction/canonical.hpp"
+#include "gdssm/analysis/canonical.hpp"
 #include "gdssm/io/csv.hpp"
 #include "gdssm/training/initialization.hpp"
 #include "reproduce/experiment.hpp"

@@ -10,7 +10,7 @@
 
 #include <Eigen/Cholesky>
 
-#include "gdssm/baselines/least_squares.hpp"
+#include "gdssm/algorithms/least_squares.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/learners/features.hpp"
 #include "gdssm/models/augmented_ssm.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "gdssm/analysis/task_range.hpp"
+#include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/tasks/function_regression.hpp"
 #include "reproduce/statistics.hpp"
 

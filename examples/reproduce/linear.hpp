@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "gdssm/analysis/canonical.hpp"
 #include "gdssm/analysis/implicit_weights.hpp"
-#include "gdssm/construction/canonical.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/step_size.hpp"
 #include "gdssm/io/csv.hpp"

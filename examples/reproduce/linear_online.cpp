@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "gdssm/analysis/canonical.hpp"
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/construction/canonical.hpp"
 #include "gdssm/construction/drift.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/io/checkpoint_tensors.hpp"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <utility>
 
-#include "gdssm/construction/softmax_descent.hpp"
+#include "gdssm/algorithms/softmax_descent.hpp"
 
 namespace gdssm::reproduce {
 namespace {

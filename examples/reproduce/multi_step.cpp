@@ -12,7 +12,7 @@
 
 #include <Eigen/Core>
 
-#include "gdssm/construction/canonical.hpp"
+#include "gdssm/analysis/canonical.hpp"
 #include "gdssm/construction/horner_steps.hpp"
 #include "gdssm/construction/step_size.hpp"
 #include "gdssm/io/csv.hpp"

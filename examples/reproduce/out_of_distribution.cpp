@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "gdssm/construction/canonical.hpp"
+#include "gdssm/analysis/canonical.hpp"
 #include "gdssm/construction/step_size.hpp"
 #include "gdssm/io/csv.hpp"
 #include "gdssm/training/initialization.hpp"

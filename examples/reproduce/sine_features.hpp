@@ -7,7 +7,7 @@
 
 #include <Eigen/Core>
 
-#include "gdssm/analysis/task_range.hpp"
+#include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/tasks/sine_regression.hpp"
 
 namespace gdssm::reproduce {

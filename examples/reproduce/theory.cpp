@@ -16,8 +16,8 @@
 
 #include <Eigen/Dense>
 
+#include "gdssm/algorithms/descent.hpp"
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/construction/descent.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
 #include "gdssm/construction/step_size.hpp"

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/analysis/task_range.hpp"
 #include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/tasks/drifting_regression.hpp"
 #include "reproduce/trainer.hpp"

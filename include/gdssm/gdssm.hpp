@@ -11,7 +11,7 @@
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/scan.hpp"
 #include "gdssm/core/thread_pool.hpp"
-#include "gdssm/core/tiles.hpp"
+#include "gdssm/core/tiled_kernels.hpp"
 #include "gdssm/core/view.hpp"
 
 #include "gdssm/blocks/common_decay.hpp"
@@ -40,6 +40,7 @@
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/nonlinear_ssm.hpp"
+#include "gdssm/models/sequence.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 
 #include "gdssm/tasks/classification.hpp"
@@ -49,15 +50,16 @@
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/tasks/sine_regression.hpp"
 #include "gdssm/tasks/targets.hpp"
+#include "gdssm/tasks/token_sequence.hpp"
 #include "gdssm/tasks/tokens.hpp"
 
-#include "gdssm/construction/canonical.hpp"
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
+#include "gdssm/algorithms/softmax_descent.hpp"
+#include "gdssm/algorithms/solvers.hpp"
+
 #include "gdssm/construction/drift.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
-#include "gdssm/construction/softmax_descent.hpp"
-#include "gdssm/construction/solvers.hpp"
 #include "gdssm/construction/step_size.hpp"
 
 #include "gdssm/training/batch.hpp"
@@ -89,11 +91,12 @@
 #include "gdssm/learners/sliding_window.hpp"
 
 #include "gdssm/analysis/alignment.hpp"
+#include "gdssm/analysis/canonical.hpp"
+#include "gdssm/analysis/half_lives.hpp"
 #include "gdssm/analysis/implicit_weights.hpp"
 #include "gdssm/analysis/loss_by_context.hpp"
-#include "gdssm/analysis/memory.hpp"
+#include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/analysis/observation.hpp"
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/analysis/task_range.hpp"
 
 #include "gdssm/version.hpp"

@@ -6,9 +6,9 @@
 #include "support/catch.hpp"
 
 #include "gdssm/analysis/alignment.hpp"
+#include "gdssm/analysis/canonical.hpp"
 #include "gdssm/analysis/implicit_weights.hpp"
 #include "gdssm/analysis/loss_by_context.hpp"
-#include "gdssm/construction/canonical.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/step_size.hpp"
 #include "gdssm/tasks/classification.hpp"

@@ -215,8 +215,8 @@ TEST_CASE("Decays that differ are explained weight by weight", "[theorem]") {
   CHECK(nearest(found).forgetting == Forgetting::each);
   const double shortest = half_life(p.recurrence.Lambda.minCoeff()),
                longest = half_life(p.recurrence.Lambda.maxCoeff());
-  CHECK(found.layers[0].memory.shortest == Approx(shortest));
-  CHECK(found.layers[0].memory.longest == Approx(longest));
+  CHECK(found.layers[0].half_lives.shortest == Approx(shortest));
+  CHECK(found.layers[0].half_lives.longest == Approx(longest));
   // Of scalar targets only the last column's decays act: the others may be anything.
   p.recurrence.Lambda.rightCols(1).setConstant(0.8);
   const Explanation scalar = explained<ScalarTargets>(disguised(p, 9));

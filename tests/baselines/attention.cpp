@@ -8,8 +8,8 @@
 #include "support/catch.hpp"
 #include "support/exact.hpp"
 
+#include "gdssm/algorithms/gd_plus_plus.hpp"
 #include "gdssm/baselines/attention_steps.hpp"
-#include "gdssm/baselines/gd_plus_plus.hpp"
 
 namespace gdssm {
 namespace {

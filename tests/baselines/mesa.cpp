@@ -8,7 +8,7 @@
 #include "baselines/layer_case.hpp"
 #include "support/catch.hpp"
 
-#include "gdssm/baselines/least_squares.hpp"
+#include "gdssm/algorithms/least_squares.hpp"
 
 namespace gdssm {
 namespace {

@@ -7,7 +7,7 @@
 #include "support/exact.hpp"
 #include "support/random.hpp"
 
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
 
 namespace gdssm {
 namespace {

@@ -7,7 +7,7 @@
 #include "support/catch.hpp"
 #include "support/exact.hpp"
 
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 

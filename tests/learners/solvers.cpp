@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/construction/solvers.hpp"
+#include "gdssm/algorithms/solvers.hpp"
 
 #include <algorithm>
 #include <cmath>

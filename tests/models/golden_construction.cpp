@@ -8,7 +8,7 @@
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 
 namespace gdssm {

@@ -9,7 +9,7 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
 #include "gdssm/construction/step_size.hpp"

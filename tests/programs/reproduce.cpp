@@ -13,7 +13,7 @@
 #include <Eigen/Core>
 #include <nlohmann/json.hpp>
 
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
 #include "gdssm/construction/step_size.hpp"
 #include "gdssm/io/atomic_file.hpp"
 #include "gdssm/io/csv.hpp"

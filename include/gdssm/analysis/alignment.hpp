@@ -4,8 +4,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/analysis/task_range.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/tasks/targets.hpp"
 

@@ -16,9 +16,9 @@
 #include <Eigen/Dense>
 
 #include "gdssm/analysis/candidates.hpp"
-#include "gdssm/analysis/memory.hpp"
+#include "gdssm/analysis/canonical.hpp"
+#include "gdssm/analysis/half_lives.hpp"
 #include "gdssm/analysis/observation.hpp"
-#include "gdssm/construction/canonical.hpp"
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 
@@ -33,7 +33,7 @@ struct LayerReport {
   bool is_curvature;              ///< an S_k, which accumulates S; otherwise an M_k, or a layer by itself
   CanonicalForm<double> form;     ///< of its weights
   StepDistance<double> distance;  ///< from (7)
-  Memory memory;                  ///< of the decays that act
+  HalfLives half_lives;           ///< of the decays that act
 };
 
 /// An input on which a model is not the algorithm that it is nearest to.
@@ -293,7 +293,7 @@ std::vector<LayerReport> layer_reports(const HornerStack<Layer>& stack,
       distance.A = apart.norm();
       distance.d = 0;
     }
-    const Memory of = one_row ? memory(L.rightCols(1)) : memory(L);
+    const HalfLives of = one_row ? half_lives(L.rightCols(1)) : half_lives(L);
     reports.push_back({is_curvature, std::move(form), distance, of});
   }
   return reports;
@@ -363,8 +363,8 @@ Explanation explain_stack(const HornerStack<Layer>& stack,
     double decay = 0;
     bool equal = true;
     for (const LayerReport& layer : found.layers) {
-      decay += layer.memory.decay / static_cast<double>(found.layers.size());
-      equal = equal && layer.memory.equal;
+      decay += layer.half_lives.decay / static_cast<double>(found.layers.size());
+      equal = equal && layer.half_lives.equal;
       if (!layer.is_curvature) setup.measured_sizes.push_back(layer.distance.step);
     }
     found.decay = std::abs(decay - 1) <= 1e-12 ? 1 : decay;

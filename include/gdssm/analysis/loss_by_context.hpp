@@ -8,8 +8,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/analysis/task_range.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/tasks/targets.hpp"
 

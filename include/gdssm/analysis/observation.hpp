@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "gdssm/analysis/task_range.hpp"
+#include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/core/thread_pool.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/tasks/linear_regression.hpp"

@@ -7,8 +7,8 @@
 
 #include <Eigen/Dense>
 
+#include "gdssm/algorithms/descent.hpp"
 #include "gdssm/analysis/observation.hpp"
-#include "gdssm/construction/descent.hpp"
 
 // Learners that act on the spectrum of S: with S = U diag(s) U^T, all of
 //

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "gdssm/algorithms/descent.hpp"
 #include "gdssm/baselines/attention.hpp"
 #include "gdssm/baselines/inputs.hpp"
 #include "gdssm/baselines/sequence_model.hpp"
-#include "gdssm/construction/descent.hpp"
 
 namespace gdssm {
 

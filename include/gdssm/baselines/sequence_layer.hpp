@@ -8,12 +8,12 @@
 #include <Eigen/Core>
 
 #include "gdssm/blocks/plain_block.hpp"
+#include "gdssm/core/column_kernels.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/core/products.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/view.hpp"
 

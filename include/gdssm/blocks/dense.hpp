@@ -2,10 +2,10 @@
 #pragma once
 
 #include "gdssm/blocks/plain_block.hpp"
+#include "gdssm/core/column_kernels.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/core/products.hpp"
 
 namespace gdssm {
 

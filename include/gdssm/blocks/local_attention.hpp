@@ -6,7 +6,7 @@
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/core/tiles.hpp"
+#include "gdssm/core/tiled_kernels.hpp"
 
 namespace gdssm {
 

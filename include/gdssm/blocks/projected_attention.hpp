@@ -3,10 +3,10 @@
 
 #include "gdssm/blocks/factors.hpp"
 #include "gdssm/blocks/local_attention.hpp"
+#include "gdssm/core/column_kernels.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/core/products.hpp"
 
 namespace gdssm {
 

@@ -3,10 +3,10 @@
 
 #include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/windowwise_gate.hpp"
+#include "gdssm/core/column_kernels.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/core/products.hpp"
 
 namespace gdssm {
 

@@ -5,11 +5,11 @@
 
 #include "gdssm/blocks/diagonal_recurrence.hpp"
 #include "gdssm/blocks/factors.hpp"
+#include "gdssm/core/column_kernels.hpp"
 #include "gdssm/core/elementary.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/core/products.hpp"
 
 namespace gdssm {
 

@@ -4,9 +4,9 @@
 #include "gdssm/blocks/factors.hpp"
 #include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/sliding_window.hpp"
+#include "gdssm/core/column_kernels.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/core/products.hpp"
 
 namespace gdssm {
 

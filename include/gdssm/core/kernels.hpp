@@ -5,12 +5,12 @@
 #include <type_traits>
 
 #include "gdssm/core/lanes.hpp"
-#include "gdssm/core/tiles.hpp"
+#include "gdssm/core/tiled_kernels.hpp"
 #include "gdssm/core/view.hpp"
 
-// The inner loops, plain: the definition of what the tiled forms in tiles.hpp must reproduce bit for bit. Coefficients
-// (decay, A, C) may be of another type than the data that runs through, a number where the data are lanes of numbers.
-// Every sum runs in ascending order of its index and adds products by `multiply_add` alone.
+// The inner loops, plain: the definition of what the tiled forms in tiled_kernels.hpp must reproduce bit for bit.
+// Coefficients (decay, A, C) may be of another type than the data that runs through, a number where the data are lanes
+// of numbers. Every sum runs in ascending order of its index and adds products by `multiply_add` alone.
 namespace gdssm::kernels {
 
 /// Writes a vector of numbers past the caches, where the processor and the compiler can, to an address that is a

@@ -7,7 +7,7 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/thread_pool.hpp"
-#include "gdssm/core/tiles.hpp"
+#include "gdssm/core/tiled_kernels.hpp"
 #include "gdssm/core/view.hpp"
 
 // The diagonal recurrence of plain vectors over long sequences: z_t = L * z_{t-1} + u_t, elementwise. There is next to

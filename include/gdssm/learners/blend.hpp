@@ -7,7 +7,7 @@
 
 #include <Eigen/Core>
 
-#include "gdssm/construction/solvers.hpp"
+#include "gdssm/algorithms/solvers.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
 #include "gdssm/learners/mixing.hpp"

@@ -5,7 +5,7 @@
 
 #include <Eigen/Core>
 
-#include "gdssm/construction/solvers.hpp"
+#include "gdssm/algorithms/solvers.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/learners/learner.hpp"
 #include "gdssm/learners/pairs.hpp"

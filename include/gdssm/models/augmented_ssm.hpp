@@ -12,6 +12,7 @@
 #include "gdssm/blocks/readout.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/models/sequence.hpp"
 
 namespace gdssm {
 
@@ -22,19 +23,6 @@ struct StoredHistory {};
 /// that doesn't depend on the number of states.
 /// Source  Zucchet et al., arXiv:2305.15947
 struct ForwardSensitivity {};
-
-/// A sequence as models read it.
-/// Shapes  tokens (Features x T), one token a column; mask (windows), absent or a row of zeros and ones: a zero leaves
-///         the state as it was, so lanes may hold contexts of different lengths, and pairs may be missing. Tokens of
-///         masked windows must be finite all the same: gradients multiply them by zero.
-template <class S, Index Features = Dynamic>
-struct Sequence {
-  View<const S, Features> tokens;
-  View<const S> mask = View<const S>::absent();  ///< one number a window
-
-  /// The mask of one window, null where there is none.
-  const S* mask_of(Index window) const { return mask.present() ? mask.data() + window : nullptr; }
-};
 
 namespace detail {
 

@@ -15,7 +15,7 @@
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/view.hpp"
-#include "gdssm/tasks/linear_regression.hpp"
+#include "gdssm/tasks/token_sequence.hpp"
 
 namespace gdssm {
 

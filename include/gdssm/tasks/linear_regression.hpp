@@ -12,6 +12,7 @@
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/view.hpp"
+#include "gdssm/tasks/token_sequence.hpp"
 
 namespace gdssm {
 
@@ -26,21 +27,6 @@ struct LinearRegressionTask {
   Eigen::MatrixXd weights;  ///< W*
   Eigen::MatrixXd targets;  ///< y_i, one a column, the query's last and noiseless
 };
-
-/// A task in tokens, and the predictions asked for.
-/// Shapes  tokens (f x (2N+1)), targets (f x k) for the last k windows
-struct TokenSequence {
-  Eigen::MatrixXd tokens;
-  Eigen::MatrixXd targets;
-};
-
-namespace detail {
-
-inline void expect_losses(const char* where, Index losses, Index most) {
-  if (losses < 1 || losses > most) refuse(where, "there are ", losses, " losses, expected 1 to ", most);
-}
-
-}  // namespace detail
 
 /// Linear regression tasks: y = W* x (+ noise), x of independent coordinates, entries of W* normal with mean zero.
 ///

@@ -7,7 +7,7 @@
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/random.hpp"
-#include "gdssm/tasks/linear_regression.hpp"
+#include "gdssm/tasks/token_sequence.hpp"
 
 namespace gdssm {
 

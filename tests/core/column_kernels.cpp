@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/core/products.hpp"
+#include "gdssm/core/column_kernels.hpp"
 
 #include <utility>
 

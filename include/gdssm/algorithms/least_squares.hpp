@@ -4,7 +4,7 @@
 #include <Eigen/Cholesky>
 #include <Eigen/QR>
 
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
 
 namespace gdssm {
 

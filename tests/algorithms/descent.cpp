@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
 #include "gdssm/core/error.hpp"
 
 namespace gdssm {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/core/tiles.hpp"
+#include "gdssm/core/tiled_kernels.hpp"
 
 #include <cmath>
 #include <utility>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/construction/softmax_descent.hpp"
+#include "gdssm/algorithms/softmax_descent.hpp"
 
 #include <cmath>
 

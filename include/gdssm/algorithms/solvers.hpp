@@ -8,7 +8,7 @@
 
 #include <Eigen/Core>
 
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"
 

@@ -23,7 +23,7 @@ inline double half_life(double decay) {
 }
 
 /// The decays of a layer as the memory that they are. Half-lives are in pairs.
-struct Memory {
+struct HalfLives {
   double decay = 1;                              ///< their mean
   bool equal = true;                             ///< whether all decays are one number
   double shortest = 0, median = 0, longest = 0;  ///< half-lives of single entries
@@ -34,8 +34,8 @@ struct Memory {
 /// Shapes  L (any)
 /// Errors  std::invalid_argument: no decay
 template <class Derived>
-Memory memory(const Eigen::MatrixBase<Derived>& L) {
-  if (L.size() < 1) refuse("memory", "there is no decay, expected at least one");
+HalfLives half_lives(const Eigen::MatrixBase<Derived>& L) {
+  if (L.size() < 1) refuse("half_lives", "there is no decay, expected at least one");
   std::vector<double> lives;
   for (Index j = 0; j < L.cols(); ++j)
     for (Index i = 0; i < L.rows(); ++i) lives.push_back(half_life(static_cast<double>(L(i, j))));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/baselines/least_squares.hpp"
+#include "gdssm/algorithms/least_squares.hpp"
 
 #include <limits>
 
 #include "baselines/layer_case.hpp"
 #include "support/catch.hpp"
 
-#include "gdssm/baselines/gd_plus_plus.hpp"
+#include "gdssm/algorithms/gd_plus_plus.hpp"
 
 namespace gdssm {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
-#include "gdssm/core/tiles.hpp"
+#include "gdssm/core/tiled_kernels.hpp"
 #include "gdssm/core/view.hpp"
 
 // A matrix times every column of a sequence, and the derivatives: what models made of linear maps spend their time on.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/construction/canonical.hpp"
+#include "gdssm/analysis/canonical.hpp"
 
 #include <cmath>
 #include <limits>

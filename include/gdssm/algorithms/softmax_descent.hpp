@@ -5,7 +5,7 @@
 
 #include <Eigen/Core>
 
-#include "gdssm/construction/descent.hpp"
+#include "gdssm/algorithms/descent.hpp"
 #include "gdssm/core/error.hpp"
 
 // Gradient descent on the cross-entropy of multi-class logistic regression, as an explicit algorithm: what the layer
