@@ -37,7 +37,6 @@ class Horizon : public gdssm::DiagonalRecurrence<Size> {
   void prepare(const Parameters<T>& p, Coefficients<T>& c) const {
     using std::exp;
     c.decay.fill(exp(-exp(-p.log_horizon[0])));
-    Base::decays_changed(c);
   }
 
   /// Its gradient back to the weight: dL / dlog_horizon = L / h.

@@ -64,7 +64,7 @@ Candidate fitted_candidate(std::string name, std::string slug, std::string reads
   while (apart(width + 1) < apart(width)) ++width;
   const auto model = model_of(width);
   return make_candidate(std::move(name), std::move(slug), std::move(reads), depth, model,
-                        [model](std::uint64_t seed) { return model.template random_parameters<float>(seed); });
+                        [model](std::uint64_t seed) { return reference_initialization<float>(model, seed); });
 }
 
 }  // namespace gdssm::reproduce

@@ -36,10 +36,12 @@
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/blocks/softmax_local_attention.hpp"
 #include "gdssm/blocks/token_projection.hpp"
+#include "gdssm/blocks/windowed_input.hpp"
 
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/nonlinear_ssm.hpp"
+#include "gdssm/models/run_gradient.hpp"
 #include "gdssm/models/sequence.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 

@@ -14,20 +14,20 @@
 namespace gdssm {
 namespace {
 
-using test::check_vjp;
+using test::expect_vjp;
 using test::LayerCase;
 using test::random_matrix;
 
 static_assert(SequenceLayer<LinearAttentionLayer> && SequenceLayer<SoftmaxAttentionLayer>);
 
 TEST_CASE("linear attention pulls back to its maps and to the sequence", "[vjp]") {
-  check_vjp(LayerCase<LinearAttentionLayer>{{1, 1, 1}, 2});
-  check_vjp(LayerCase<LinearAttentionLayer>{{4, 2, 3}, 4});
+  expect_vjp(LayerCase<LinearAttentionLayer>{{1, 1, 1}, 2});
+  expect_vjp(LayerCase<LinearAttentionLayer>{{4, 2, 3}, 4});
 }
 
 TEST_CASE("softmax attention pulls back to its maps and to the sequence", "[vjp]") {
-  check_vjp(LayerCase<SoftmaxAttentionLayer>{{1, 1, 1}, 2});
-  check_vjp(LayerCase<SoftmaxAttentionLayer>{{4, 2, 3}, 4});
+  expect_vjp(LayerCase<SoftmaxAttentionLayer>{{1, 1, 1}, 2});
+  expect_vjp(LayerCase<SoftmaxAttentionLayer>{{4, 2, 3}, 4});
 }
 
 TEST_CASE("attention is the sum of values over the pairs, by products of keys and query or their softmax",

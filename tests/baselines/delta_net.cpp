@@ -9,16 +9,16 @@
 namespace gdssm {
 namespace {
 
-using test::check_vjp;
+using test::expect_vjp;
 using test::LayerCase;
 using test::random_matrix;
 
 static_assert(SequenceLayer<DeltaNetLayer<UnitKeys>> && SequenceLayer<DeltaNetLayer<PlainKeys>>);
 
 TEST_CASE("DeltaNet pulls back to its maps, its step and the sequence", "[vjp]") {
-  check_vjp(LayerCase<DeltaNetLayer<UnitKeys>>{{1, 1, 1}, 2});
-  check_vjp(LayerCase<DeltaNetLayer<UnitKeys>>{{4, 2, 3}, 4});
-  check_vjp(LayerCase<DeltaNetLayer<PlainKeys>>{{4, 2, 3}, 4});
+  expect_vjp(LayerCase<DeltaNetLayer<UnitKeys>>{{1, 1, 1}, 2});
+  expect_vjp(LayerCase<DeltaNetLayer<UnitKeys>>{{4, 2, 3}, 4});
+  expect_vjp(LayerCase<DeltaNetLayer<PlainKeys>>{{4, 2, 3}, 4});
 }
 
 TEST_CASE("DeltaNet is the delta rule: the memory moves towards each value by the step, the query moves nothing",

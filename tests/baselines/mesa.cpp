@@ -13,15 +13,15 @@
 namespace gdssm {
 namespace {
 
-using test::check_vjp;
+using test::expect_vjp;
 using test::LayerCase;
 using test::random_matrix;
 
 static_assert(SequenceLayer<MesaLayer>);
 
 TEST_CASE("the Mesa layer pulls back to its maps, its penalties and the sequence", "[vjp]") {
-  check_vjp(LayerCase<MesaLayer>{{1, 1, 1}, 2});
-  check_vjp(LayerCase<MesaLayer>{{4, 3, 2}, 4});
+  expect_vjp(LayerCase<MesaLayer>{{1, 1, 1}, 2});
+  expect_vjp(LayerCase<MesaLayer>{{4, 3, 2}, 4});
 }
 
 TEST_CASE("the Mesa layer answers every query by regression on the pairs so far, itself included", "[definition]") {

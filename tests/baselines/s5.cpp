@@ -11,15 +11,15 @@
 namespace gdssm {
 namespace {
 
-using test::check_vjp;
+using test::expect_vjp;
 using test::LayerCase;
 using test::random_matrix;
 
 static_assert(SequenceLayer<S5Layer>);
 
 TEST_CASE("S5 pulls back to its complex coefficients and to the sequence", "[vjp]") {
-  check_vjp(LayerCase<S5Layer>{{1, 1}, 1});
-  check_vjp(LayerCase<S5Layer>{{3, 2}, 4});
+  expect_vjp(LayerCase<S5Layer>{{1, 1}, 1});
+  expect_vjp(LayerCase<S5Layer>{{3, 2}, 4});
 }
 
 /// Parameters -> coefficients.
@@ -28,13 +28,13 @@ struct Discretize {
 
   template <class T>
   auto input() const {
-    return test::bundle({"parameters"}, layer.template parameters<T>());
+    return bundle({"parameters"}, layer.template parameters<T>());
   }
   template <class T>
   auto output(const auto& in) const {
     auto c = layer.template coefficients<T>();
     layer.prepare(std::get<0>(in.parts), c);
-    return test::bundle({"coefficients"}, c);
+    return bundle({"coefficients"}, c);
   }
   template <class T>
   auto pull_back(const auto& in, const auto& out_bar) const {
@@ -53,7 +53,7 @@ TEST_CASE("S5's discretisation pulls back, away from Lambda = 0 where it is not 
   auto& p = std::get<0>(point.parts);
   p.Lambda_re.array() -= 1;
   p.Lambda_im.array() += 2;
-  test::check_vjp_at(discretize, point);
+  test::expect_vjp_at(discretize, point);
 }
 
 using Vector = Eigen::VectorXcd;

@@ -9,12 +9,13 @@
 #include "gdssm/baselines/attention.hpp"
 #include "gdssm/baselines/gated_linear_rnn.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
+#include "gdssm/training/initialization.hpp"
 #include "gdssm/training/train.hpp"
 
 namespace gdssm {
 namespace {
 
-using test::check_vjp;
+using test::expect_vjp;
 using test::ModelCase;
 using test::random_matrix;
 
@@ -25,9 +26,9 @@ using Pairs = SequenceModel<PairInput, LinearAttentionLayer>;
 TEST_CASE("stacks of layers pull back to all their parameters, whatever they read", "[vjp]") {
   const Index f = 2, N = 3;
   const Eigen::MatrixXd tokens = random_matrix(f, 2 * N + 1, 1);
-  check_vjp(ModelCase<Windows>{{WindowInput(f), {3, 2, 2}, N, 2}, tokens, 3});
-  check_vjp(ModelCase<Attended>{{AttentionInput(f), {3, 2, 2}, N, 1}, tokens, 2});
-  check_vjp(ModelCase<Pairs>{{PairInput(f), {3, 2, 2}, N, 2}, tokens, 1});
+  expect_vjp(ModelCase<Windows>{{WindowInput(f), {3, 2, 2}, N, 2}, tokens, 3});
+  expect_vjp(ModelCase<Attended>{{AttentionInput(f), {3, 2, 2}, N, 1}, tokens, 2});
+  expect_vjp(ModelCase<Pairs>{{PairInput(f), {3, 2, 2}, N, 2}, tokens, 1});
 }
 
 TEST_CASE("inputs are the windows, the windows with their local attention, and the pairs", "[definition]") {
@@ -60,7 +61,7 @@ TEST_CASE("inputs are the windows, the windows with their local attention, and t
 TEST_CASE("a prediction from windows depends on the pairs before it alone", "[theorem]") {
   const Index f = 2, N = 4;
   const Windows model(WindowInput(f), {3, 2, 2}, N, 2);
-  const auto p = model.random_parameters<double>(1);
+  const auto p = reference_initialization<double>(model, 1);
   Eigen::MatrixXd tokens = random_matrix(f, 2 * N + 1, 5);
   const Eigen::MatrixXd before = model.predict(p, tokens);
   tokens.rightCols(2).setOnes();
@@ -73,7 +74,7 @@ TEST_CASE("lanes are what each of their contexts would be alone, and a stack tra
   using S = Lanes<float>;
   const Index f = 2, N = 4;
   const Windows model(WindowInput(f), {4, 3, 3}, N, 2);
-  const auto p = model.random_parameters<float>(1);
+  const auto p = reference_initialization<float>(model, 1);
   const LinearRegression tasks{.features = f, .outputs = f, .context = N};
   ThreadPool pool;
   auto run = begin_run(AdamW{{{{}, 1e-2}}}, p);
@@ -101,7 +102,7 @@ TEST_CASE("lanes are what each of their contexts would be alone, and a stack tra
 
 TEST_CASE("a stack says which contexts and predictions it does not have", "[misuse]") {
   const Pairs model(PairInput(2), {3, 2, 2}, 4, 1);
-  const auto p = model.random_parameters<double>(1);
+  const auto p = reference_initialization<double>(model, 1);
   CHECK_THROWS_WITH(model.predict(p, random_matrix(2, 7, 1)), "SequenceModel: the number of tokens is 7, expected 9");
   CHECK_THROWS_WITH(model.predict(p, random_matrix(3, 9, 1)), "SequenceModel: the number of features is 3, expected 2");
   const Array<double> tokens(2, 9);

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <numbers>
 
-#include "blocks/prepare.hpp"
 #include "support/catch.hpp"
 #include "support/vjp.hpp"
 
@@ -14,8 +13,8 @@
 namespace gdssm {
 namespace {
 
-using test::bundle;
-using test::check_vjp;
+using gdssm::bundle;
+using test::expect_vjp;
 
 static_assert(Block<Dense<2, 3>> && Block<Dense<>>);
 static_assert(Block<GatedUnit<4>> && Block<GatedUnit<>>);
@@ -85,18 +84,18 @@ struct UnitStep {
 };
 
 TEST_CASE("a dense layer pulls back to its kernel, its bias and its input", "[vjp]") {
-  check_vjp(test::Prepare<Dense<2, 3>>{});
-  check_vjp(test::Prepare<Dense<>>{Dense<>(3, 1)});
-  check_vjp(DenseStep<Dense<1, 1>>{});
-  check_vjp(DenseStep<Dense<1, 4>>{});
-  check_vjp(DenseStep<Dense<3, 2>>{});
-  check_vjp(DenseStep<Dense<>>{Dense<>(4, 3)});
+  expect_vjp(Dense<2, 3>());
+  expect_vjp(Dense<>(3, 1));
+  expect_vjp(DenseStep<Dense<1, 1>>{});
+  expect_vjp(DenseStep<Dense<1, 4>>{});
+  expect_vjp(DenseStep<Dense<3, 2>>{});
+  expect_vjp(DenseStep<Dense<>>{Dense<>(4, 3)});
 }
 
 TEST_CASE("a gated unit pulls back to its kernel, its bias and its input", "[vjp]") {
-  check_vjp(UnitStep<GatedUnit<1>>{});
-  check_vjp(UnitStep<GatedUnit<3>>{});
-  check_vjp(UnitStep<GatedUnit<>>{GatedUnit<>(4)});
+  expect_vjp(UnitStep<GatedUnit<1>>{});
+  expect_vjp(UnitStep<GatedUnit<3>>{});
+  expect_vjp(UnitStep<GatedUnit<>>{GatedUnit<>(4)});
 }
 
 TEST_CASE("a dense layer is K^T x + b, and a gated unit h times the logistic function of one of gelu(h)",

@@ -3,95 +3,33 @@
 
 #include <cmath>
 
-#include "blocks/prepare.hpp"
-#include "blocks/recurrence_step.hpp"
 #include "support/catch.hpp"
 #include "support/vjp.hpp"
 
 namespace gdssm {
 namespace {
 
-using test::bundle;
-using test::check_vjp;
+using test::expect_vjp;
 using test::Random;
-using test::RecurrenceStep;
 
-TEST_CASE("the decay pulls back to Lambda and log_step, in every discretisation", "[vjp]") {
-  using test::Prepare;
-  check_vjp(Prepare<DiagonalRecurrence<3, 2, ZeroOrderHold>>{});
-  check_vjp(Prepare<DiagonalRecurrence<3, 2, Bilinear>>{});
-  check_vjp(Prepare<DiagonalRecurrence<3, 2, GivenDecay>>{});
-  check_vjp(Prepare<DiagonalRecurrence<1, 1, Bilinear>>{});
-  check_vjp(Prepare<DiagonalRecurrence<>>{DiagonalRecurrence<>(2, 5)});
-}
-
-/// Decay, the factors of a sequence and Z_0^T -> every Z_t^T, and the last state.
-template <class Block, Index Rank>
-struct Sequence {
-  Block recurrence;
-  Index windows;
-
-  template <class T>
-  auto input() const {
-    const Index rows = recurrence.row_count(), cols = recurrence.col_count();
-    return bundle({"coefficients", "lefts", "rights", "memory"}, recurrence.template coefficients<T>(),
-                  Array<T, Block::rows>(rows, Rank * windows), Array<T, Block::cols>(cols, Rank * windows),
-                  Array<T, Block::cols, Block::rows>(cols, rows));
-  }
-  template <class T>
-  auto output(const auto& in) const {
-    const auto& [c, lefts, rights, memory] = in.parts;
-    auto state = recurrence.template initial_state<T>();
-    state.memory = memory;
-    Array<T, Block::cols> memories(recurrence.col_count(), recurrence.row_count() * windows);
-    auto ws = recurrence.template workspace<T>();
-    recurrence.template forward<Rank>(c, lefts.view(), rights.view(), state, memories.view(), ws);
-    return bundle({"memories", "last"}, memories, state.memory);
-  }
-  template <class T>
-  auto pull_back(const auto& in, const auto& out_bar) const {
-    const auto& [c, lefts, rights, memory] = in.parts;
-    const auto& [memories_bar, last_bar] = out_bar.parts;
-    const auto out = output<T>(in);
-    auto in_bar = input<T>();
-    auto& [c_bar, lefts_bar, rights_bar, memory_bar] = in_bar.parts;
-    auto state = recurrence.template initial_state<T>(), state_bar = state;
-    state.memory = memory;
-    state_bar.memory = last_bar;
-    auto ws = recurrence.template workspace<T>();
-    recurrence.template vjp<Rank>(c, lefts.view(), rights.view(), state, std::get<0>(out.parts).view(),
-                                  memories_bar.view(), c_bar, lefts_bar.view(), rights_bar.view(), state_bar, ws);
-    memory_bar = state_bar.memory;
-    return in_bar;
-  }
-};
-
-TEST_CASE("a step pulls back to the decay, the factors and the state", "[vjp]") {
-  check_vjp(RecurrenceStep<DiagonalRecurrence<1>, 1>{});
-  check_vjp(RecurrenceStep<DiagonalRecurrence<3, 2>, 3>{});
-  check_vjp(RecurrenceStep<DiagonalRecurrence<5>, 3>{});
-  check_vjp(RecurrenceStep<DiagonalRecurrence<>, 3>{DiagonalRecurrence<>(3)});
-}
-
-TEST_CASE("a masked step pulls back as if nothing had come", "[vjp]") {
-  check_vjp(RecurrenceStep<DiagonalRecurrence<3, 2>, 3>{{}, 1});
-  check_vjp(RecurrenceStep<DiagonalRecurrence<3, 2>, 3>{{}, 0});
-}
-
-TEST_CASE("a sequence pulls back to the decay, the factors and the first state", "[vjp]") {
-  check_vjp(Sequence<DiagonalRecurrence<1>, 1>{{}, 1});
-  check_vjp(Sequence<DiagonalRecurrence<3, 2>, 3>{{}, 4});
-  check_vjp(Sequence<DiagonalRecurrence<>, 3>{DiagonalRecurrence<>(3), 3});
+TEST_CASE("the diagonal recurrence pulls back to weights, factors and state, in every discretisation", "[vjp]") {
+  expect_vjp(DiagonalRecurrence<3, 2, ZeroOrderHold>());
+  expect_vjp(DiagonalRecurrence<3, 2, Bilinear>());
+  expect_vjp(DiagonalRecurrence<3, 2, GivenDecay>());
+  expect_vjp(DiagonalRecurrence<1, 1, Bilinear>());
+  expect_vjp(DiagonalRecurrence<5>());
+  expect_vjp(DiagonalRecurrence<>(2, 5));
 }
 
 TEST_CASE("decays of exactly one and exactly zero pull back", "[vjp]") {
-  const Sequence<DiagonalRecurrence<3, 2>, 3> sequence{{}, 4};
+  const DiagonalRecurrence<3, 2> recurrence;
+  const gdssm::detail::RecurrenceFunction<DiagonalRecurrence<3, 2>> step{recurrence};
   for (const double decay : {1.0, 0.0}) {
     CAPTURE(decay);
-    auto point = sequence.input<double>();
+    auto point = step.input<double>();
     Random(7).fill(point);
     std::get<0>(point.parts).decay.fill(decay);
-    check_vjp_at(sequence, point);
+    test::expect_vjp_at(step, point);
   }
 }
 

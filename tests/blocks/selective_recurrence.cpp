@@ -3,8 +3,6 @@
 
 #include <cmath>
 
-#include "blocks/prepare.hpp"
-#include "blocks/recurrence_step.hpp"
 #include "support/catch.hpp"
 #include "support/vjp.hpp"
 
@@ -13,9 +11,8 @@
 namespace gdssm {
 namespace {
 
-using test::check_vjp;
+using test::expect_vjp;
 using test::Random;
-using test::RecurrenceStep;
 
 static_assert(RecurrenceBlock<SelectiveRecurrence<3>> && RecurrenceBlock<SelectiveRecurrence<>>);
 static_assert(RecurrenceBlock<SelectiveRecurrence<3, 1, 1>> && RecurrenceBlock<SelectiveRecurrence<3, 2, 5>>);
@@ -30,21 +27,11 @@ Factors<const T, Rows, Cols, Rank> factors(const Array<T, Rows, Rank>& left, con
 
 constexpr const double* no_mask = nullptr;
 
-TEST_CASE("parameters of selective decays pull back through preparation", "[vjp]") {
-  check_vjp(test::Prepare<SelectiveRecurrence<3, 2>>{});
-  check_vjp(test::Prepare<SelectiveRecurrence<>>{SelectiveRecurrence<>(2, 3)});
-}
-
-TEST_CASE("a step with selective decays pulls back to parameters, factors and state", "[vjp]") {
-  check_vjp(RecurrenceStep<SelectiveRecurrence<1>, 3>{});
-  check_vjp(RecurrenceStep<SelectiveRecurrence<3, 2>, 3>{});
-  check_vjp(RecurrenceStep<SelectiveRecurrence<3, 1, 1>, 1>{});
-  check_vjp(RecurrenceStep<SelectiveRecurrence<>, 3>{SelectiveRecurrence<>(2, 3)});
-}
-
-TEST_CASE("a masked step with selective decays pulls back as if nothing had come", "[vjp]") {
-  check_vjp(RecurrenceStep<SelectiveRecurrence<3, 2>, 3>{{}, 1});
-  check_vjp(RecurrenceStep<SelectiveRecurrence<3, 2>, 3>{{}, 0});
+TEST_CASE("selective decays pull back to weights, factors and state", "[vjp]") {
+  expect_vjp(SelectiveRecurrence<1>());
+  expect_vjp(SelectiveRecurrence<3, 2>());
+  expect_vjp(SelectiveRecurrence<3, 1, 1>());
+  expect_vjp(SelectiveRecurrence<>(2, 3));
 }
 
 TEST_CASE("selective decays are exp(Lambda softplus(b + W vec(left))), the state's product with them", "[definition]") {

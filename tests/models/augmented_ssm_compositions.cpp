@@ -12,13 +12,13 @@
 namespace gdssm {
 namespace {
 
-using test::check_vjp;
+using test::expect_vjp;
 using test::Pass;
 
 template <class Model>
 void check_composition(const Model& model) {
-  check_vjp(Pass<Model>{model, 4, 2});
-  check_vjp(Pass<Model, ForwardSensitivity>{model, 4, 4, 0, {0, 1, 0, 1}});
+  expect_vjp(Pass<Model>{model, 4, 2});
+  expect_vjp(Pass<Model, ForwardSensitivity>{model, 4, 4, 0, {0, 1, 0, 1}});
 }
 
 TEST_CASE("the layer pulls back with every discretisation", "[vjp]") {
@@ -35,8 +35,8 @@ TEST_CASE("the layer pulls back with decays of exactly one and zero", "[vjp]") {
     auto point = history.input<double>();
     test::Random(5).fill(point);
     std::get<0>(point.parts).recurrence.Lambda.setConstant(decay);
-    check_vjp_at(history, point);
-    check_vjp_at(sensitivity, point);
+    expect_vjp_at(history, point);
+    expect_vjp_at(sensitivity, point);
   }
 }
 
@@ -47,8 +47,8 @@ TEST_CASE("the layer pulls back with fewer outputs than features", "[vjp]") {
 TEST_CASE("the layer pulls back with windows of five tokens that advance by one", "[vjp]") {
   using Layer = AugmentedSsm<LocalAttention<3, 5, 1>, DiagonalRecurrence<3>, Readout<3>, OutputGate<3, 5>>;
   check_composition(Layer());
-  check_vjp(Pass<Layer>{{}, 4, 2, 3});
-  check_vjp(Pass<Layer>{{}, 1, 1, 4});
+  expect_vjp(Pass<Layer>{{}, 4, 2, 3});
+  expect_vjp(Pass<Layer>{{}, 1, 1, 4});
 }
 
 TEST_CASE("the layer pulls back with windows that leave tokens out", "[vjp]") {
@@ -62,8 +62,8 @@ TEST_CASE("the layer pulls back with a preconditioned gate", "[vjp]") {
 
 TEST_CASE("the layer pulls back with decays that depend on the token", "[vjp]") {
   using Layer = AugmentedSsm<LocalAttention<2>, SelectiveRecurrence<2>, Readout<2>, OutputGate<2>>;
-  check_vjp(Pass<Layer>{{}, 4, 2});
-  check_vjp(Pass<Layer>{{}, 3, 3, 2, {1, 0, 1}});
+  expect_vjp(Pass<Layer>{{}, 4, 2});
+  expect_vjp(Pass<Layer>{{}, 3, 3, 2, {1, 0, 1}});
 }
 
 TEST_CASE("the layer without attention pulls back", "[vjp]") {

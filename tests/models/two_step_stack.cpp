@@ -38,7 +38,7 @@ struct LastRow {
 
   template <class T>
   auto input() const {
-    return test::bundle({"parameters"}, stack.template parameters<T>());
+    return bundle({"parameters"}, stack.template parameters<T>());
   }
 
   template <class T>
@@ -51,7 +51,7 @@ struct LastRow {
                   rows.view(), ws);
     Array<T, Stack::outputs, 1> last(rows.rows(), 1);
     for (Index i = 0; i < last.size(); ++i) last[i] = rows(i, rows.cols() - 1);
-    return test::bundle({"last row"}, last);
+    return bundle({"last row"}, last);
   }
 
   template <class T>
@@ -86,9 +86,9 @@ struct LastRow {
 TEST_CASE("the two-step stack pulls its last row back to the parameters", "[vjp]") {
   for (const Index windows : {1, 4}) {
     CAPTURE(windows);
-    test::check_vjp(LastRow<PaperLayer<>, StoredHistory>{TwoStepStack<>(PaperLayer<>(3)), windows});
-    test::check_vjp(LastRow<PaperLayer<>, ForwardSensitivity>{TwoStepStack<>(PaperLayer<>(3)), windows});
-    test::check_vjp(LastRow<PaperLayer<2>, StoredHistory>{TwoStepStack<PaperLayer<2>>(PaperLayer<2>()), windows});
+    test::expect_vjp(LastRow<PaperLayer<>, StoredHistory>{TwoStepStack<>(PaperLayer<>(3)), windows});
+    test::expect_vjp(LastRow<PaperLayer<>, ForwardSensitivity>{TwoStepStack<>(PaperLayer<>(3)), windows});
+    test::expect_vjp(LastRow<PaperLayer<2>, StoredHistory>{TwoStepStack<PaperLayer<2>>(PaperLayer<2>()), windows});
   }
 }
 

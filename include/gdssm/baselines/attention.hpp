@@ -54,21 +54,21 @@ struct SoftmaxWeighting {
 /// Shapes  as `Projections`
 /// Source  von Oswald et al., arXiv:2212.07677        VJP  `vjp`
 template <class Weighting>
-class AttentionLayer : public detail::PlainWeights<AttentionLayer<Weighting>> {
+class AttentionLayer : public PlainBlock<AttentionLayer<Weighting>> {
  public:
-  template <class Matrix>
-  using Weights = Projections::Weights<Matrix>;
+  template <class Storage>
+  using Weights = Projections::Weights<Storage>;
   template <class T>
-  using Parameters = Weights<Eigen::MatrixX<T>>;
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  using Coefficients = Weights<Array<T>>;
+  using Coefficients = Weights<InArrays<T>>;
 
   AttentionLayer(Index width, Index keys, Index values) : maps_("AttentionLayer", width, keys, values) {}
   Index width() const { return maps_.width(); }
 
-  template <class Matrix>
-  Weights<Matrix> weights() const {
-    return maps_.weights<Matrix>();
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return maps_.weights<Storage>();
   }
 
   template <class T>

@@ -50,12 +50,12 @@ struct PlainKeys {
 /// Shapes  as `Projections`; w (1 x width), b (1)
 /// Source  Schlag et al., arXiv:2102.11174; Yang et al., arXiv:2406.06484        VJP  `vjp`
 template <class Keys = UnitKeys>
-class DeltaNetLayer : public detail::PlainWeights<DeltaNetLayer<Keys>> {
+class DeltaNetLayer : public PlainBlock<DeltaNetLayer<Keys>> {
  public:
-  template <class Matrix>
+  template <class Storage>
   struct Weights {
-    Projections::Weights<Matrix> maps;  ///< W_Q, W_K, W_V, W_O
-    Matrix rate, rate_bias;             ///< w (1 x width), b (1 x 1)
+    Projections::Weights<Storage> maps;  ///< W_Q, W_K, W_V, W_O
+    MatrixIn<Storage> rate, rate_bias;   ///< w (1 x width), b (1 x 1)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -65,16 +65,16 @@ class DeltaNetLayer : public detail::PlainWeights<DeltaNetLayer<Keys>> {
     }
   };
   template <class T>
-  using Parameters = Weights<Eigen::MatrixX<T>>;
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  using Coefficients = Weights<Array<T>>;
+  using Coefficients = Weights<InArrays<T>>;
 
   DeltaNetLayer(Index width, Index keys, Index values) : maps_("DeltaNetLayer", width, keys, values) {}
   Index width() const { return maps_.width(); }
 
-  template <class Matrix>
-  Weights<Matrix> weights() const {
-    return {maps_.weights<Matrix>(), detail::zeros<Matrix>(1, width()), detail::zeros<Matrix>(1, 1)};
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {maps_.weights<Storage>(), zeros_in<Storage>(1, width()), zeros_in<Storage>(1, 1)};
   }
 
   template <class T>

@@ -14,8 +14,8 @@ namespace gdssm {
 /// times the constant and are forgotten at once (lambda = 0), and the second gate multiplies the two.
 /// Shapes  W_m, W_x (n x width), b_m, b_x, l, s (n), U_m, U_x (gates x n), d_m, d_x (gates), W_O (width x gates)
 /// Source  Zucchet et al., arXiv:2309.01775; the decay's form is the LRU's, arXiv:2303.06349        VJP  `vjp`
-class GatedLinearRnnLayer : public detail::PlainWeights<GatedLinearRnnLayer> {
-  using Plain = detail::PlainWeights<GatedLinearRnnLayer>;
+class GatedLinearRnnLayer : public PlainBlock<GatedLinearRnnLayer> {
+  using Plain = PlainBlock<GatedLinearRnnLayer>;
 
  public:
   GatedLinearRnnLayer(Index width, Index states, Index gates)
@@ -25,12 +25,12 @@ class GatedLinearRnnLayer : public detail::PlainWeights<GatedLinearRnnLayer> {
   Index width() const { return width_; }
 
   /// As parameters, `decay` is l; as coefficients, lambda.
-  template <class Matrix>
+  template <class Storage>
   struct Weights {
-    Matrix in_m, in_m_bias, in_x, in_x_bias;      ///< W_m, b_m, W_x, b_x of (B13)
-    Matrix decay;                                 ///< l, of lambda = exp(-e^l)
-    Matrix out_m, out_m_bias, out_x, out_x_bias;  ///< U_m, d_m, U_x, d_x
-    Matrix output;                                ///< W_O
+    MatrixIn<Storage> in_m, in_m_bias, in_x, in_x_bias;      ///< W_m, b_m, W_x, b_x of (B13)
+    MatrixIn<Storage> decay;                                 ///< l, of lambda = exp(-e^l)
+    MatrixIn<Storage> out_m, out_m_bias, out_x, out_x_bias;  ///< U_m, d_m, U_x, d_x
+    MatrixIn<Storage> output;                                ///< W_O
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -47,13 +47,13 @@ class GatedLinearRnnLayer : public detail::PlainWeights<GatedLinearRnnLayer> {
     }
   };
   template <class T>
-  using Parameters = Weights<Eigen::MatrixX<T>>;
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  using Coefficients = Weights<Array<T>>;
+  using Coefficients = Weights<InArrays<T>>;
 
-  template <class Matrix>
-  Weights<Matrix> weights() const {
-    const auto zeros = [](Index rows, Index cols) { return detail::zeros<Matrix>(rows, cols); };
+  template <class Storage>
+  Weights<Storage> weights() const {
+    const auto zeros = [](Index rows, Index cols) { return zeros_in<Storage>(rows, cols); };
     return {zeros(states_, width_), zeros(states_, 1),      zeros(states_, width_), zeros(states_, 1),
             zeros(states_, 1),      zeros(gates_, states_), zeros(gates_, 1),       zeros(gates_, states_),
             zeros(gates_, 1),       zeros(width_, gates_)};

@@ -25,28 +25,24 @@ concept SequenceInput = requires(const I& input, const typename I::template Coef
 namespace detail {
 
 /// An input without parameters.
-struct FixedInput : PlainCoefficients {
+struct FixedInput : PlainBlock<FixedInput> {
   static constexpr bool trains = false;
 
-  template <class Matrix>
+  template <class Storage>
   struct Weights {
     template <class Visitor, class... Self>
     static void visit(Visitor&&, Self&&...) {}
   };
   template <class T>
-  using Parameters = Weights<Eigen::MatrixX<T>>;
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  using Coefficients = Weights<Array<T>>;
+  using Coefficients = Weights<InArrays<T>>;
 
   explicit FixedInput(Index features) : features_(expect_size("SequenceInput", "number of features", features)) {}
   Index features() const { return features_; }
 
-  template <class T>
-  Parameters<T> parameters() const {
-    return {};
-  }
-  template <class T>
-  Coefficients<T> coefficients() const {
+  template <class Storage>
+  Weights<Storage> weights() const {
     return {};
   }
   template <class P>

@@ -17,12 +17,12 @@ namespace gdssm {
 /// Shapes  as `Projections`; l (keys)
 /// Source  von Oswald et al., arXiv:2309.05858, arXiv:2506.05233 (without their decays and conjugate gradients)
 /// VJP     `vjp`
-class MesaLayer : public detail::PlainWeights<MesaLayer> {
+class MesaLayer : public PlainBlock<MesaLayer> {
  public:
-  template <class Matrix>
+  template <class Storage>
   struct Weights {
-    Projections::Weights<Matrix> maps;  ///< W_Q, W_K, W_V, W_O
-    Matrix log_ridge;                   ///< l (keys x 1)
+    Projections::Weights<Storage> maps;  ///< W_Q, W_K, W_V, W_O
+    MatrixIn<Storage> log_ridge;         ///< l (keys x 1)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -31,16 +31,16 @@ class MesaLayer : public detail::PlainWeights<MesaLayer> {
     }
   };
   template <class T>
-  using Parameters = Weights<Eigen::MatrixX<T>>;
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  using Coefficients = Weights<Array<T>>;
+  using Coefficients = Weights<InArrays<T>>;
 
   MesaLayer(Index width, Index keys, Index values) : maps_("MesaLayer", width, keys, values) {}
   Index width() const { return maps_.width(); }
 
-  template <class Matrix>
-  Weights<Matrix> weights() const {
-    return {maps_.weights<Matrix>(), detail::zeros<Matrix>(maps_.keys(), 1)};
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {maps_.weights<Storage>(), zeros_in<Storage>(maps_.keys(), 1)};
   }
 
   template <class T>

@@ -21,9 +21,9 @@ class Projections {
   Index keys() const { return keys_; }      ///< length of a key
   Index values() const { return values_; }  ///< length of a value
 
-  template <class Matrix>
+  template <class Storage>
   struct Weights {
-    Matrix query, key, value, output;  ///< W_Q, W_K, W_V, W_O of (B5)
+    MatrixIn<Storage> query, key, value, output;  ///< W_Q, W_K, W_V, W_O of (B5)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -33,10 +33,10 @@ class Projections {
       visitor(Name{"output"}, self.output...);
     }
   };
-  template <class Matrix>
-  Weights<Matrix> weights() const {
-    return {detail::zeros<Matrix>(keys_, width_), detail::zeros<Matrix>(keys_, width_),
-            detail::zeros<Matrix>(values_, width_), detail::zeros<Matrix>(width_, values_)};
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {zeros_in<Storage>(keys_, width_), zeros_in<Storage>(keys_, width_), zeros_in<Storage>(values_, width_),
+            zeros_in<Storage>(width_, values_)};
   }
 
   template <class T>
@@ -52,26 +52,27 @@ class Projections {
 
   /// q_t, k_t and v_t of every column.
   template <class P, class S>
-  void read(const Weights<Array<P>>& c, const Array<S>& X, Workspace<S>& ws) const {
+  void read(const Weights<InArrays<P>>& c, const Array<S>& X, Workspace<S>& ws) const {
     detail::map(c.query, X, ws.q);
     detail::map(c.key, X, ws.k);
     detail::map(c.value, X, ws.v);
   }
   /// W_O o_t of every column, for what the layer made of them.
   template <class P, class S>
-  void write(const Weights<Array<P>>& c, Array<S>& Y, Workspace<S>& ws) const {
+  void write(const Weights<InArrays<P>>& c, Array<S>& Y, Workspace<S>& ws) const {
     detail::map(c.output, ws.o, Y);
   }
 
   /// VJP of `write`: W_O_bar += Y_bar o^T, o_bar = W_O^T Y_bar; the other cotangents begin at zero.
   template <class P, class S>
-  void write_vjp(const Weights<Array<P>>& c, const Array<S>& Y_bar, Weights<Array<S>>& c_bar, Workspace<S>& ws) const {
+  void write_vjp(const Weights<InArrays<P>>& c, const Array<S>& Y_bar, Weights<InArrays<S>>& c_bar,
+                 Workspace<S>& ws) const {
     for (Array<S>* const bar : {&ws.q_bar, &ws.k_bar, &ws.v_bar, &ws.o_bar}) bar->fill(S(0));
     detail::map_vjp(c.output, ws.o, Y_bar, c_bar.output, ws.o_bar);
   }
   /// VJP of `read`.
   template <class P, class S>
-  void read_vjp(const Weights<Array<P>>& c, const Array<S>& X, Array<S>& X_bar, Weights<Array<S>>& c_bar,
+  void read_vjp(const Weights<InArrays<P>>& c, const Array<S>& X, Array<S>& X_bar, Weights<InArrays<S>>& c_bar,
                 Workspace<S>& ws) const {
     detail::map_vjp(c.query, X, ws.q_bar, c_bar.query, X_bar);
     detail::map_vjp(c.key, X, ws.k_bar, c_bar.key, X_bar);

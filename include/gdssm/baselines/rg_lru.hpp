@@ -16,20 +16,21 @@ namespace gdssm {
 /// token keeps everything, as Griffin's code does by cutting that slope off.
 /// Shapes  W_u, W_g (n x width), W_r, W_i (n x n), b_u, b_g, b_r, b_i, l, s (n), W_O (width x n)
 /// Source  De et al., arXiv:2402.19427; without normalisation and multi-layer perceptrons        VJP  `vjp`
-class RgLruLayer : public detail::PlainWeights<RgLruLayer> {
+class RgLruLayer : public PlainBlock<RgLruLayer> {
  public:
   RgLruLayer(Index width, Index states)
       : width_(detail::expect_size("RgLruLayer", "width", width)),
         states_(detail::expect_size("RgLruLayer", "number of states", states)) {}
   Index width() const { return width_; }
 
-  template <class Matrix>
+  template <class Storage>
   struct Weights {
-    Matrix input, input_bias;                                                   ///< W_u, b_u
-    Matrix branch, branch_bias;                                                 ///< W_g, b_g
-    Matrix recurrence_gate, recurrence_gate_bias, input_gate, input_gate_bias;  ///< W_r, b_r, W_i, b_i of (B14)
-    Matrix decay;                                                               ///< l
-    Matrix output;                                                              ///< W_O
+    MatrixIn<Storage> input, input_bias;    ///< W_u, b_u
+    MatrixIn<Storage> branch, branch_bias;  ///< W_g, b_g
+    MatrixIn<Storage> recurrence_gate, recurrence_gate_bias, input_gate,
+        input_gate_bias;       ///< W_r, b_r, W_i, b_i of (B14)
+    MatrixIn<Storage> decay;   ///< l
+    MatrixIn<Storage> output;  ///< W_O
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -46,13 +47,13 @@ class RgLruLayer : public detail::PlainWeights<RgLruLayer> {
     }
   };
   template <class T>
-  using Parameters = Weights<Eigen::MatrixX<T>>;
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  using Coefficients = Weights<Array<T>>;
+  using Coefficients = Weights<InArrays<T>>;
 
-  template <class Matrix>
-  Weights<Matrix> weights() const {
-    const auto zeros = [](Index rows, Index cols) { return detail::zeros<Matrix>(rows, cols); };
+  template <class Storage>
+  Weights<Storage> weights() const {
+    const auto zeros = [](Index rows, Index cols) { return zeros_in<Storage>(rows, cols); };
     return {zeros(states_, width_),  zeros(states_, 1),     zeros(states_, width_),  zeros(states_, 1),
             zeros(states_, states_), zeros(states_, 1),     zeros(states_, states_), zeros(states_, 1),
             zeros(states_, 1),       zeros(width_, states_)};

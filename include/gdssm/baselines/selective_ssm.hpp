@@ -17,7 +17,7 @@ namespace gdssm {
 /// Shapes  W_u, W_g (channels x width), W_D (channels x channels), b, D (channels), W_B, W_C (n x channels),
 ///         l, s (channels x n), W_O (width x channels)
 /// Source  Gu, Dao, arXiv:2312.00752; without normalisation        VJP  `vjp`
-class SelectiveSsmLayer : public detail::PlainWeights<SelectiveSsmLayer> {
+class SelectiveSsmLayer : public PlainBlock<SelectiveSsmLayer> {
  public:
   SelectiveSsmLayer(Index width, Index channels, Index states)
       : width_(detail::expect_size("SelectiveSsmLayer", "width", width)),
@@ -25,13 +25,13 @@ class SelectiveSsmLayer : public detail::PlainWeights<SelectiveSsmLayer> {
         states_(detail::expect_size("SelectiveSsmLayer", "number of states", states)) {}
   Index width() const { return width_; }
 
-  template <class Matrix>
+  template <class Storage>
   struct Weights {
-    Matrix input, gate;        ///< W_u, W_g
-    Matrix step, step_bias;    ///< W_D, b
-    Matrix into, out_of;       ///< W_B, W_C
-    Matrix log_decay, direct;  ///< l^T (n x channels), D
-    Matrix output;             ///< W_O
+    MatrixIn<Storage> input, gate;        ///< W_u, W_g
+    MatrixIn<Storage> step, step_bias;    ///< W_D, b
+    MatrixIn<Storage> into, out_of;       ///< W_B, W_C
+    MatrixIn<Storage> log_decay, direct;  ///< l^T (n x channels), D
+    MatrixIn<Storage> output;             ///< W_O
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -47,17 +47,17 @@ class SelectiveSsmLayer : public detail::PlainWeights<SelectiveSsmLayer> {
     }
   };
   template <class T>
-  using Parameters = Weights<Eigen::MatrixX<T>>;
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  using Coefficients = Weights<Array<T>>;
+  using Coefficients = Weights<InArrays<T>>;
 
-  template <class Matrix>
-  Weights<Matrix> weights() const {
-    return {detail::zeros<Matrix>(channels_, width_),    detail::zeros<Matrix>(channels_, width_),
-            detail::zeros<Matrix>(channels_, channels_), detail::zeros<Matrix>(channels_, 1),
-            detail::zeros<Matrix>(states_, channels_),   detail::zeros<Matrix>(states_, channels_),
-            detail::zeros<Matrix>(states_, channels_),   detail::zeros<Matrix>(channels_, 1),
-            detail::zeros<Matrix>(width_, channels_)};
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {zeros_in<Storage>(channels_, width_),    zeros_in<Storage>(channels_, width_),
+            zeros_in<Storage>(channels_, channels_), zeros_in<Storage>(channels_, 1),
+            zeros_in<Storage>(states_, channels_),   zeros_in<Storage>(states_, channels_),
+            zeros_in<Storage>(states_, channels_),   zeros_in<Storage>(channels_, 1),
+            zeros_in<Storage>(width_, channels_)};
   }
 
   template <class T>

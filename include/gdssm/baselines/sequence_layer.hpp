@@ -45,32 +45,6 @@ concept SequenceLayer = requires(const L& layer, const typename L::template Para
 
 namespace detail {
 
-/// Zeros; `Matrix` is an Eigen matrix or an `Array`, both of run-time sizes.
-template <class Matrix>
-Matrix zeros(Index rows, Index cols) {
-  Matrix matrix(rows, cols);
-  for (Index i = 0; i < matrix.size(); ++i)
-    matrix.data()[i] = typename std::remove_cvref_t<decltype(*matrix.data())>(0);
-  return matrix;
-}
-
-/// The base of a layer whose coefficients are its parameters: `Layer` has an aggregate template `Weights<Matrix>` with
-/// a static `visit`, and weights<Matrix>(), zeros of the right sizes.
-template <class Layer>
-struct PlainWeights : PlainCoefficients {
-  template <class T>
-  auto parameters() const {
-    return self().template weights<Eigen::MatrixX<T>>();
-  }
-  template <class T>
-  auto coefficients() const {
-    return self().template weights<Array<T>>();
-  }
-
- private:
-  const Layer& self() const { return static_cast<const Layer&>(*this); }
-};
-
 /// A layer's sizes, each at least 1.
 /// Errors  std::invalid_argument
 inline Index expect_size(const char* where, const char* what, Index size) {

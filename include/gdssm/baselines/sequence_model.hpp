@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,7 +16,7 @@ namespace gdssm {
 ///     H_0 = E U,   H_l = H_{l-1} + layer_l(H_{l-1}),   yhat_t = D h_t                              (B1)
 /// where U is what `Input` makes of a context (its windows, pairs, or local attention) and h_t the column of H_depth
 /// at which the prediction is asked for. It reads normal tokens and whole contexts of N pairs; it has no state to be
-/// carried on. It does to `BatchGradient`, `train` and `query_losses` what an `AugmentedSsm` does.
+/// carried on. It can be trained and measured as an `AugmentedSsm` is.
 /// Shapes  tokens (f x (2N+1)), U (input size x T), E (width x input size), H_l (width x T), D (m x width)
 /// Errors  std::invalid_argument: sizes below 1, contexts of another length, masks, a prediction where there is none
 /// Source  docs/baselines.md        VJP  `vjp`, for the parameters alone
@@ -55,8 +54,7 @@ class SequenceModel {
     static void visit(Visitor&& visitor, First&& first, More&&... more) {
       visit_part("input", visitor, first.input, more.input...);
       visitor(Name{"encoder"}, first.encoder, more.encoder...);
-      for (std::size_t l = 0; l < first.layers.size(); ++l)
-        visit_part("layers_" + std::to_string(l), visitor, first.layers[l], more.layers[l]...);
+      visit_list("layers", visitor, first.layers, more.layers...);
       visitor(Name{"decoder"}, first.decoder, more.decoder...);
     }
   };
@@ -70,6 +68,8 @@ class SequenceModel {
   /// Nothing: a context is read from its beginning to its end.
   template <class T>
   struct State {
+    template <class Visitor, class... Self>
+    static void visit(Visitor&&, Self&&...) {}
     friend bool operator==(const State&, const State&) = default;
   };
 
@@ -87,8 +87,8 @@ class SequenceModel {
 
   template <class T>
   Parameters<T> parameters() const {
-    return {input_.template parameters<T>(), detail::zeros<Eigen::MatrixX<T>>(layer_.width(), input_.size()),
-            repeat(layer_.template parameters<T>()), detail::zeros<Eigen::MatrixX<T>>(output_count(), layer_.width())};
+    return {input_.template parameters<T>(), zeros_in<InMatrices<T>>(layer_.width(), input_.size()),
+            repeat(layer_.template parameters<T>()), zeros_in<InMatrices<T>>(output_count(), layer_.width())};
   }
   template <class T>
   Coefficients<T> coefficients() const {
@@ -118,16 +118,15 @@ class SequenceModel {
     return workspace<T>();
   }
 
-  /// Random weights to begin with: E and D by LeCun's law, the others by the input's and the layers' own.
-  template <class T>
-  Parameters<T> random_parameters(std::uint64_t seed) const {
-    auto p = parameters<T>();
+  /// Random weights, which replace parameters of zeros: E and D by LeCun's law, the others by the input's and the
+  /// layers' own.
+  template <class P>
+  void draw(Parameters<P>& p, std::uint64_t seed) const {
     RandomStream<> stream(seed);
     input_.draw(p.input, stream);
     detail::draw_map(p.encoder, stream);
     for (auto& layer : p.layers) layer_.draw(layer, stream);
     detail::draw_map(p.decoder, stream);
-    return p;
   }
 
   template <class P>

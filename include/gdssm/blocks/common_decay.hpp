@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gdssm/blocks/diagonal_recurrence.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/parameters.hpp"
 
 // The diagonal recurrence with one decay for all entries of the state: learned, or none at all.
@@ -19,10 +20,10 @@ class CommonDecay : public DiagonalRecurrence<Rows, Cols> {
   template <class T>
   using Coefficients = typename Base::template Coefficients<T>;
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, 1, 1> Lambda;    ///< continuous decay
-    detail::Matrix<T, 1, 1> log_step;  ///< log Delta
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, 1, 1> Lambda;    ///< continuous decay
+    MatrixIn<Storage, 1, 1> log_step;  ///< log Delta
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -30,10 +31,24 @@ class CommonDecay : public DiagonalRecurrence<Rows, Cols> {
       visitor(Name{"log_step"}, self.log_step...);
     }
   };
+  template <class T>
+  using Parameters = Weights<InMatrices<T>>;
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::zeros<T, 1, 1>(1, 1), detail::zeros<T, 1, 1>(1, 1)};
+    return {zeros_in<InMatrices<T>, 1, 1>(1, 1), zeros_in<InMatrices<T>, 1, 1>(1, 1)};
+  }
+
+  /// A start as of `DiagonalRecurrence`: Lambda = -1/2, log_step ~ U(log 0.001, log 0.1).
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    p.Lambda.setConstant(P(-0.5));
+    detail::draw_entries(p.log_step, [&] { return detail::draw_log_step(stream); });
+  }
+  /// Its share of the closed form (7), L = 1: Lambda = 0.
+  template <class P>
+  void construct(Parameters<P>& p, const P&) const {
+    p.Lambda[0] = P(0);
   }
 
   /// Parameters -> decay, once an update.
@@ -41,7 +56,6 @@ class CommonDecay : public DiagonalRecurrence<Rows, Cols> {
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     using std::exp;
     c.decay.fill(ZeroOrderHold::decay(P(p.Lambda[0]), P(exp(p.log_step[0]))));
-    Base::decays_changed(c);
   }
 
   /// Pulls the decays' cotangents, summed, back through `prepare`, by the derivatives beside (5); adds to `p_bar`.
@@ -68,20 +82,27 @@ class UnitDecay : public DiagonalRecurrence<Rows, Cols> {
   template <class T>
   using Coefficients = typename Base::template Coefficients<T>;
 
-  template <class T>
-  struct Parameters {
+  template <class Storage>
+  struct Weights {
     template <class Visitor, class... Self>
     static void visit(Visitor&&, Self&&...) {}
   };
+  template <class T>
+  using Parameters = Weights<InMatrices<T>>;
 
   template <class T>
   Parameters<T> parameters() const {
     return {};
   }
+  /// Nothing to draw, and nothing to construct: L is 1 as it stands.
+  template <class P>
+  void draw(Parameters<P>&, RandomStream<>&) const {}
+  template <class P>
+  void construct(Parameters<P>&, const P&) const {}
+
   template <class P>
   void prepare(const Parameters<P>&, Coefficients<P>& c) const {
     c.decay.fill(P(1));
-    Base::decays_changed(c);
   }
   template <class P>
   void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>&, Parameters<P>&) const {}

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <concepts>
+#include <type_traits>
 
 #include "gdssm/blocks/factors.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/random.hpp"
 
+// What a block is, part by part, so that a message names the part that is missing.
 namespace gdssm {
 
 namespace detail {
@@ -15,27 +18,62 @@ struct IgnoreMembers {
   void operator()(const Name&, auto&...) const {}
 };
 
+template <class T>
+concept Visited = requires(T& value) {
+  visit(IgnoreMembers{}, value, value);
+};
+
 }  // namespace detail
 
-/// One slot of a model. Satisfied by a type with `Parameters<T>`, `Coefficients<T>`, `State<T>` and `Workspace<T>`,
-/// makers of each, and `prepare` and `prepare_vjp` between the first two, both of which name their members by `visit`.
+/// What is trained. Satisfied by a type with `Parameters<T>` and `Coefficients<T>`, which name their members by
+/// `visit`, and makers of each, parameters<T>() and coefficients<T>(); `PlainBlock` makes both from one
+/// `Weights<Storage>`.
 template <class B>
-concept Block = requires(const B& block, const typename B::template Parameters<float>& p,
-                         typename B::template Coefficients<float>& c, typename B::template Parameters<float>& p_bar) {
+concept WeightedBlock = requires(const B& block) {
   { block.template parameters<float>() } -> std::same_as<typename B::template Parameters<float>>;
   { block.template coefficients<float>() } -> std::same_as<typename B::template Coefficients<float>>;
-  { block.template initial_state<float>() } -> std::same_as<typename B::template State<float>>;
-  { block.template workspace<float>() } -> std::same_as<typename B::template Workspace<float>>;
+}
+&&detail::Visited<typename B::template Parameters<float>>&& detail::Visited<typename B::template Coefficients<float>>;
+
+/// Satisfied by a `WeightedBlock` with prepare(p, c), parameters to coefficients, and prepare_vjp(p, c, c_bar, p_bar).
+template <class B>
+concept PreparedBlock = WeightedBlock<B> &&
+    requires(const B& block, const typename B::template Parameters<float>& p,
+             typename B::template Coefficients<float>& c, typename B::template Parameters<float>& p_bar) {
   block.prepare(p, c);
   block.prepare_vjp(p, c, c, p_bar);
-  visit(detail::IgnoreMembers{}, p, p_bar);
-  visit(detail::IgnoreMembers{}, c);
+};
+
+/// What is remembered. Satisfied by a type with `State<T>`, a value whose members `visit` names, `Workspace<T>`, and
+/// makers of each, initial_state<T>() and workspace<T>(); `Stateless` has both.
+template <class B>
+concept StatefulBlock = requires(const B& block) {
+  { block.template initial_state<float>() } -> std::same_as<typename B::template State<float>>;
+  { block.template workspace<float>() } -> std::same_as<typename B::template Workspace<float>>;
+  requires std::equality_comparable<typename B::template State<float>>;
+}
+&&detail::Visited<typename B::template State<float>>;
+
+/// One slot of a model.
+template <class B>
+concept Block = PreparedBlock<B> && StatefulBlock<B>;
+
+/// A block that random weights can be drawn for: draw(p, stream) fills parameters of zeros.
+template <class B, class T = float>
+concept DrawnBlock = requires(const B& block, typename B::template Parameters<T>& p, RandomStream<>& stream) {
+  block.draw(p, stream);
+};
+
+/// A block that knows its share of the closed form (7): construct(p, a) fills parameters of zeros for the step size a,
+/// which the readout takes in and the other slots ignore.
+template <class B, class T = float>
+concept ConstructedBlock = requires(const B& block, typename B::template Parameters<T>& p, const T& step) {
+  block.construct(p, step);
 };
 
 /// The input side, equation (1). Satisfied by a `Block` with a `Window`, the constants `rows`, `cols`, `rank`,
 /// `left_trains` and `right_trains`, whose `step` turns a window of lanes into `Factors` and whose `step_vjp` takes
-/// their cotangents, and whose workspace has `straddling` (Features x 2 (Width - 1)), where a model assembles windows
-/// that reach back into its state.
+/// their cotangents.
 template <class B, class S = Lanes<float>>
 concept AttentionBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c,
@@ -46,7 +84,6 @@ concept AttentionBlock = Block<B> &&
   { block.step(c, window, ws) } -> std::same_as<Factors<const S, B::rows, B::cols, B::rank>>;
   block.step_vjp(c, window, left_bar, right_bar, c_bar, window_bar);
   { block.row_count() + block.col_count() } -> std::same_as<Index>;
-  { ws.straddling.view() } -> std::same_as<View<S, B::Window::size>>;
   { B::left_trains || B::right_trains } -> std::same_as<bool>;
 };
 
@@ -59,11 +96,35 @@ template <class B>
 requires requires { B::rank; }
 inline constexpr Index rank_taken<B> = B::rank;
 
+/// The class in which a member function was declared, which need not be the one that it was asked of.
+template <class Member>
+struct DeclaredIn;
+template <class Class, class Result, class... Argument>
+struct DeclaredIn<Result (Class::*)(Argument...) const> {
+  using type = Class;
+};
+
+template <class B, class S, Index Rank>
+using StepOf = typename DeclaredIn<decltype(&B::template step<LaneScalar<S>, S, Rank>)>::type;
+
+/// Whether a block's derivative was written for the step that it takes: a block that is derived from another and hides
+/// one of the two must hide both. True where they are not templates of this form.
+template <class B, class S, Index Rank>
+inline constexpr bool has_own_vjp = true;
+template <class B, class S, Index Rank>
+requires requires {
+  typename StepOf<B, S, Rank>;
+  typename DeclaredIn<decltype(&B::template step_vjp<LaneScalar<S>, S, Rank>)>::type;
+}
+inline constexpr bool has_own_vjp<B, S, Rank> =
+    std::is_same_v<StepOf<B, S, Rank>,
+                   typename DeclaredIn<decltype(&B::template step_vjp<LaneScalar<S>, S, Rank>)>::type>;
+
 }  // namespace detail
 
 /// The recurrence, equation (2). Satisfied by a `Block` with the constants `rows` and `cols` whose `step` and
-/// `step_vjp` take `Factors` (and a mask), whose state holds `memory`, Z_t^T, and which can `restart` a state. The
-/// factors may be of any rank, unless it has a constant `rank`.
+/// `step_vjp`, both of one class, take `Factors` (and a mask), whose state holds `memory`, Z_t^T, and which can
+/// `restart` a state. The factors may be of any rank, unless it has a constant `rank`.
 template <class B, class S = Lanes<float>, Index Rank = detail::rank_taken<B>>
 concept RecurrenceBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c,
@@ -76,10 +137,12 @@ concept RecurrenceBlock = Block<B> &&
   block.restart(state);
   { block.row_count() + block.col_count() } -> std::same_as<Index>;
   { state.memory.view() } -> std::same_as<View<S, B::cols, B::rows>>;
+  requires detail::has_own_vjp<B, S, Rank>;
 };
 
 /// A recurrence whose decays are the same for all windows, so that their gradient needs no history, (12). Satisfied by
-/// a `RecurrenceBlock` whose coefficients hold `decay` and which moves the sensitivity Y_t on.
+/// a `RecurrenceBlock` whose coefficients hold `decay` and which moves the sensitivity Y_t on, by a function of the
+/// class that has its `step`.
 template <class B, class S = Lanes<float>>
 concept SensitiveRecurrence = RecurrenceBlock<B, S> &&
     requires(const B& block, const typename B::template Coefficients<float>& c,
@@ -87,6 +150,17 @@ concept SensitiveRecurrence = RecurrenceBlock<B, S> &&
              typename B::template Workspace<S>& ws) {
   block.sensitivity_step(c, state, mask, sensitivity, ws);
   { c.decay.view() } -> std::same_as<View<const float, B::cols, B::rows>>;
+  requires std::is_same_v < detail::StepOf<B, S, detail::rank_taken<B>>,
+  typename detail::DeclaredIn<decltype(&B::template sensitivity_step<LaneScalar<S>, S>)>::type > ;
+};
+
+/// A recurrence that takes a run of windows at once, and pulls a loss at the end of all runs back through one.
+/// Satisfied by a `SensitiveRecurrence` with `run` and `run_vjp` of the class that has its `step`.
+template <class B, class S = Lanes<float>>
+concept RunningRecurrence = SensitiveRecurrence<B, S> && requires {
+  requires std::is_same_v < detail::StepOf<B, S, detail::rank_taken<B>>,
+  typename detail::DeclaredIn<decltype(&B::template run<detail::rank_taken<B>, LaneScalar<S>, S>)>::type > ;
+  &B::template run_vjp<detail::rank_taken<B>, LaneScalar<S>, S>;
 };
 
 /// The readout, equation (3) applied to a vector. Satisfied by a `Block` with the constants `outputs` and `cols`
@@ -115,4 +189,21 @@ concept GateBlock = Block<B> &&
   { block.row_count() + block.feature_count() } -> std::same_as<Index>;
 };
 
+namespace detail {
+
+/// Refuses a type that is no `Block`, naming the part that is missing.
+template <class B>
+constexpr bool expect_block() {
+  static_assert(WeightedBlock<B>,
+                "a block needs Parameters<T> and Coefficients<T>, each with visit, and parameters<T>() and "
+                "coefficients<T>() (PlainBlock makes them from Weights<Storage> and weights<Storage>())");
+  static_assert(!WeightedBlock<B> || PreparedBlock<B>,
+                "a block needs prepare(p, c) and prepare_vjp(p, c, c_bar, p_bar) (PlainBlock has both)");
+  static_assert(StatefulBlock<B>,
+                "a block needs State<T> with visit and ==, Workspace<T>, initial_state<T>() and workspace<T>() "
+                "(Stateless has them)");
+  return Block<B>;
+}
+
+}  // namespace detail
 }  // namespace gdssm

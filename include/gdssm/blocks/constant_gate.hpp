@@ -2,8 +2,8 @@
 #pragma once
 
 #include "gdssm/blocks/plain_block.hpp"
-#include "gdssm/blocks/windowwise_gate.hpp"
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/view.hpp"
 
@@ -12,11 +12,9 @@ namespace gdssm {
 /// No gate: what the implicit model is applied to is the same for every window,
 ///     o_t = d,                                                                                     (4b)
 /// so that the query reaches the prediction through the state alone. A control.
-/// Shapes  d (Rows), o_t (Rows); windows (Features x Width) aren't read        VJP  `step_vjp`, `vjp`
+/// Shapes  d (Rows), o_t (Rows); windows (Features x Width) aren't read        VJP  `step_vjp`
 template <Index Rows = Dynamic, Index Features = Rows, Index Width = 3>
-class ConstantGate : public PlainCoefficients,
-                     public Stateless,
-                     public detail::WindowwiseGate<ConstantGate<Rows, Features, Width>> {
+class ConstantGate : public PlainBlock<ConstantGate<Rows, Features, Width>>, public Stateless {
   static_assert(Width > 0, "ConstantGate: the width must be positive");
 
  public:
@@ -37,33 +35,29 @@ class ConstantGate : public PlainCoefficients,
   Index row_count() const { return rows_.value(); }
   Index feature_count() const { return features_.value(); }
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Rows, 1> d;  ///< what every window is answered with (Rows)
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Rows, 1> d;  ///< what every window is answered with (Rows)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"d"}, self.d...);
     }
   };
-
   template <class T>
-  struct Coefficients {
-    Array<T, Rows, 1> d;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"d"}, self.d...);
-    }
-  };
-
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  Parameters<T> parameters() const {
-    return {detail::zeros<T, Rows, 1>(row_count(), 1)};
+  using Coefficients = Weights<InArrays<T>>;
+
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {zeros_in<Storage, Rows, 1>(row_count(), 1)};
   }
-  template <class T>
-  Coefficients<T> coefficients() const {
-    return {Array<T, Rows, 1>(row_count(), 1)};
+
+  /// A start as of `OutputGate`: d ~ N(0, 1).
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    detail::draw_entries(p.d, [&] { return stream.normal(); });
   }
 
   /// o = d.

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cmath>
+
 #include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/core/column_kernels.hpp"
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
 
@@ -35,10 +38,10 @@ class Dense : public Stateless {
   Index input_count() const { return inputs_.value(); }
   Index output_count() const { return outputs_.value(); }
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Inputs, Outputs> kernel;  ///< K (Inputs x Outputs)
-    detail::Matrix<T, Outputs, 1> bias;         ///< b (Outputs)
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Inputs, Outputs> kernel;  ///< K (Inputs x Outputs)
+    MatrixIn<Storage, Outputs, 1> bias;         ///< b (Outputs)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -46,6 +49,8 @@ class Dense : public Stateless {
       visitor(Name{"bias"}, self.bias...);
     }
   };
+  template <class T>
+  using Parameters = Weights<InMatrices<T>>;
 
   template <class T>
   struct Coefficients {
@@ -61,12 +66,19 @@ class Dense : public Stateless {
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::zeros<T, Inputs, Outputs>(input_count(), output_count()),
-            detail::zeros<T, Outputs, 1>(output_count(), 1)};
+    return {zeros_in<InMatrices<T>, Inputs, Outputs>(input_count(), output_count()),
+            zeros_in<InMatrices<T>, Outputs, 1>(output_count(), 1)};
   }
   template <class T>
   Coefficients<T> coefficients() const {
     return {Array<T, Outputs, Inputs>(output_count(), input_count()), Array<T, Outputs, 1>(output_count(), 1)};
+  }
+
+  /// K ~ N(0, 1 / inputs), b = 0: the law of the reference, whose normal numbers have no tails beyond two deviations.
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    const double deviation = 1 / std::sqrt(static_cast<double>(input_count()));
+    detail::draw_entries(p.kernel, [&] { return deviation * stream.normal(); });
   }
 
   template <class P>

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cmath>
+
 #include "gdssm/blocks/readout.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/parameters.hpp"
 
 // The readout with fewer numbers to learn.
@@ -19,20 +22,34 @@ class DiagonalReadout : public Readout<Size> {
   template <class T>
   using Coefficients = typename Base::template Coefficients<T>;
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Size, 1> c;  ///< diagonal of C (Size)
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Size, 1> c;  ///< diagonal of C (Size)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"c"}, self.c...);
     }
   };
+  template <class T>
+  using Parameters = Weights<InMatrices<T>>;
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::zeros<T, Size, 1>(this->output_count(), 1)};
+    return {zeros_in<InMatrices<T>, Size, 1>(this->output_count(), 1)};
   }
+  /// A start as of `Readout`: c_i ~ N(0, 1 / columns).
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    const double deviation = 1 / std::sqrt(static_cast<double>(this->col_count()));
+    detail::draw_entries(p.c, [&] { return deviation * stream.normal(); });
+  }
+  /// Its share of the closed form (7): c_i = -a for the step size a.
+  template <class P>
+  void construct(Parameters<P>& p, const P& step) const {
+    for (Index i = 0; i < p.c.size(); ++i) p.c[i] = -step;
+  }
+
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     for (Index i = 0; i < c.C.rows(); ++i) c.C(i, i) = p.c[i];
@@ -57,20 +74,34 @@ class TiedReadout : public Readout<Size> {
   template <class T>
   using Coefficients = typename Base::template Coefficients<T>;
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, 1, 1> c;  ///< every diagonal entry of C
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, 1, 1> c;  ///< every diagonal entry of C
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"c"}, self.c...);
     }
   };
+  template <class T>
+  using Parameters = Weights<InMatrices<T>>;
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::zeros<T, 1, 1>(1, 1)};
+    return {zeros_in<InMatrices<T>, 1, 1>(1, 1)};
   }
+  /// A start as of `Readout`: c ~ N(0, 1 / columns).
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    const double deviation = 1 / std::sqrt(static_cast<double>(this->col_count()));
+    detail::draw_entries(p.c, [&] { return deviation * stream.normal(); });
+  }
+  /// Its share of the closed form (7): c = -a for the step size a.
+  template <class P>
+  void construct(Parameters<P>& p, const P& step) const {
+    for (Index i = 0; i < p.c.size(); ++i) p.c[i] = -step;
+  }
+
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     for (Index i = 0; i < c.C.rows(); ++i) c.C(i, i) = p.c[0];

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 
 #include "gdssm/blocks/discretization.hpp"
 #include "gdssm/blocks/factors.hpp"
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/tiled_kernels.hpp"
@@ -31,7 +33,7 @@ void advance_where(const S* mask, View<S, Rows, Cols> target, View<S, Rows, Cols
 /// Delta_j = exp(log_step_j), one step per column j.
 /// Shapes  Lambda (Rows x Cols), log_step (Cols), Z (Rows x Cols). The state is held as Z^T (Cols x Rows): in closed
 ///         form that is minus the gradient, and u = Z^T o runs down contiguous columns.
-/// Source  arXiv:2410.11687v1; Lambda is the reference's `Lambda_re`        VJP  `step_vjp`, `vjp`
+/// Source  arXiv:2410.11687v1; Lambda is the reference's `Lambda_re`        VJP  `step_vjp`
 template <Index Rows = Dynamic, Index Cols = Rows, class Discretization = ZeroOrderHold>
 class DiagonalRecurrence {
   static_assert(Rows == Dynamic || Rows > 0, "DiagonalRecurrence: the rows must be a positive number or Dynamic");
@@ -54,10 +56,10 @@ class DiagonalRecurrence {
   Index row_count() const { return rows_.value(); }
   Index col_count() const { return cols_.value(); }
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Rows, Cols> Lambda;                                ///< continuous decay (Rows x Cols)
-    detail::Matrix<T, Discretization::has_step ? Cols : 0, 1> log_step;  ///< log Delta_j (Cols); absent from GivenDecay
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Rows, Cols> Lambda;                                ///< continuous decay (Rows x Cols)
+    MatrixIn<Storage, Discretization::has_step ? Cols : 0, 1> log_step;  ///< log Delta_j (Cols); absent from GivenDecay
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -65,11 +67,12 @@ class DiagonalRecurrence {
       if constexpr (Discretization::has_step) visitor(Name{"log_step"}, self.log_step...);
     }
   };
+  template <class T>
+  using Parameters = Weights<InMatrices<T>>;
 
   template <class T>
   struct Coefficients {
     Array<T, Cols, Rows> decay;  ///< L^T, as the state lies
-    Array<T, Cols> powers = {};  ///< L^(n-1), ..., L, 1 side by side, once `prepare_runs` was called; no parameter's
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -84,6 +87,16 @@ class DiagonalRecurrence {
     std::array<Index, static_cast<std::size_t>(lane_count<T>)>
         windows{};  ///< taken in by each lane, masked ones left out
 
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"memory"}, self.memory...);
+    }
+    template <class Visitor, class... Self>
+    static void visit_counters(Visitor&& visitor, Self&&... self) {
+      constexpr Index lanes = lane_count<T>;
+      for (Index i = 0; i < lanes; ++i)
+        visitor(Name{"windows", nullptr, 0, lanes > 1 ? i : -1}, self.windows[static_cast<std::size_t>(i)]...);
+    }
     friend bool operator==(const State&, const State&) = default;
   };
 
@@ -95,8 +108,8 @@ class DiagonalRecurrence {
   template <class T>
   Parameters<T> parameters() const {
     Parameters<T> p;
-    p.Lambda = detail::zeros<T, Rows, Cols>(row_count(), col_count());
-    if constexpr (Discretization::has_step) p.log_step = detail::zeros<T, Cols, 1>(col_count(), 1);
+    p.Lambda = zeros_in<InMatrices<T>, Rows, Cols>(row_count(), col_count());
+    if constexpr (Discretization::has_step) p.log_step = zeros_in<InMatrices<T>, Cols, 1>(col_count(), 1);
     return p;
   }
   template <class T>
@@ -119,7 +132,25 @@ class DiagonalRecurrence {
     state.windows = {};
   }
 
-  /// Parameters -> decay, and the powers that `prepare_runs` made room for, once an update.
+  /// The start of the reference: Lambda = -1/2, log_step ~ U(log 0.001, log 0.1) one a column. A `GivenDecay` starts at
+  /// exp(-Delta / 2) with Delta drawn so.
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    const auto log_step = [&] { return detail::draw_log_step(stream); };
+    if constexpr (Discretization::has_step) {
+      detail::draw_entries(p.Lambda, [] { return -0.5; });
+      detail::draw_entries(p.log_step, log_step);
+    } else {
+      for (Index j = 0; j < p.Lambda.cols(); ++j) p.Lambda.col(j).setConstant(P(std::exp(-0.5 * std::exp(log_step()))));
+    }
+  }
+  /// Its share of the closed form (7), L = 1 whatever the step: Lambda = 0, or 1 where Lambda is the decay itself.
+  template <class P>
+  void construct(Parameters<P>& p, const P&) const {
+    p.Lambda.setConstant(P(Discretization::has_step ? 0 : 1));
+  }
+
+  /// Parameters -> decay, once an update.
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     using std::exp;
@@ -131,7 +162,6 @@ class DiagonalRecurrence {
         for (Index i = 0; i < row_count(); ++i) c.decay(j, i) = p.Lambda(i, j);
       }
     }
-    decays_changed(c);
   }
 
   /// Pulls a decay's cotangent back through `prepare`, by the derivatives beside (5) and (6), with
@@ -176,29 +206,10 @@ class DiagonalRecurrence {
     for (Index& windows : state.windows) windows += rights.cols() / Rank;
   }
 
-  /// Has the coefficients hold the powers of the decay that `run_vjp` wants for sequences of up to n windows, which are
-  /// the same for all tasks; `prepare` keeps them true from here on.
-  template <class P>
-  void prepare_runs(Coefficients<P>& c, Index n) const {
-    if (c.powers.cols() != n * row_count()) c.powers = Array<P, Cols>(col_count(), n * row_count());
-    fill_powers(c, static_cast<const P*>(nullptr), c.powers.view());
-  }
-
-  /// The powers for a run of windows with `after` windows behind it: those in the coefficients, where they reach so
-  /// far, or made in `scratch`, which then must still hold those of the run behind it.
-  /// Shapes  (Cols x Rows n)
-  template <class P>
-  View<const P, Cols> run_powers(const Coefficients<P>& c, Index n, Index after, View<P, Cols> scratch) const {
-    const Index f = row_count(), prepared = c.powers.cols() / f;
-    if (n + after <= prepared) return c.powers.view().columns((prepared - after - n) * f, n * f);
-    const View<P, Cols> powers = scratch.columns(0, n * f);
-    fill_powers(c, after > 0 ? static_cast<const P*>(scratch.data()) : nullptr, powers);
-    return powers;
-  }
-
   /// VJP of `run` for the right factors, when the loss is at the end of all runs and its cotangent is v o^T there:
   /// right_bar_ta = v * (L^k (o * left_ta)), k the windows after t.
-  /// Shapes  powers as of `run_powers`; gated: column a + t stride is o * left_ta (Rows); v (Cols); rights_bar
+  /// Shapes  powers (Cols x Rows n) L^(n-1+after), ..., L^after, as the state lies; gated: column a + t stride is o *
+  /// left_ta (Rows); v (Cols); rights_bar
   ///         (Cols x Rank n), which is overwritten; `after` as there
   template <Index Rank, class P, class S>
   void run_vjp(View<const P, Cols> powers, Index after, View<const S, Rows> gated, Index stride,
@@ -249,57 +260,7 @@ class DiagonalRecurrence {
     return whole;
   }
 
-  /// Every Z_t of a sequence of factors; moves `state` on.
-  /// Shapes  lefts (Rows x Rank n), rights (Cols x Rank n), memories (Cols x Rows n), a window after the other
-  template <Index Rank, class P, class S>
-  void forward(const Coefficients<P>& c, View<const S, Rows> lefts, View<const S, Cols> rights, State<S>& state,
-               View<S, Cols> memories, Workspace<S>& ws) const {
-    for (Index t = 0; t < lefts.cols() / Rank; ++t) {
-      step(c, factors<Rank>(lefts, rights, t), static_cast<const S*>(nullptr), state, ws);
-      detail::copy(View<const S, Cols, Rows>(state.memory.view()),
-                   memories.template columns<Rows>(t * row_count(), row_count()));
-    }
-  }
-
-  /// VJP of `forward` from the state as it was before: sets the factors' cotangents, adds to `c_bar`, turns `state_bar`
-  /// from the last state's cotangent (beside `memories_bar`) into the first's.
-  template <Index Rank, class P, class S>
-  void vjp(const Coefficients<P>& c, View<const S, Rows> lefts, View<const S, Cols> rights, const State<S>& state,
-           View<const S, Cols> memories, View<const S, Cols> memories_bar, Coefficients<S>& c_bar,
-           View<S, Rows> lefts_bar, View<S, Cols> rights_bar, State<S>& state_bar, Workspace<S>& ws) const {
-    const Index f = row_count();
-    for (Index t = lefts.cols() / Rank - 1; t >= 0; --t) {
-      const View<const S, Cols, Rows> before =
-          t > 0 ? memories.template columns<Rows>((t - 1) * f, f) : View<const S, Cols, Rows>(state.memory.view());
-      detail::add(memories_bar.template columns<Rows>(t * f, f), state_bar.memory.view());
-      step_vjp(c, factors<Rank>(lefts, rights, t), static_cast<const S*>(nullptr), before, state_bar.memory.view(),
-               c_bar, factors<Rank>(lefts_bar, rights_bar, t), ws);
-    }
-  }
-
- protected:
-  /// What `prepare` does once the decays are there: the powers that `prepare_runs` made room for.
-  template <class P>
-  static void decays_changed(Coefficients<P>& c) {
-    if (c.powers.size() > 0) fill_powers(c, static_cast<const P*>(nullptr), c.powers.view());
-  }
-
  private:
-  template <Index Rank, class S>
-  static Factors<S, Rows, Cols, Rank> factors(View<S, Rows> lefts, View<S, Cols> rights, Index t) {
-    return {lefts.template columns<Rank>(t * Rank), rights.template columns<Rank>(t * Rank)};
-  }
-
-  // Last to first: L times what `behind` holds, or ones where there is nothing behind; each before it L times more.
-  template <class P>
-  static void fill_powers(const Coefficients<P>& c, const P* behind, View<P, Cols> powers) {
-    const Index size = c.decay.size();
-    P* power = powers.data() + powers.size() - size;
-    for (Index e = 0; e < size; ++e) power[e] = behind ? c.decay[e] * behind[e] : P(1);
-    for (; power != powers.data(); power -= size)
-      for (Index e = 0; e < size; ++e) power[e - size] = c.decay[e] * power[e];
-  }
-
   template <class P>
   static P power(P base, Index exponent) {
     P result = P(1);

@@ -58,6 +58,12 @@ class GatedUnit {
     return {none, none, none, none};
   }
 
+  /// U and b as a dense layer draws them.
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    map_.draw(p, stream);
+  }
+
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     map_.prepare(p, c);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "gdssm/blocks/factors.hpp"
-#include "gdssm/blocks/plain_block.hpp"
-#include "gdssm/blocks/sliding_window.hpp"
-#include "gdssm/core/error.hpp"
+#include "gdssm/blocks/windowed_input.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/parameters.hpp"
 
 namespace gdssm {
@@ -14,74 +12,46 @@ namespace gdssm {
 /// handed on in factors: left = X_t, right = B. No product of an input and its target is ever formed: a control.
 /// Shapes  X_t (Width x Features), B (Width x Features), G_t (Features x Features)        VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
-class LinearInput : public PlainCoefficients {
+class LinearInput : public PlainBlock<LinearInput<Features, Width, Stride>>,
+                    public WindowedInput<Features, Width, Stride> {
+  using Base = WindowedInput<Features, Width, Stride>;
+
  public:
-  using Window = SlidingWindow<Features, Width, Stride>;
-  static constexpr Index rows = Features;
-  static constexpr Index cols = Features;
-  static constexpr Index rank = Width;
   static constexpr bool left_trains = false;
   static constexpr bool right_trains = true;
 
   LinearInput() requires(Features != Dynamic) : LinearInput(Features) {}
-  explicit LinearInput(Index features) : window_(detail::fixed_or<Features>(features)) {
-    if (Features != Dynamic) expect_equal("LinearInput", "the number of features", features, Features);
-  }
+  explicit LinearInput(Index features) : Base(features) {}
 
-  const Window& window() const { return window_; }
-  Index row_count() const { return window_.features(); }
-  Index col_count() const { return window_.features(); }
-
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Width, Features> B;  ///< what a token of each place adds to the state (Width x Features)
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Width, Features> B;  ///< what a token of each place adds to the state (Width x Features)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"B"}, self.B...);
     }
   };
-
   template <class T>
-  struct Coefficients {
-    Array<T, Width, Features> B;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"B"}, self.B...);
-    }
-  };
-
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  using State = typename Window::template State<T>;
+  using Coefficients = Weights<InArrays<T>>;
 
-  template <class T>
-  struct Workspace {
-    Array<T, Features, Width> right;
-    Array<T, Features> straddling;
-  };
-
-  template <class T>
-  Parameters<T> parameters() const {
-    return {detail::zeros<T, Width, Features>(Width, row_count())};
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {zeros_in<Storage, Width, Features>(Width, this->row_count())};
   }
-  template <class T>
-  Coefficients<T> coefficients() const {
-    return {Array<T, Width, Features>(Width, row_count())};
-  }
-  template <class T>
-  State<T> initial_state() const {
-    return window_.template initial_state<T>();
-  }
-  template <class T>
-  Workspace<T> workspace() const {
-    return {Array<T, Features, Width>(row_count(), Width), Array<T, Features>(row_count(), 2 * Width)};
+
+  /// A start as of `LocalAttention`: B ~ N(0, 0.1^2).
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    detail::draw_entries(p.B, [&] { return 0.1 * stream.normal(); });
   }
 
   /// One window's factors: right_a = row a of B.
   template <class P, class S>
   Factors<const S, Features, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
-                                                   Workspace<S>& ws) const {
+                                                   typename Base::template Workspace<S>& ws) const {
     for (Index a = 0; a < Width; ++a)
       for (Index j = 0; j < window.rows(); ++j) ws.right(j, a) = S(c.B(a, j));
     return {window, ws.right.view()};
@@ -96,9 +66,6 @@ class LinearInput : public PlainCoefficients {
       for (Index j = 0; j < right_bar.rows(); ++j) c_bar.B(a, j) += right_bar(j, a);
     if (window_bar.present()) detail::add(left_bar, window_bar);
   }
-
- private:
-  Window window_;
 };
 
 }  // namespace gdssm

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "gdssm/blocks/plain_block.hpp"
-#include "gdssm/blocks/windowwise_gate.hpp"
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
 
@@ -12,11 +12,9 @@ namespace gdssm {
 /// The multiplicative output gate: the vector that the implicit model is applied to,
 ///     o_t = X_t^T d                                                                                (4)
 /// Shapes  X_t (Width x Features), d (Width), o_t (Features)
-/// Source  arXiv:2410.11687v1; d is the reference's `D`        VJP  `step_vjp`, `vjp`
+/// Source  arXiv:2410.11687v1; d is the reference's `D`        VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3>
-class OutputGate : public PlainCoefficients,
-                   public Stateless,
-                   public detail::WindowwiseGate<OutputGate<Features, Width>> {
+class OutputGate : public PlainBlock<OutputGate<Features, Width>>, public Stateless {
   static_assert(Features == Dynamic || Features > 0, "OutputGate: the features must be a positive number or Dynamic");
   static_assert(Width > 0, "OutputGate: the width must be positive");
 
@@ -34,33 +32,35 @@ class OutputGate : public PlainCoefficients,
   Index row_count() const { return features_.value(); }
   Index feature_count() const { return features_.value(); }
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Width, 1> d;  ///< weight of each token of the window (Width)
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Width, 1> d;  ///< weight of each token of the window (Width)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"d"}, self.d...);
     }
   };
-
   template <class T>
-  struct Coefficients {
-    Array<T, Width, 1> d;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"d"}, self.d...);
-    }
-  };
-
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  Parameters<T> parameters() const {
-    return {detail::zeros<T, Width, 1>(Width, 1)};
+  using Coefficients = Weights<InArrays<T>>;
+
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {zeros_in<Storage, Width, 1>(Width, 1)};
   }
-  template <class T>
-  Coefficients<T> coefficients() const {
-    return {};
+
+  /// The start of the reference: d ~ N(0, 1).
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    detail::draw_entries(p.d, [&] { return stream.normal(); });
+  }
+  /// Its share of the closed form (7): d = e_2.
+  template <class P>
+  void construct(Parameters<P>& p, const P&) const {
+    static_assert(Width >= 3, "OutputGate::construct: the window must hold a pair and the next input, three tokens");
+    p.d[2] = P(1);
   }
 
   /// o = sum_a d_a x_a over the window's tokens.

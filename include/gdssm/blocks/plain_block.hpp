@@ -7,9 +7,23 @@
 // Bases for blocks, gdssm's and yours, that have nothing to prepare or nothing to remember.
 namespace gdssm {
 
-/// The base of a block whose `Coefficients` are its `Parameters` as they stand: both name the same members, of the same
-/// shapes (an assertion), in the same order.
-struct PlainCoefficients {
+/// The base of a block whose loops read the weights as they are. `Block` has an aggregate `Weights<Storage>` that names
+/// them, weights<Storage>(), which makes it of zeros, and the names
+///     template <class T> using Parameters = Weights<InMatrices<T>>;
+///     template <class T> using Coefficients = Weights<InArrays<T>>;
+template <class Block>
+struct PlainBlock {
+  /// Zeros of the right sizes: what users hold and optimisers move.
+  template <class T>
+  auto parameters() const {
+    return self().template weights<InMatrices<T>>();
+  }
+  /// Zeros of the right sizes: what loops read, and where gradients add up.
+  template <class T>
+  auto coefficients() const {
+    return self().template weights<InArrays<T>>();
+  }
+
   /// c = p.
   template <class Parameters, class Coefficients>
   void prepare(const Parameters& p, Coefficients& c) const {
@@ -20,6 +34,9 @@ struct PlainCoefficients {
   void prepare_vjp(const Parameters&, const Coefficients&, const Coefficients& c_bar, Parameters& p_bar) const {
     visit([](const Name&, const auto& from, auto& to) { to += from.matrix(); }, c_bar, p_bar);
   }
+
+ private:
+  const Block& self() const { return static_cast<const Block&>(*this); }
 };
 
 /// The base of a block that remembers no earlier token, and needs no room to work in unless it says so itself.
@@ -27,6 +44,8 @@ struct Stateless {
   /// Nothing.
   template <class T>
   struct State {
+    template <class Visitor, class... Self>
+    static void visit(Visitor&&, Self&&...) {}
     friend bool operator==(const State&, const State&) = default;
   };
   template <class T>

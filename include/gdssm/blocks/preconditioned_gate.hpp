@@ -3,8 +3,8 @@
 
 #include "gdssm/blocks/output_gate.hpp"
 #include "gdssm/blocks/plain_block.hpp"
-#include "gdssm/blocks/windowwise_gate.hpp"
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
 
@@ -15,9 +15,9 @@ namespace gdssm {
 /// which preconditions the inputs of a gradient step (C acts on outputs and can't): docs/theory.md, (8a).
 /// Rows may be fewer than features: P then is a projection too, for a state of that many rows.
 /// Shapes  P (Rows x Features), o_t (Rows); the others as in `OutputGate`
-/// Source  Ahn et al., arXiv:2306.00297, for the preconditioned step        VJP  `step_vjp`, `vjp`
+/// Source  Ahn et al., arXiv:2306.00297, for the preconditioned step        VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Rows = Features>
-class PreconditionedGate : public Stateless, public detail::WindowwiseGate<PreconditionedGate<Features, Width, Rows>> {
+class PreconditionedGate : public PlainBlock<PreconditionedGate<Features, Width, Rows>>, public Stateless {
   using Plain = OutputGate<Features, Width>;
 
  public:
@@ -36,29 +36,20 @@ class PreconditionedGate : public Stateless, public detail::WindowwiseGate<Preco
   Index row_count() const { return rows_.value(); }
   Index feature_count() const { return plain_.feature_count(); }
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Width, 1> d;        ///< weight of each token of the window (Width)
-    detail::Matrix<T, Rows, Features> P;  ///< preconditioner (Rows x Features)
+  template <class Storage>
+  struct Weights : Plain::template Weights<Storage> {
+    MatrixIn<Storage, Rows, Features> P;  ///< preconditioner (Rows x Features)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"d"}, self.d...);
+      Plain::template Weights<Storage>::visit(visitor, self...);
       visitor(Name{"P"}, self.P...);
     }
   };
-
   template <class T>
-  struct Coefficients {
-    typename Plain::template Coefficients<T> plain;
-    Array<T, Rows, Features> P;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      gdssm::visit(visitor, self.plain...);
-      visitor(Name{"P"}, self.P...);
-    }
-  };
+  using Parameters = Weights<InMatrices<T>>;
+  template <class T>
+  using Coefficients = Weights<InArrays<T>>;
 
   template <class T>
   struct Workspace {
@@ -67,36 +58,35 @@ class PreconditionedGate : public Stateless, public detail::WindowwiseGate<Preco
     Array<T, Features, 1> ungated_bar;  ///< P^T o_bar
   };
 
-  template <class T>
-  Parameters<T> parameters() const {
-    return {detail::zeros<T, Width, 1>(Width, 1), detail::zeros<T, Rows, Features>(row_count(), feature_count())};
-  }
-  template <class T>
-  Coefficients<T> coefficients() const {
-    return {{}, Array<T, Rows, Features>(row_count(), feature_count())};
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {{zeros_in<Storage, Width, 1>()}, zeros_in<Storage, Rows, Features>(row_count(), feature_count())};
   }
   template <class T>
   Workspace<T> workspace() const {
     return {{}, Array<T, Features, 1>(feature_count(), 1), Array<T, Features, 1>(feature_count(), 1)};
   }
 
+  /// A start as of `OutputGate`: d ~ N(0, 1), P = I.
   template <class P>
-  void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    detail::copy(p.d, c.plain.d);
-    detail::copy(p.P, c.P);
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    detail::draw_entries(p.d, [&] { return stream.normal(); });
+    p.P.setIdentity();
   }
+  /// Its share of the closed form (7): d = e_2, and P = I, a step on the first coordinates where rows are fewer.
   template <class P>
-  void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
-                   Parameters<P>& p_bar) const {
-    p_bar.d += c_bar.plain.d.matrix();
-    p_bar.P += c_bar.P.matrix();
+  void construct(Parameters<P>& p, const P&) const {
+    static_assert(Width >= 3,
+                  "PreconditionedGate::construct: the window must hold a pair and the next input, three tokens");
+    p.d[2] = P(1);
+    for (Index i = 0; i < row_count(); ++i) p.P(i, i) = P(1);
   }
 
   /// o = P (X^T d).
   template <class T, class S>
   void step(const Coefficients<T>& c, View<const S, Features, Width> window, View<S, Rows, 1> o,
             Workspace<S>& ws) const {
-    plain_.step(c.plain, window, ws.ungated.view(), ws.plain);
+    plain_.step(c, window, ws.ungated.view(), ws.plain);
     kernels::multiply(c.P.view(), View<const S, Features, 1>(ws.ungated.view()), o);
   }
 
@@ -104,11 +94,10 @@ class PreconditionedGate : public Stateless, public detail::WindowwiseGate<Preco
   template <class T, class S>
   void step_vjp(const Coefficients<T>& c, View<const S, Features, Width> window, View<const S, Rows, 1> o_bar,
                 Coefficients<S>& c_bar, View<S, Features, Width> window_bar, Workspace<S>& ws) const {
-    plain_.step(c.plain, window, ws.ungated.view(), ws.plain);
+    plain_.step(c, window, ws.ungated.view(), ws.plain);
     kernels::add_outer(o_bar, View<const S, Features, 1>(ws.ungated.view()), c_bar.P.view());
     kernels::multiply_transposed(c.P.view(), o_bar, ws.ungated_bar.view());
-    plain_.step_vjp(c.plain, window, View<const S, Features, 1>(ws.ungated_bar.view()), c_bar.plain, window_bar,
-                    ws.plain);
+    plain_.step_vjp(c, window, View<const S, Features, 1>(ws.ungated_bar.view()), c_bar, window_bar, ws.plain);
   }
 
  private:

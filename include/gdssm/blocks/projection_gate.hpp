@@ -2,9 +2,9 @@
 #pragma once
 
 #include "gdssm/blocks/plain_block.hpp"
-#include "gdssm/blocks/windowwise_gate.hpp"
 #include "gdssm/core/column_kernels.hpp"
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
 
@@ -14,9 +14,7 @@ namespace gdssm {
 /// Shapes  c_t (Tokens), D (Rows x Tokens), o_t (Rows)
 /// Source  arXiv:2410.11687v1        VJP  `step_vjp`
 template <Index Rows = Dynamic, Index Tokens = Dynamic>
-class ProjectionGate : public PlainCoefficients,
-                       public Stateless,
-                       public detail::WindowwiseGate<ProjectionGate<Rows, Tokens>> {
+class ProjectionGate : public PlainBlock<ProjectionGate<Rows, Tokens>>, public Stateless {
  public:
   static constexpr Index rows = Rows;
   static constexpr Index features = Tokens;
@@ -34,33 +32,36 @@ class ProjectionGate : public PlainCoefficients,
   Index row_count() const { return rows_.value(); }
   Index feature_count() const { return tokens_.value(); }
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Rows, Tokens> D;  ///< gate's map of the token (Rows x Tokens)
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Rows, Tokens> D;  ///< gate's map of the token (Rows x Tokens)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"D"}, self.D...);
     }
   };
-
   template <class T>
-  struct Coefficients {
-    Array<T, Rows, Tokens> D;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"D"}, self.D...);
-    }
-  };
-
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  Parameters<T> parameters() const {
-    return {detail::zeros<T, Rows, Tokens>(row_count(), feature_count())};
+  using Coefficients = Weights<InArrays<T>>;
+
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {zeros_in<Storage, Rows, Tokens>(row_count(), feature_count())};
   }
-  template <class T>
-  Coefficients<T> coefficients() const {
-    return {Array<T, Rows, Tokens>(row_count(), feature_count())};
+
+  /// D ~ N(0, 1 / columns); the reference has no such map.
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    detail::draw_map(p.D, stream);
+  }
+  /// Its share of the closed form (7): D = [0 I], the query of constructed tokens.
+  /// Errors  std::invalid_argument: tokens that are not twice as long as the state
+  template <class P>
+  void construct(Parameters<P>& p, const P&) const {
+    expect_equal("ProjectionGate", "the size of a constructed token", feature_count(), 2 * row_count());
+    for (Index i = 0; i < row_count(); ++i) p.D(i, row_count() + i) = P(1);
   }
 
   /// o = D c.

@@ -3,6 +3,7 @@
 
 #include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
 
@@ -12,9 +13,9 @@ namespace gdssm {
 ///     E_t = C Z_t^T,   yhat_t = -E_t o_t = -C (Z_t^T o_t)                                          (3), (4)
 /// taken from the right, so that E_t itself, minus the implicit model's weights, is formed only where it is asked for.
 /// Shapes  C (Outputs x Cols), Z_t (Rows x Cols), o_t (Rows), yhat_t (Outputs), E_t (Outputs x Rows)
-/// Source  arXiv:2410.11687v1        VJP  `step_vjp`, `vjp`
+/// Source  arXiv:2410.11687v1        VJP  `step_vjp`
 template <Index Outputs = Dynamic, Index Cols = Outputs>
-class Readout : public PlainCoefficients, public Stateless {
+class Readout : public PlainBlock<Readout<Outputs, Cols>>, public Stateless {
   static_assert(Outputs == Dynamic || Outputs > 0, "Readout: the outputs must be a positive number or Dynamic");
   static_assert(Cols == Dynamic || Cols > 0, "Readout: the columns must be a positive number or Dynamic");
 
@@ -35,25 +36,19 @@ class Readout : public PlainCoefficients, public Stateless {
   Index output_count() const { return outputs_.value(); }
   Index col_count() const { return cols_.value(); }
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Outputs, Cols> C;  ///< readout (Outputs x Cols)
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Outputs, Cols> C;  ///< readout (Outputs x Cols)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"C"}, self.C...);
     }
   };
-
   template <class T>
-  struct Coefficients {
-    Array<T, Outputs, Cols> C;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"C"}, self.C...);
-    }
-  };
+  using Parameters = Weights<InMatrices<T>>;
+  template <class T>
+  using Coefficients = Weights<InArrays<T>>;
 
   template <class T>
   struct Workspace {
@@ -62,18 +57,27 @@ class Readout : public PlainCoefficients, public Stateless {
     Array<T, Outputs, 1> minus_g;
   };
 
-  template <class T>
-  Parameters<T> parameters() const {
-    return {detail::zeros<T, Outputs, Cols>(output_count(), col_count())};
-  }
-  template <class T>
-  Coefficients<T> coefficients() const {
-    return {Array<T, Outputs, Cols>(output_count(), col_count())};
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {zeros_in<Storage, Outputs, Cols>(output_count(), col_count())};
   }
   template <class T>
   Workspace<T> workspace() const {
     return {Array<T, Cols, 1>(col_count(), 1), Array<T, Cols, 1>(col_count(), 1),
             Array<T, Outputs, 1>(output_count(), 1)};
+  }
+
+  /// The start of the reference: C ~ N(0, 1 / columns).
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    detail::draw_map(p.C, stream);
+  }
+  /// Its share of the closed form (7): C = -a I for the step size a.
+  /// Errors  std::invalid_argument: other outputs than columns
+  template <class P>
+  void construct(Parameters<P>& p, const P& step) const {
+    expect_equal("Readout::construct", "the number of outputs", output_count(), col_count());
+    for (Index i = 0; i < output_count(); ++i) p.C(i, i) = -step;
   }
 
   /// yhat = -C (Z^T o).
@@ -96,32 +100,6 @@ class Readout : public PlainCoefficients, public Stateless {
     kernels::add_outer(View<const S, Outputs, 1>(ws.minus_g.view()), View<const S, Cols, 1>(ws.u.view()),
                        c_bar.C.view());
     kernels::multiply_transposed(memory, View<const S, Cols, 1>(ws.v.view()), o_bar);
-  }
-
-  /// Predictions of a sequence of states and gates.
-  /// Shapes  memories (Cols x Rows n), gates (Rows x n), predictions (Outputs x n)
-  template <class P, class S, Index Rows>
-  void forward(const Coefficients<P>& c, View<const S, Cols> memories, View<const S, Rows> gates,
-               View<S, Outputs> predictions, Workspace<S>& ws) const {
-    const Index f = gates.rows();
-    for (Index t = 0; t < gates.cols(); ++t)
-      step(c, memories.template columns<Rows>(t * f, f), gates.column(t), predictions.column(t), ws);
-  }
-
-  /// VJP of `forward`: adds to `c_bar`, sets `memories_bar` and `gates_bar`.
-  template <class P, class S, Index Rows>
-  void vjp(const Coefficients<P>& c, View<const S, Cols> memories, View<const S, Rows> gates,
-           View<const S, Outputs> predictions_bar, Coefficients<S>& c_bar, View<S, Cols> memories_bar,
-           View<S, Rows> gates_bar, Workspace<S>& ws) const {
-    const Index f = gates.rows();
-    memories_bar.fill(S(0));
-    for (Index t = 0; t < gates.cols(); ++t) {
-      const View<const S, Cols, Rows> memory = memories.template columns<Rows>(t * f, f);
-      kernels::multiply(memory, gates.column(t), ws.u.view());
-      step_vjp(c, memory, predictions_bar.column(t), c_bar, gates_bar.column(t), ws);
-      kernels::add_outer(View<const S, Cols, 1>(ws.v.view()), gates.column(t),
-                         memories_bar.template columns<Rows>(t * f, f));
-    }
   }
 
   /// E += C Z^T.     Shapes  E (Outputs x Rows)

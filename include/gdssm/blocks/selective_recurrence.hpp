@@ -8,6 +8,7 @@
 #include "gdssm/core/column_kernels.hpp"
 #include "gdssm/core/elementary.hpp"
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
 
@@ -46,11 +47,11 @@ class SelectiveRecurrence {
   Index row_count() const { return rows_.value(); }
   Index col_count() const { return cols_.value(); }
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Rows, Cols> Lambda;       ///< continuous decay (Rows x Cols)
-    detail::Matrix<T, Cols, 1> step_bias;       ///< b (Cols)
-    detail::Matrix<T, Cols, seen> step_weight;  ///< W (Cols x Rows Rank)
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Rows, Cols> Lambda;       ///< continuous decay (Rows x Cols)
+    MatrixIn<Storage, Cols, 1> step_bias;       ///< b (Cols)
+    MatrixIn<Storage, Cols, seen> step_weight;  ///< W (Cols x Rows Rank)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -59,6 +60,8 @@ class SelectiveRecurrence {
       visitor(Name{"step_weight"}, self.step_weight...);
     }
   };
+  template <class T>
+  using Parameters = Weights<InMatrices<T>>;
 
   template <class T>
   struct Coefficients {
@@ -81,6 +84,11 @@ class SelectiveRecurrence {
     Array<T, Cols, Rows> memory;    ///< Z_t^T
     Array<T, Cols, Rows> retained;  ///< (L_1 * ... * L_t)^T
 
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"memory"}, self.memory...);
+      visitor(Name{"retained"}, self.retained...);
+    }
     friend bool operator==(const State&, const State&) = default;
   };
 
@@ -93,8 +101,9 @@ class SelectiveRecurrence {
 
   template <class T>
   Parameters<T> parameters() const {
-    return {detail::zeros<T, Rows, Cols>(row_count(), col_count()), detail::zeros<T, Cols, 1>(col_count(), 1),
-            detail::zeros<T, Cols, seen>(col_count(), row_count() * Rank)};
+    return {zeros_in<InMatrices<T>, Rows, Cols>(row_count(), col_count()),
+            zeros_in<InMatrices<T>, Cols, 1>(col_count(), 1),
+            zeros_in<InMatrices<T>, Cols, seen>(col_count(), row_count() * Rank)};
   }
   template <class T>
   Coefficients<T> coefficients() const {
@@ -119,6 +128,20 @@ class SelectiveRecurrence {
   void restart(State<T>& state) const {
     state.memory.fill(T(0));
     state.retained.fill(T(1));
+  }
+
+  /// A start as of `DiagonalRecurrence`, with steps of that law for every token: Lambda = -1/2, b = softplus^-1(Delta),
+  /// W = 0.
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    detail::draw_entries(p.Lambda, [] { return -0.5; });
+    detail::draw_entries(p.step_bias,
+                         [&] { return detail::inverse_softplus(std::exp(detail::draw_log_step(stream))); });
+  }
+  /// Its share of the closed form (7), L = 1: Lambda = 0.
+  template <class P>
+  void construct(Parameters<P>& p, const P&) const {
+    p.Lambda.setConstant(P(0));
   }
 
   template <class P>

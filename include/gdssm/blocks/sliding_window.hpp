@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/parameters.hpp"
 #include "gdssm/core/view.hpp"
 
 namespace gdssm {
@@ -40,6 +41,15 @@ class SlidingWindow {
     Index held = 0;                    ///< how many of them are there
     Index skip = 0;                    ///< tokens still to be passed over
 
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"tokens"}, self.tokens...);
+    }
+    template <class Visitor, class... Self>
+    static void visit_counters(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"held"}, self.held...);
+      visitor(Name{"skip"}, self.skip...);
+    }
     /// Equal when everything that later outputs depend on is.
     friend bool operator==(const State& a, const State& b) {
       return a.held == b.held && a.skip == b.skip &&

@@ -3,10 +3,10 @@
 
 #include <cmath>
 
-#include "gdssm/blocks/factors.hpp"
 #include "gdssm/blocks/local_attention.hpp"
-#include "gdssm/blocks/plain_block.hpp"
+#include "gdssm/blocks/windowed_input.hpp"
 #include "gdssm/core/elementary.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/parameters.hpp"
 
 namespace gdssm {
@@ -18,29 +18,22 @@ namespace gdssm {
 /// Shapes  X_t (Width x Features), B (Width x Width), k (1), v (Width), G_t (Features x Features)
 /// VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
-class SoftmaxLocalAttention : public PlainCoefficients {
+class SoftmaxLocalAttention : public PlainBlock<SoftmaxLocalAttention<Features, Width, Stride>>,
+                              public WindowedInput<Features, Width, Stride> {
+  using Base = WindowedInput<Features, Width, Stride>;
+
  public:
-  using Window = SlidingWindow<Features, Width, Stride>;
-  static constexpr Index rows = Features;
-  static constexpr Index cols = Features;
-  static constexpr Index rank = Width;
   static constexpr bool left_trains = false;
   static constexpr bool right_trains = true;
 
   SoftmaxLocalAttention() requires(Features != Dynamic) : SoftmaxLocalAttention(Features) {}
-  explicit SoftmaxLocalAttention(Index features) : window_(detail::fixed_or<Features>(features)) {
-    if (Features != Dynamic) expect_equal("SoftmaxLocalAttention", "the number of features", features, Features);
-  }
+  explicit SoftmaxLocalAttention(Index features) : Base(features) {}
 
-  const Window& window() const { return window_; }
-  Index row_count() const { return window_.features(); }
-  Index col_count() const { return window_.features(); }
-
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Width, Width> B;  ///< score of one place for another, whatever the tokens (Width x Width)
-    detail::Matrix<T, 1, 1> k;          ///< weight of the tokens' product in it
-    detail::Matrix<T, Width, 1> v;      ///< weight of each place's row (Width)
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Width, Width> B;  ///< score of one place for another, whatever the tokens (Width x Width)
+    MatrixIn<Storage, 1, 1> k;          ///< weight of the tokens' product in it
+    MatrixIn<Storage, Width, 1> v;      ///< weight of each place's row (Width)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -49,52 +42,29 @@ class SoftmaxLocalAttention : public PlainCoefficients {
       visitor(Name{"v"}, self.v...);
     }
   };
-
   template <class T>
-  struct Coefficients {
-    Array<T, Width, Width> B;
-    Array<T, 1, 1> k;
-    Array<T, Width, 1> v;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"B"}, self.B...);
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
-    }
-  };
-
+  using Parameters = Weights<InMatrices<T>>;
   template <class T>
-  using State = typename Window::template State<T>;
+  using Coefficients = Weights<InArrays<T>>;
 
-  template <class T>
-  struct Workspace {
-    Array<T, Features, Width> right;
-    Array<T, Features> straddling;
-  };
-
-  template <class T>
-  Parameters<T> parameters() const {
-    return {detail::zeros<T, Width, Width>(Width, Width), detail::zeros<T, 1, 1>(1, 1),
-            detail::zeros<T, Width, 1>(Width, 1)};
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {zeros_in<Storage, Width, Width>(Width, Width), zeros_in<Storage, 1, 1>(1, 1),
+            zeros_in<Storage, Width, 1>(Width, 1)};
   }
-  template <class T>
-  Coefficients<T> coefficients() const {
-    return {};
-  }
-  template <class T>
-  State<T> initial_state() const {
-    return window_.template initial_state<T>();
-  }
-  template <class T>
-  Workspace<T> workspace() const {
-    return {Array<T, Features, Width>(row_count(), Width), Array<T, Features>(row_count(), 2 * Width)};
+
+  /// A start at which no place is preferred much: B ~ N(0, 1), k = 1, v ~ N(0, 0.1^2).
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    detail::draw_entries(p.B, [&] { return stream.normal(); });
+    p.k.setConstant(1);
+    detail::draw_entries(p.v, [&] { return 0.1 * stream.normal(); });
   }
 
   /// One window's factors: right_a = v_a sum_b P_ab x_b.
   template <class P, class S>
   Factors<const S, Features, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
-                                                   Workspace<S>& ws) const {
+                                                   typename Base::template Workspace<S>& ws) const {
     S P_t[square], products[square], weights[square];
     attend(c, window, P_t, products, weights);
     detail::mix_tokens(View<const S, Width, Width>(weights, Width, Width), window, ws.right.view());
@@ -162,8 +132,6 @@ class SoftmaxLocalAttention : public PlainCoefficients {
       }
     }
   }
-
-  Window window_;
 };
 
 }  // namespace gdssm

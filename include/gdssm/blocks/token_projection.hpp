@@ -5,6 +5,7 @@
 #include "gdssm/blocks/plain_block.hpp"
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/core/column_kernels.hpp"
+#include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/parameters.hpp"
 
@@ -17,7 +18,7 @@ namespace gdssm {
 /// Shapes  c_t (Tokens), B (Rows x Tokens), G_t (Rows x 1)
 /// Source  arXiv:2410.11687v1        VJP  `step_vjp`
 template <Index Rows = Dynamic, Index Tokens = Dynamic>
-class TokenProjection : public PlainCoefficients {
+class TokenProjection : public PlainBlock<TokenProjection<Rows, Tokens>> {
  public:
   using Window = SlidingWindow<Tokens, 1, 1>;
   static constexpr Index rows = Rows;
@@ -38,25 +39,19 @@ class TokenProjection : public PlainCoefficients {
   Index row_count() const { return rows_.value(); }
   Index col_count() const { return 1; }
 
-  template <class T>
-  struct Parameters {
-    detail::Matrix<T, Rows, Tokens> B;  ///< input matrix (Rows x Tokens)
+  template <class Storage>
+  struct Weights {
+    MatrixIn<Storage, Rows, Tokens> B;  ///< input matrix (Rows x Tokens)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"B"}, self.B...);
     }
   };
-
   template <class T>
-  struct Coefficients {
-    Array<T, Rows, Tokens> B;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"B"}, self.B...);
-    }
-  };
+  using Parameters = Weights<InMatrices<T>>;
+  template <class T>
+  using Coefficients = Weights<InArrays<T>>;
 
   template <class T>
   using State = typename Window::template State<T>;
@@ -65,16 +60,11 @@ class TokenProjection : public PlainCoefficients {
   struct Workspace {
     Array<T, Rows, 1> left;
     Array<T, 1, 1> one;
-    Array<T, Tokens> straddling;
   };
 
-  template <class T>
-  Parameters<T> parameters() const {
-    return {detail::zeros<T, Rows, Tokens>(row_count(), window_.features())};
-  }
-  template <class T>
-  Coefficients<T> coefficients() const {
-    return {Array<T, Rows, Tokens>(row_count(), window_.features())};
+  template <class Storage>
+  Weights<Storage> weights() const {
+    return {zeros_in<Storage, Rows, Tokens>(row_count(), window_.features())};
   }
   template <class T>
   State<T> initial_state() const {
@@ -82,9 +72,22 @@ class TokenProjection : public PlainCoefficients {
   }
   template <class T>
   Workspace<T> workspace() const {
-    Workspace<T> ws{Array<T, Rows, 1>(row_count(), 1), {}, Array<T, Tokens>(window_.features(), 2)};
+    Workspace<T> ws{Array<T, Rows, 1>(row_count(), 1), {}};
     ws.one.fill(T(1));
     return ws;
+  }
+
+  /// B ~ N(0, 1 / columns); the reference has no such map.
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
+    detail::draw_map(p.B, stream);
+  }
+  /// Its share of the closed form (7): B = [I 0], the products of constructed tokens.
+  /// Errors  std::invalid_argument: tokens that are not twice as long as the state
+  template <class P>
+  void construct(Parameters<P>& p, const P&) const {
+    expect_equal("TokenProjection", "the size of a constructed token", window_.features(), 2 * row_count());
+    for (Index i = 0; i < row_count(); ++i) p.B(i, i) = P(1);
   }
 
   /// One token's factors: left = B c, right = 1.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <type_traits>
+
 #include "gdssm/blocks/preconditioned_gate.hpp"
 #include "gdssm/blocks/projection_gate.hpp"
 #include "gdssm/blocks/token_projection.hpp"
@@ -10,36 +12,19 @@
 
 namespace gdssm {
 
-namespace detail {
-
-// The parameters with which L = 1, whatever the step: Lambda = 0 under (5) and (6), Lambda = 1 where it is L itself.
-template <Index Rows, Index Cols, class Discretization, class Parameters>
-void set_unit_decay(const DiagonalRecurrence<Rows, Cols, Discretization>&, Parameters& p) {
-  using T = typename decltype(p.Lambda)::Scalar;
-  p.Lambda.setConstant(T(Discretization::has_step ? 0 : 1));
-}
-
-}  // namespace detail
-
 /// The layer whose state is minus the gradient of ell(W) = 1/2 sum_i |y_i - W x_i|^2 at W_0 = 0, and whose prediction
 /// is that of one gradient step of size a:
 ///     A = e_0 e_1^T,   L = 1,   d = e_2,   C = -a I                                                (7)
 /// so that Z_t^T = sum_{i<=t} y_i x_i^T and yhat_t = W_1 x_{t+1}, W_1 = a Z_t^T, at every t. The paper's learning rate
-/// is eta = a f. A preconditioned gate gets P = I.
-/// Errors  a window of fewer than three tokens: static_assert; slots of other kinds don't match
+/// is eta = a f. A preconditioned gate gets P = I. Any layer whose slots say what their share is (`ConstructedBlock`)
+/// can be constructed.
+/// Errors  a slot without a share, a window of fewer than three tokens: static_assert
 /// Source  arXiv:2410.11687v1
-template <class T, Index F, Index Width, Index Stride, class Discretization, class Gate>
-auto gradient_step(const AugmentedSsm<LocalAttention<F, Width, Stride>, DiagonalRecurrence<F, F, Discretization>,
-                                      Readout<F>, Gate>& layer,
-                   const T& step) {
-  static_assert(Width >= 3, "gradient_step: the window must hold a pair and the next input, three tokens");
+template <class T, class Attention, class Recurrence, class Readout, class Gate>
+auto gradient_step(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer, const T& step) {
+  static_assert(!std::is_integral_v<T>, "gradient_step: the step must be of the weights' scalar type, 1.0 and not 1");
   auto p = layer.template parameters<T>();
-  p.attention.A(0, 1) = T(1);
-  detail::set_unit_decay(layer.recurrence(), p.recurrence);
-  for (Index i = 0; i < layer.output_count(); ++i) p.readout.C(i, i) = -step;
-  p.gate.d[2] = T(1);
-  if constexpr (requires { p.gate.P; })
-    for (Index i = 0; i < layer.row_count(); ++i) p.gate.P(i, i) = T(1);
+  layer.construct(p, step);
   return p;
 }
 
@@ -56,7 +41,10 @@ auto preconditioned_step(const AugmentedSsm<LocalAttention<F, Width, Stride>, Di
   return p;
 }
 
-/// The plain diagonal layer on constructed tokens: a state that is a vector, one output.
+/// The plain diagonal layer on constructed tokens c_t = [x_t * y_t; x_{t+1}]: a state that is a vector, one output. By
+/// `gradient_step` it is
+///     Z_t = Z_{t-1} + [I 0] c_t,   yhat_t = a Z_t . [0 I] c_t
+/// Source  arXiv:2410.11687v1; docs/theory.md, closed form
 template <Index F = Dynamic, class Discretization = ZeroOrderHold>
 using ConstructedLayer =
     AugmentedSsm<TokenProjection<F, F == Dynamic ? Dynamic : 2 * F>, DiagonalRecurrence<F, 1, Discretization>,
@@ -67,24 +55,6 @@ template <class Discretization = ZeroOrderHold>
 ConstructedLayer<Dynamic, Discretization> constructed_layer(Index features) {
   return {TokenProjection<>(features, 2 * features), DiagonalRecurrence<Dynamic, 1, Discretization>(features, 1),
           Readout<1>(), ProjectionGate<>(features, 2 * features)};
-}
-
-/// One gradient step of size a on constructed tokens c_t = [x_t * y_t; x_{t+1}]:
-///     Z_t = Z_{t-1} + a [I 0] c_t,   yhat_t = Z_t . [0 I] c_t
-/// with the step in B and C = -1.
-/// Source  arXiv:2410.11687v1; docs/theory.md, closed form
-template <class T, Index F, Index Tokens, class Discretization>
-auto gradient_step(const AugmentedSsm<TokenProjection<F, Tokens>, DiagonalRecurrence<F, 1, Discretization>, Readout<1>,
-                                      ProjectionGate<F, Tokens>>& layer,
-                   const T& step) {
-  const Index f = layer.row_count();
-  expect_equal("gradient_step", "the size of a constructed token", layer.feature_count(), 2 * f);
-  auto p = layer.template parameters<T>();
-  for (Index i = 0; i < f; ++i) p.attention.B(i, i) = step;
-  detail::set_unit_decay(layer.recurrence(), p.recurrence);
-  p.readout.C(0, 0) = T(-1);
-  for (Index i = 0; i < f; ++i) p.gate.D(i, f + i) = T(1);
-  return p;
 }
 
 /// Predictions of one gradient step from a start W_0 other than zero, by a layer constructed for W_0 = 0: a shift of

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -15,12 +16,24 @@ struct Name {
   std::string_view head;       ///< this part
   const Name* tail = nullptr;  ///< what stands behind the dot, if there is one
   int degree = 0;              ///< the member's in the data it was made of, where its `visit` says so: 1 for a mean
+  Index number = -1;  ///< which of several of one name this is, from 0: "layers_0.gate.d"; below 0: the only one
 
   /// Written out, with dots.
-  std::string str() const { return tail ? std::string(head) + "." + tail->str() : std::string(head); }
+  std::string str() const {
+    std::string text(head);
+    if (number >= 0) {
+      text += '_';
+      text += std::to_string(number);
+    }
+    if (tail) {
+      text += '.';
+      text += tail->str();
+    }
+    return text;
+  }
 };
 
-// Every `Parameters<T>` and `Coefficients<T>` is an aggregate with one static function
+// Weights, gradients, moments and states are aggregates with one static function
 //
 //     template <class Visitor, class... Self> static void visit(Visitor&& visitor, Self&&... self);
 //
@@ -28,31 +41,87 @@ struct Name {
 // shape side by side (weights, gradients, moments), which is all that initialisation, optimisers, files, dual numbers
 // and printing need.
 
+/// Where weights are kept for users, files and optimisers: in Eigen matrices. A block names its weights once, in an
+/// aggregate `Weights<Storage>` of members `MatrixIn<Storage, Rows, Cols>`.
+template <class T>
+struct InMatrices {
+  template <Index Rows, Index Cols>
+  using Matrix = detail::Matrix<T, Rows, Cols>;
+};
+
+/// Where weights are kept for inner loops, and where their gradients add up: in arrays, whose elements may be lanes.
+template <class T>
+struct InArrays {
+  template <Index Rows, Index Cols>
+  using Matrix = Array<T, Rows, Cols>;
+};
+
+/// A matrix of a storage, `InMatrices<T>` or `InArrays<T>`; each size a number or `Dynamic`.
+template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
+using MatrixIn = typename Storage::template Matrix<Rows, Cols>;
+
+/// Zeros in a storage.
+/// Shapes  (rows x cols), which are the sizes of the type where it has them
+template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
+MatrixIn<Storage, Rows, Cols> zeros_in(Index rows = Rows, Index cols = Cols) {
+  using Result = MatrixIn<Storage, Rows, Cols>;
+  if constexpr (requires { typename Result::PlainObject; })
+    return detail::zeros<typename Result::Scalar, Rows, Cols>(rows, cols);
+  else
+    return Result(rows, cols);
+}
+
 /// Calls visitor(name, matrix...) for the members of one aggregate, or of several of one shape side by side.
 template <class Visitor, class First, class... More>
 void visit(Visitor&& visitor, First&& first, More&&... more) {
   std::remove_cvref_t<First>::visit(visitor, first, more...);
 }
 
-/// Visits the members of a part of a model, their names led by the part's.
+/// Visits the members of a part of a model, their names led by the part's and, of one of several, its number.
+template <class Visitor, class First, class... More>
+void visit_part(const Name& part, Visitor&& visitor, First&& first, More&&... more) {
+  visit(
+      [&](const Name& name, auto&... member) {
+        visitor(Name{part.head, &name, name.degree, part.number}, member...);
+      },
+      first, more...);
+}
 template <class Visitor, class First, class... More>
 void visit_part(std::string_view part, Visitor&& visitor, First&& first, More&&... more) {
-  visit([&](const Name& name, auto&... member) { visitor(Name{part, &name, name.degree}, member...); }, first, more...);
+  visit_part(Name{part}, visitor, first, more...);
+}
+
+/// Visits the members of a list of parts, "layers_0", "layers_1", ...
+template <class Visitor, class First, class... More>
+void visit_list(std::string_view part, Visitor&& visitor, First& first, More&... more) {
+  for (std::size_t i = 0; i < first.size(); ++i)
+    visit_part(Name{part, nullptr, 0, static_cast<Index>(i)}, visitor, first[i], more[i]...);
 }
 
 // What counts beside its matrices (updates made) has a second function of this form, `visit_counters`, that calls
 // visitor(name, self.counter...) for each whole number: with both everything that the value holds is shown.
 
-/// Calls visitor(name, counter...) for the whole numbers of one aggregate, or of several of one shape side by side.
+/// Calls visitor(name, counter...) for the whole numbers of one aggregate, or of several of one shape side by side;
+/// there are none where it does not name them.
 template <class Visitor, class First, class... More>
 void visit_counters(Visitor&& visitor, First&& first, More&&... more) {
-  std::remove_cvref_t<First>::visit_counters(visitor, first, more...);
+  using Aggregate = std::remove_cvref_t<First>;
+  if constexpr (requires { Aggregate::visit_counters(visitor, first, more...); })
+    Aggregate::visit_counters(visitor, first, more...);
 }
 
 /// Visits the whole numbers of a part, their names led by the part's.
 template <class Visitor, class First, class... More>
+void visit_counters_of_part(const Name& part, Visitor&& visitor, First&& first, More&&... more) {
+  visit_counters(
+      [&](const Name& name, auto&... counter) {
+        visitor(Name{part.head, &name, 0, part.number}, counter...);
+      },
+      first, more...);
+}
+template <class Visitor, class First, class... More>
 void visit_counters_of_part(std::string_view part, Visitor&& visitor, First&& first, More&&... more) {
-  visit_counters([&](const Name& name, auto&... counter) { visitor(Name{part, &name}, counter...); }, first, more...);
+  visit_counters_of_part(Name{part}, visitor, first, more...);
 }
 
 /// Sets every entry of every member.

@@ -64,6 +64,9 @@ class View {
   static constexpr View absent() { return {nullptr, Rows == Dynamic ? 0 : Rows, Cols == Dynamic ? 0 : Cols}; }
   constexpr bool present() const { return data_ != nullptr; }  ///< not `absent`
 
+  /// The same, to be read only.
+  constexpr View<const T, Rows, Cols> as_const() const { return {data_, rows(), cols()}; }
+
   constexpr T* data() const { return data_; }
   constexpr Index rows() const { return rows_.value(); }
   constexpr Index cols() const { return cols_.value(); }
@@ -122,6 +125,8 @@ struct LineAllocator {
 template <class T, Index Rows = Dynamic, Index Cols = Dynamic>
 class Array {
  public:
+  using Scalar = T;  ///< of an entry
+
   /// Zeros, of the sizes in the type; 0 for the sizes left to run time.
   Array() : Array(Rows == Dynamic ? 0 : Rows, Cols == Dynamic ? 0 : Cols) {}
   Array(Index rows, Index cols) : rows_(rows), cols_(cols), data_(static_cast<std::size_t>(rows * cols), T(0)) {}

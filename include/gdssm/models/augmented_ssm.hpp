@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -61,10 +61,15 @@ Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict_every_window(const Mode
 template <class Attention = LocalAttention<>, class Recurrence = DiagonalRecurrence<>, class Readout = Readout<>,
           class Gate = OutputGate<>>
 class AugmentedSsm {
-  static_assert(AttentionBlock<Attention>, "AugmentedSsm: the first slot must be an AttentionBlock");
-  static_assert(RecurrenceBlock<Recurrence>, "AugmentedSsm: the second slot must be a RecurrenceBlock");
-  static_assert(ReadoutBlock<Readout>, "AugmentedSsm: the third slot must be a ReadoutBlock");
-  static_assert(GateBlock<Gate>, "AugmentedSsm: the fourth slot must be a GateBlock");
+  static_assert(!detail::expect_block<Attention>() || AttentionBlock<Attention>,
+                "AugmentedSsm: the first slot must be an AttentionBlock: window(), step, step_vjp, sizes");
+  static_assert(!detail::expect_block<Recurrence>() || RecurrenceBlock<Recurrence>,
+                "AugmentedSsm: the second slot must be a RecurrenceBlock: step and step_vjp of one class, restart, "
+                "state.memory, sizes");
+  static_assert(!detail::expect_block<Readout>() || ReadoutBlock<Readout>,
+                "AugmentedSsm: the third slot must be a ReadoutBlock: step, step_vjp, workspace.v, sizes");
+  static_assert(!detail::expect_block<Gate>() || GateBlock<Gate>,
+                "AugmentedSsm: the fourth slot must be a GateBlock: step, step_vjp, sizes");
   static_assert(Attention::rows == Recurrence::rows && Attention::cols == Recurrence::cols,
                 "AugmentedSsm: the recurrence's state must have the size of what the attention hands it");
   static_assert(Recurrence::cols == Readout::cols,
@@ -81,8 +86,7 @@ class AugmentedSsm {
   static constexpr Index cols = Recurrence::cols;
   static constexpr Index outputs = Readout::outputs;
   static constexpr Index rank = Attention::rank;
-  /// The most windows that a gradient takes at once: what the caches hold a tile's factors of.
-  static constexpr Index longest_run = 25;
+  static constexpr bool sensitive = SensitiveRecurrence<Recurrence>;  ///< `ForwardSensitivity` is there for it
 
   /// All sizes from the type.
   AugmentedSsm() requires(std::is_default_constructible_v<Attention>&& std::is_default_constructible_v<Recurrence>&&
@@ -114,13 +118,13 @@ class AugmentedSsm {
   Index col_count() const { return recurrence_.col_count(); }
   Index output_count() const { return readout_.output_count(); }
 
-  /// The weights, a slot a member.
-  template <class T>
-  struct Parameters {
-    typename Attention::template Parameters<T> attention;
-    typename Recurrence::template Parameters<T> recurrence;
-    typename Readout::template Parameters<T> readout;
-    typename Gate::template Parameters<T> gate;
+  /// The weights, a slot a member; and what inner loops make of them, in which gradients add up.
+  template <class AttentionPart, class RecurrencePart, class ReadoutPart, class GatePart>
+  struct Slots {
+    AttentionPart attention;
+    RecurrencePart recurrence;
+    ReadoutPart readout;
+    GatePart gate;
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -130,23 +134,13 @@ class AugmentedSsm {
       visit_part("gate", visitor, self.gate...);
     }
   };
-
-  /// What the inner loops use, from `prepare`; also what gradients add up in before `prepare_vjp`.
   template <class T>
-  struct Coefficients {
-    typename Attention::template Coefficients<T> attention;
-    typename Recurrence::template Coefficients<T> recurrence;
-    typename Readout::template Coefficients<T> readout;
-    typename Gate::template Coefficients<T> gate;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visit_part("attention", visitor, self.attention...);
-      visit_part("recurrence", visitor, self.recurrence...);
-      visit_part("readout", visitor, self.readout...);
-      visit_part("gate", visitor, self.gate...);
-    }
-  };
+  using Parameters = Slots<typename Attention::template Parameters<T>, typename Recurrence::template Parameters<T>,
+                           typename Readout::template Parameters<T>, typename Gate::template Parameters<T>>;
+  template <class T>
+  using Coefficients =
+      Slots<typename Attention::template Coefficients<T>, typename Recurrence::template Coefficients<T>,
+            typename Readout::template Coefficients<T>, typename Gate::template Coefficients<T>>;
 
   /// Everything that later predictions depend on: the tokens still needed and Z_t. A value.
   template <class T>
@@ -154,6 +148,16 @@ class AugmentedSsm {
     typename Window::template State<T> window;
     typename Recurrence::template State<T> recurrence;
 
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visit_part("window", visitor, self.window...);
+      visit_part("recurrence", visitor, self.recurrence...);
+    }
+    template <class Visitor, class... Self>
+    static void visit_counters(Visitor&& visitor, Self&&... self) {
+      visit_counters_of_part("window", visitor, self.window...);
+      visit_counters_of_part("recurrence", visitor, self.recurrence...);
+    }
     friend bool operator==(const State&, const State&) = default;
   };
 
@@ -164,7 +168,8 @@ class AugmentedSsm {
     typename Recurrence::template Workspace<T> recurrence;
     typename Readout::template Workspace<T> readout;
     typename Gate::template Workspace<T> gate;
-    Array<T, rows, 1> o;
+    Array<T, rows, 1> o;            ///< of the last window
+    Array<T, features> straddling;  ///< where windows are assembled that reach back into the state
   };
 
   /// Scratch of `vjp`, sized once for sequences of up to `windows` windows with a loss at up to `losses` of them.
@@ -180,10 +185,6 @@ class AugmentedSsm {
     Array<T, rows, 1> o_bar;
     Array<T, rows, rank> left_bar;
     Array<T, cols, rank> right_bar;
-    State<T> state;                     ///< of a pass that begins with none
-    Array<T, cols> rights;              ///< of a run of windows, or their cotangents
-    Array<T, rows> gated;               ///< o * x for the tokens of a run
-    Array<LaneScalar<T>, cols> powers;  ///< of the decay, one for each window of a run
   };
 
   template <class T>
@@ -203,8 +204,9 @@ class AugmentedSsm {
   }
   template <class T>
   Workspace<T> workspace() const {
-    return {attention_.template workspace<T>(), recurrence_.template workspace<T>(), readout_.template workspace<T>(),
-            gate_.template workspace<T>(), Array<T, rows, 1>(row_count(), 1)};
+    return {attention_.template workspace<T>(), recurrence_.template workspace<T>(),
+            readout_.template workspace<T>(),   gate_.template workspace<T>(),
+            Array<T, rows, 1>(row_count(), 1),  Array<T, features>(feature_count(), 2 * Window::width)};
   }
   template <class T, class Method = StoredHistory>
   GradientWorkspace<T, Method> gradient_workspace(Index windows, Index losses) const {
@@ -221,11 +223,37 @@ class AugmentedSsm {
             Array<T, outputs, 1>(output_count(), 1),
             Array<T, rows, 1>(f, 1),
             Array<T, rows, rank>(f, rank),
-            Array<T, cols, rank>(m, rank),
-            initial_state<T>(),
-            Array<T, cols>(m, run_length<T, Method>(windows) * rank),
-            Array<T, rows>(f, run_length<T, Method>(windows) * Window::stride + Window::width),
-            Array<LaneScalar<T>, cols>(m, run_length<T, Method>(windows) * f)};
+            Array<T, cols, rank>(m, rank)};
+  }
+
+  /// Random weights, which replace parameters of zeros: every slot's own, in the order of the slots, from random stream
+  /// `number` of a seed.
+  template <class P>
+  void draw(Parameters<P>& p, std::uint64_t seed, std::uint64_t number = 0) const {
+    static_assert(DrawnBlock<Attention, P>, "draw: the first slot has no draw(p, stream)");
+    static_assert(DrawnBlock<Recurrence, P>, "draw: the second slot has no draw(p, stream)");
+    static_assert(DrawnBlock<Readout, P>, "draw: the third slot has no draw(p, stream)");
+    static_assert(DrawnBlock<Gate, P>, "draw: the fourth slot has no draw(p, stream)");
+    RandomStream<> stream(seed, number);
+    attention_.draw(p.attention, stream);
+    recurrence_.draw(p.recurrence, stream);
+    readout_.draw(p.readout, stream);
+    gate_.draw(p.gate, stream);
+  }
+
+  /// The closed form (7), which replaces parameters of zeros: every slot's own share, for the step size a.
+  template <class P>
+  void construct(Parameters<P>& p, const P& step) const {
+    static_assert(ConstructedBlock<Attention, P>,
+                  "construct: the first slot has no construct(p, step), a share of (7)");
+    static_assert(ConstructedBlock<Recurrence, P>,
+                  "construct: the second slot has no construct(p, step), a share of (7)");
+    static_assert(ConstructedBlock<Readout, P>, "construct: the third slot has no construct(p, step), a share of (7)");
+    static_assert(ConstructedBlock<Gate, P>, "construct: the fourth slot has no construct(p, step), a share of (7)");
+    attention_.construct(p.attention, step);
+    recurrence_.construct(p.recurrence, step);
+    readout_.construct(p.readout, step);
+    gate_.construct(p.gate, step);
   }
 
   /// Parameters -> coefficients, once an update.
@@ -241,14 +269,6 @@ class AugmentedSsm {
     Coefficients<P> c = coefficients<P>();
     prepare(p, c);
     return c;
-  }
-  /// Has the coefficients hold, from here on, what `vjp` else computes for every sequence: for gradients over many
-  /// sequences of up to n windows with a loss at the end.
-  template <class P>
-  void prepare_runs(Coefficients<P>& c, Index n) const {
-    constexpr Index most = 64;  // beyond, the powers would take more room than they save time
-    if constexpr (has_runs<P, P, ForwardSensitivity>)
-      if (n <= most) recurrence_.prepare_runs(c.recurrence, n);
   }
   /// Pulls coefficients' cotangents back to parameters'; adds to `p_bar`.
   template <class P>
@@ -296,38 +316,9 @@ class AugmentedSsm {
   template <class P, class S, class Method, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
            Cotangent&& cotangent, Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
-    if constexpr (has_runs<P, S, Method>)
-      if (k == 1 && !sequence.mask.present() &&
-          pull_in_runs(c, sequence, state, kernels::ScanStart::given, cotangent, c_bar, ws))
-        return;
     pull(
         c, sequence, state, k, cotangent, c_bar, View<const S, cols, rows>::absent(),
         [](Index) { return View<S, features, Window::width>::absent(); }, ws);
-  }
-
-  /// The same from the first state, without leaving a last one.
-  template <class P, class S, class Method, class Cotangent>
-  void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, Index k, Cotangent&& cotangent,
-           Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
-    window().restart(ws.state.window);
-    if constexpr (has_runs<P, S, Method>)
-      if (k == 1 && !sequence.mask.present() &&
-          pull_in_runs(c, sequence, ws.state, kernels::ScanStart::zero, cotangent, c_bar, ws))
-        return;
-    recurrence_.restart(ws.state.recurrence);
-    vjp(c, sequence, ws.state, k, cotangent, c_bar, ws);
-  }
-
-  /// The same, with a loss at the end alone, for a sequence of n windows that is held nowhere: `run(t, count)` hands
-  /// out the tokens of windows t, ..., t + count - 1 (Features x (count - 1) Stride + Width), which stand until it is
-  /// called again. It is called for runs that together are the sequence, first to last and then back, and is to return
-  /// the same tokens both times. Memory and workspace do not depend on n.
-  template <class P, class S, class Run, class Cotangent>
-  void vjp(const Coefficients<P>& c, Index n, Run&& run, Cotangent&& cotangent, Coefficients<S>& c_bar,
-           GradientWorkspace<S, ForwardSensitivity>& ws) const {
-    static_assert(has_runs<P, S, ForwardSensitivity>, "AugmentedSsm::vjp: the slots can't take many windows at once");
-    if (n < 1) refuse("AugmentedSsm::vjp", "the sequence has ", n, " windows, expected at least 1");
-    pull_runs(c, n, run, ws.state.recurrence, kernels::ScanStart::zero, cotangent, c_bar, ws);
   }
 
   /// The same with the inputs' gradients: adds to `tokens_bar` (Features x T) and turns `state_bar` from the cotangent
@@ -340,9 +331,9 @@ class AugmentedSsm {
                  feature_count());
     expect_equal("AugmentedSsm::vjp", "the number of columns of the tokens' cotangent", tokens_bar.cols(),
                  sequence.tokens.cols());
-    const detail::WindowedCotangent<Window, S> windows_bar(
-        state.window, window().windows(sequence.tokens.cols(), state.window), state_bar.window, tokens_bar,
-        ws.backward.attention.straddling.view());
+    const detail::WindowedCotangent<Window, S> windows_bar(state.window,
+                                                           window().windows(sequence.tokens.cols(), state.window),
+                                                           state_bar.window, tokens_bar, ws.backward.straddling.view());
     pull(
         c, sequence, state, k, cotangent, c_bar, View<const S, cols, rows>(state_bar.recurrence.memory.view()),
         [&](Index t) { return windows_bar[t]; }, ws);
@@ -395,7 +386,7 @@ class AugmentedSsm {
   detail::WindowedSequence<Window, S> read(const Sequence<S, features>& sequence,
                                            const typename Window::template State<S>& state, Workspace<S>& ws) const {
     expect_equal("AugmentedSsm", "the number of features", sequence.tokens.rows(), feature_count());
-    const detail::WindowedSequence<Window, S> windows(window(), state, sequence.tokens, ws.attention.straddling.view());
+    const detail::WindowedSequence<Window, S> windows(window(), state, sequence.tokens, ws.straddling.view());
     if (sequence.mask.present())
       expect_equal("AugmentedSsm", "the length of the mask", sequence.mask.size(), windows.count());
     return windows;
@@ -525,90 +516,6 @@ class AugmentedSsm {
     for (Index t = n - 1; t >= 0; --t)
       release(c, windows[t], sequence.mask_of(t), t, t >= first ? t - first : -1, c_bar, window_bar(t), ws);
     windows.finish(state.window);
-  }
-
-  /// Whether the slots can take many windows at once.
-  template <class P, class S, class Method>
-  static constexpr bool has_runs =
-      std::is_same_v<Method, ForwardSensitivity>&& kernels::has_tiles<P, S> && !Attention::left_trains &&
-      requires(const Attention& attention, const Recurrence& recurrence,
-               const typename Attention::template Coefficients<P>& a,
-               const typename Recurrence::template Coefficients<P>& r, View<const S, features> tokens,
-               View<const S, features, 1> gate, View<S, cols> rights, View<P, cols> powers) {
-    attention.run(a, tokens, rights, gate, rights);
-    recurrence.run_powers(r, Index(0), Index(0), powers);
-  };
-
-  template <class S, class Method>
-  static constexpr Index run_length(Index windows) {
-    if constexpr (has_runs<LaneScalar<S>, S, Method>)
-      return std::min(windows, longest_run);
-    else
-      return 0;
-  }
-
-  // `pull` for one loss at the end, run by run; false when the windows don't lie in one run of tokens.
-  template <class P, class S, class Method, class Cotangent>
-  bool pull_in_runs(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state,
-                    kernels::ScanStart start, Cotangent& cotangent, Coefficients<S>& c_bar,
-                    GradientWorkspace<S, Method>& ws) const {
-    const auto windows = read(sequence, state.window, ws.forward);
-    const View<const S, features> tokens = windows.run();
-    if (!tokens.present()) return false;
-    const auto run = [&](Index t, Index count) {
-      return tokens.columns(t * Window::stride, (count - 1) * Window::stride + Window::width);
-    };
-    pull_runs(c, windows.count(), run, state.recurrence, start, cotangent, c_bar, ws);
-    windows.finish(state.window);
-    return true;
-  }
-
-  // The cotangent of Z_t^T is (v o^T) * L^k, k the windows after t, and the powers of L are the same for all tasks:
-  // nothing of the size of the state is carried back.
-  template <class P, class S, class Method, class Run, class Cotangent>
-  void pull_runs(const Coefficients<P>& c, Index n, const Run& run, typename Recurrence::template State<S>& state,
-                 kernels::ScanStart start, Cotangent& cotangent, Coefficients<S>& c_bar,
-                 GradientWorkspace<S, Method>& ws) const {
-    const Index most = ws.rights.cols() / rank;
-    if (ws.gates.cols() < 1) begin(n, 1, ws);  // which refuses
-    if (most < 1) refuse("AugmentedSsm::vjp", "the workspace has room for no window, expected at least 1");
-    if (start == kernels::ScanStart::given) ws.memories.fill(S(0));
-    const View<const S, rows, 1> o = ws.forward.o.view();
-
-    const Index parts = (n + most - 1) / most, last = parts - 1;
-    const auto first_of = [&](Index part) { return part * n / parts; };
-    const auto size_of = [&](Index part) { return first_of(part + 1) - first_of(part); };
-    const auto run_of = [&](Index part) { return View<const S, features>(run(first_of(part), size_of(part))); };
-    const auto gated_of = [&](View<const S, features> tokens) { return ws.gated.view().columns(0, tokens.cols()); };
-    const auto absorb_run = [&](Index part, View<const S, features> tokens, View<const S, rows, 1> gate) {
-      const View<S, cols> rights = ws.rights.view().columns(0, rank * size_of(part));
-      attention_.run(c.attention, tokens, rights, gate, gated_of(tokens));
-      recurrence_.template run<rank>(c.recurrence, tokens, Window::stride, View<const S, cols>(rights), state,
-                                     recorded(ws, 0), part == 0 ? start : kernels::ScanStart::given);
-    };
-    for (Index part = 0; part < last; ++part) absorb_run(part, run_of(part), View<const S, rows, 1>::absent());
-    const View<const S, features> end = run_of(last);
-    const View<const S, features, Window::width> X = end.template columns<Window::width>(end.cols() - Window::width);
-    gate_.step(c.gate, X, ws.forward.o.view(), ws.forward.gate);
-    absorb_run(last, end, o);
-
-    apply(c, state, o, ws.prediction.view(), ws.forward);
-    cotangent(Index(0), View<const S, outputs, 1>(ws.prediction.view()), View<S, outputs, 1>(ws.prediction_bar.view()));
-    apply_vjp(c, state, o, View<const S, outputs, 1>(ws.prediction_bar.view()), 0, c_bar, ws.o_bar.view(), ws);
-    gate_.step_vjp(c.gate, X, View<const S, rows, 1>(ws.o_bar.view()), c_bar.gate,
-                   View<S, features, Window::width>::absent(), ws.forward.gate);
-
-    for (Index part = last; part >= 0; --part) {
-      const View<const S, features> tokens = part == last ? end : run_of(part);
-      const View<S, rows> gated = gated_of(tokens);
-      if (part < last) kernels::scale_rows(tokens, o, gated);
-      const Index after = n - first_of(part + 1), count = size_of(part);
-      const View<S, cols> rights_bar = ws.rights.view().columns(0, rank * count);
-      const View<const P, cols> powers = recurrence_.run_powers(c.recurrence, count, after, ws.powers.view());
-      recurrence_.template run_vjp<rank>(powers, after, View<const S, rows>(gated), Window::stride,
-                                         View<const S, cols, 1>(ws.pulled.view().column(0)), rights_bar);
-      attention_.run_vjp(tokens, View<const S, features>(rights_bar), c_bar.attention);
-    }
   }
 
   template <class S, class Method>

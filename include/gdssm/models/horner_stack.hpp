@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "gdssm/models/augmented_ssm.hpp"
@@ -26,6 +27,7 @@ class HornerStack {
   static constexpr Index features = Layer::features;
   static constexpr Index rows = Layer::rows;
   static constexpr Index outputs = Layer::outputs;
+  static constexpr bool sensitive = Layer::sensitive;
 
   HornerStack(Layer layer, Index steps) : layer_(std::move(layer)), steps_(steps) {
     if (steps < 1) refuse("HornerStack", "the number of steps is ", steps, ", expected at least 1");
@@ -42,25 +44,19 @@ class HornerStack {
   static Index S(Index k) { return 2 * k - 3; }  ///< where S_k stands among the layers, k = 2..K
 
   /// The layers' weights, named `layers_0`, `layers_1`, ... Of the gates only the last acts.
-  template <class T>
-  struct Parameters {
-    std::vector<typename Layer::template Parameters<T>> layers;
+  template <class Part>
+  struct Layers {
+    std::vector<Part> layers;
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visit_layers(visitor, self.layers...);
+      visit_list("layers", visitor, self.layers...);
     }
   };
-
   template <class T>
-  struct Coefficients {
-    std::vector<typename Layer::template Coefficients<T>> layers;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visit_layers(visitor, self.layers...);
-    }
-  };
+  using Parameters = Layers<typename Layer::template Parameters<T>>;
+  template <class T>
+  using Coefficients = Layers<typename Layer::template Coefficients<T>>;
 
   /// The tokens still needed, which all layers share, and every layer's Z_t. A value.
   template <class T>
@@ -68,6 +64,18 @@ class HornerStack {
     typename Window::template State<T> window;
     std::vector<decltype(Layer::template State<T>::recurrence)> layers;
 
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visit_part("window", visitor, self.window...);
+      visit_list("layers", visitor, self.layers...);
+    }
+    template <class Visitor, class First, class... More>
+    static void visit_counters(Visitor&& visitor, First&& first, More&&... more) {
+      visit_counters_of_part("window", visitor, first.window, more.window...);
+      for (std::size_t l = 0; l < first.layers.size(); ++l)
+        visit_counters_of_part(Name{"layers", nullptr, 0, static_cast<Index>(l)}, visitor, first.layers[l],
+                               more.layers[l]...);
+    }
     friend bool operator==(const State&, const State&) = default;
   };
 
@@ -107,6 +115,12 @@ class HornerStack {
     return {repeat(layer_.template gradient_workspace<T, Method>(windows, losses)),
             Array<T, rows>(layer_.row_count(), steps_), Array<T, rows, 1>(layer_.row_count(), 1),
             Array<T, outputs, 1>(output_count(), 1)};
+  }
+
+  /// Random weights, which replace parameters of zeros: each layer's own, from a random stream of its own.
+  template <class P>
+  void draw(Parameters<P>& p, std::uint64_t seed) const {
+    for (std::size_t l = 0; l < p.layers.size(); ++l) layer_.draw(p.layers[l], seed, l);
   }
 
   template <class P>
@@ -175,7 +189,7 @@ class HornerStack {
                  sequence.tokens.cols());
     const detail::WindowedCotangent<Window, T> windows_bar(
         state.window, window().windows(sequence.tokens.cols(), state.window), state_bar.window, tokens_bar,
-        ws.layers[0].backward.attention.straddling.view());
+        ws.layers[0].backward.straddling.view());
     pull(
         c, sequence, state, k, cotangent, c_bar, &state_bar, [&](Index t) { return windows_bar[t]; }, ws);
     for (std::size_t l = 0; l < ws.layers.size(); ++l) {
@@ -222,12 +236,6 @@ class HornerStack {
   template <class T>
   std::vector<T> repeat(const T& value) const {
     return std::vector<T>(static_cast<std::size_t>(layer_count()), value);
-  }
-
-  template <class Visitor, class First, class... More>
-  static void visit_layers(Visitor& visitor, First& first, More&... more) {
-    for (std::size_t l = 0; l < first.size(); ++l)
-      visit_part("layers_" + std::to_string(l), visitor, first[l], more[l]...);
   }
 
   template <class P, class T>

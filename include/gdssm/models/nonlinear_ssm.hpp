@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <utility>
 
 #include "gdssm/blocks/dense.hpp"
@@ -14,7 +15,7 @@ namespace gdssm {
 ///     s -> K_1^T s + b_1,   h_t = E_t o_t of the layer on embedded tokens,                         (18)
 ///     n_t = h_t * sigma(U^T gelu(h_t) + b_2),   yhat_t = -(w^T n_t + b_3)                          (19), (20)
 /// The embedding is affine: what is nonlinear in the tokens are the layer's products of them, and the unit after it.
-/// It does to `BatchGradient`, `train` and `query_losses` what an `AugmentedSsm` does, whose state it has.
+/// It can be used wherever an `AugmentedSsm` can, whose state it has.
 /// Shapes  tokens (1 x T), T such that the last token ends a window; predictions (1 x k): of the last k windows
 /// Source  arXiv:2410.11687v1 (code: `use_embeddings`, `half_glu2`); docs/theory.md, nonlinear regression    VJP  `vjp`
 template <class Layer = PaperLayer<>>
@@ -27,6 +28,7 @@ class NonlinearSsm {
   using Window = SlidingWindow<1, Layer::Window::width, Layer::Window::stride>;
   static constexpr Index features = 1;
   static constexpr Index outputs = 1;
+  static constexpr bool sensitive = Layer::sensitive;
 
   /// All sizes from the type.
   NonlinearSsm() requires std::is_default_constructible_v<Layer> : NonlinearSsm(Layer()) {}
@@ -39,7 +41,7 @@ class NonlinearSsm {
   const Layer& layer() const { return layer_; }
   const Embedding& embedding() const { return embedding_; }
   const Unit& unit() const { return unit_; }
-  const Output& output() const { return output_; }  ///< the part of this name
+  const Output& output() const { return output_; }  ///< (20)
   /// Windows of tokens before they are embedded.
   const Window& window() const { return window_; }
   Index feature_count() const { return 1; }
@@ -114,6 +116,17 @@ class NonlinearSsm {
     const Array<T, Layer::features> tokens(layer_.feature_count(), Window::stride * (windows - 1) + Window::width);
     return {workspace<T>(), layer_.template gradient_workspace<T, Method>(windows, losses), tokens,
             tokens,         Array<T, Layer::outputs, 1>(layer_.output_count(), 1),          initial_state<T>()};
+  }
+
+  /// Random weights, which replace parameters of zeros: the layer's own, and those of the dense layers around it from a
+  /// random stream of their own.
+  template <class P>
+  void draw(Parameters<P>& p, std::uint64_t seed) const {
+    layer_.draw(p.layer, seed);
+    RandomStream<> stream(seed, 1);
+    embedding_.draw(p.embedding, stream);
+    unit_.draw(p.unit, stream);
+    output_.draw(p.output, stream);
   }
 
   template <class P>

@@ -23,6 +23,7 @@ class TwoStepStack {
  public:
   static constexpr Index features = Layer::features;
   static constexpr Index outputs = Layer::outputs;
+  static constexpr bool sensitive = Layer::sensitive;
 
   explicit TwoStepStack(Layer layer) : stack_(std::move(layer), 2) {}
 
@@ -64,6 +65,11 @@ class TwoStepStack {
     return stack_.template gradient_workspace<T, Method>(windows, losses);
   }
 
+  /// As the stack's.
+  template <class P>
+  void draw(typename Stack::template Parameters<P>& p, std::uint64_t seed) const {
+    stack_.draw(p, seed);
+  }
   template <class P>
   void prepare(const typename Stack::template Parameters<P>& p, typename Stack::template Coefficients<P>& c) const {
     stack_.prepare(p, c);

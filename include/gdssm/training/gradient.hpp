@@ -7,7 +7,7 @@
 
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/thread_pool.hpp"
-#include "gdssm/models/augmented_ssm.hpp"
+#include "gdssm/models/run_gradient.hpp"
 #include "gdssm/training/batch.hpp"
 #include "gdssm/training/loss.hpp"
 
@@ -21,6 +21,31 @@ template <class Model, class S, class Method>
 class GradientSum {
   using P = LaneScalar<S>;
 
+  // How a model pulls a loss back: window by window; or, where its slots take them so, in runs.
+  struct ByWindows {
+    struct Workspace {
+      typename Model::template GradientWorkspace<S, Method> layer;
+      typename Model::template State<S> state;
+    };
+    const Model& model;
+    Index windows;
+
+    Workspace workspace(Index losses) const {
+      return {model.template gradient_workspace<S, Method>(windows, losses), model.template initial_state<S>()};
+    }
+    void prepare(const typename Model::template Coefficients<P>&) {}
+  };
+  static constexpr bool in_runs = std::is_same_v<Method, ForwardSensitivity> && TakesRuns<Model, S>;
+  template <bool InRuns, class>
+  struct PassOf {
+    using Type = ByWindows;
+  };
+  template <class Layer>
+  struct PassOf<true, Layer> {
+    using Type = RunGradient<Layer, S>;
+  };
+  using Pass = typename PassOf<in_runs, Model>::Type;
+
  public:
   using Parameters = typename Model::template Parameters<P>;
   using Coefficients = typename Model::template Coefficients<P>;
@@ -28,28 +53,46 @@ class GradientSum {
 
   struct Share {
     typename Model::template Coefficients<S> coefficients_bar;
-    typename Model::template GradientWorkspace<S, Method> workspace;
+    typename Pass::Workspace workspace;
   };
 
   GradientSum(const Model& model, Index windows, Index losses)
       : model_(model),
+        first_(model.template initial_state<S>()),
         coefficients_(model.template coefficients<P>()),
         coefficients_bar_(coefficients_),
-        share_(static_cast<std::size_t>(shares),
-               Share{model.template coefficients<S>(), model.template gradient_workspace<S, Method>(windows, losses)}) {
-    if constexpr (std::is_same_v<Method, ForwardSensitivity> &&
-                  requires { model_.prepare_runs(coefficients_, windows); })
-      model_.prepare_runs(coefficients_, windows);
-  }
+        pass_{model_, windows},
+        share_(static_cast<std::size_t>(shares), Share{model.template coefficients<S>(), pass_.workspace(losses)}) {}
+  GradientSum(const GradientSum&) = delete;  // the pass knows the model's place
 
   const Model& model() const { return model_; }
-  const Coefficients& coefficients() const { return coefficients_; }
+
+  /// Adds to a share the gradient of a loss at the last k windows of sequences that begin in the first state.
+  template <class Loss>
+  void pull(const Sequence<S, Model::features>& sequence, Index k, Loss& loss, Share& share) const {
+    if constexpr (in_runs)
+      if (k == 1 && !sequence.mask.present()) {
+        constexpr Index stride = Model::Window::stride, width = Model::Window::width;
+        const Index n = model_.window().windows(sequence.tokens.cols(), first_.window);
+        return pull_runs(
+            n, [&](Index t, Index count) { return sequence.tokens.columns(t * stride, (count - 1) * stride + width); },
+            loss, share);
+      }
+    share.workspace.state = first_;
+    model_.vjp(coefficients_, sequence, share.workspace.state, k, loss, share.coefficients_bar, share.workspace.layer);
+  }
+  /// The same for a loss at the end of n windows, whose tokens run(t, count) hands out, as `RunGradient` asks for them.
+  template <class Run, class Loss>
+  void pull_runs(Index n, const Run& run, Loss& loss, Share& share) const {
+    pass_(coefficients_, n, run, loss, share.coefficients_bar, share.workspace);
+  }
 
   /// `of_group(g, s, share)` adds group g's gradient to the share's, number s, and returns its loss.
   template <class OfGroup>
   P operator()(const Parameters& parameters, Index groups, Parameters& gradient, ThreadPool& pool, OfGroup&& of_group) {
     const Index used = std::min(groups, shares);
     model_.prepare(parameters, coefficients_);
+    pass_.prepare(coefficients_);
     P losses[shares] = {};
     pool.run(used, [&](Index s) {
       Share& share = share_[static_cast<std::size_t>(s)];
@@ -79,7 +122,9 @@ class GradientSum {
   }
 
   Model model_;
+  typename Model::template State<S> first_;
   Coefficients coefficients_, coefficients_bar_;
+  Pass pass_;
   std::vector<Share> share_;
 };
 
@@ -96,15 +141,11 @@ template <class Model, class S, class Kind = VectorTargets, class Method = Store
 class BatchGradient {
   using P = LaneScalar<S>;
   using Sum = detail::GradientSum<Model, S, Method>;
-  static constexpr Index features = Model::features;
 
  public:
   using Parameters = typename Model::template Parameters<P>;
 
-  BatchGradient(const Model& model, Index windows, Index losses)
-      : sum_(model, windows, losses),
-        first_(model.template initial_state<S>()),
-        states_(static_cast<std::size_t>(Sum::shares), first_) {}
+  BatchGradient(const Model& model, Index windows, Index losses) : sum_(model, windows, losses) {}
 
   /// The loss; its gradient replaces what is in `gradient`.
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient) {
@@ -122,33 +163,18 @@ class BatchGradient {
     expect_equal("BatchGradient", "the number of rows of the targets", batch.target_height(), model.output_count());
     const P scale = P(1) / (P(batch.loss_count()) * P(Loss<S, Kind>::averaged_over(model.output_count())));
     return sum_(parameters, static_cast<Index>(batch.groups().size()), gradient, pool,
-                [&](Index g, Index s, typename Sum::Share& share) {
+                [&](Index g, Index, typename Sum::Share& share) {
                   draw(g);
-                  return group_gradient(batch, batch.groups()[static_cast<std::size_t>(g)], scale,
-                                        states_[static_cast<std::size_t>(s)], share);
+                  const LaneGroup<S>& group = batch.groups()[static_cast<std::size_t>(g)];
+                  Loss<S, Kind> loss(group.targets.view(), scale, group.present.view());
+                  sum_.pull({group.tokens.view(), batch.ragged() ? group.mask.view() : View<const S>::absent()},
+                            batch.losses(), loss, share);
+                  return sum_lanes(loss.value());
                 });
   }
 
  private:
-  P group_gradient(const Batch<S>& batch, const LaneGroup<S>& group, P scale, typename Model::template State<S>& state,
-                   typename Sum::Share& share) const {
-    const Model& model = sum_.model();
-    const auto& c = sum_.coefficients();
-    Loss<S, Kind> loss(group.targets.view(), scale, group.present.view());
-    const Sequence<S, features> sequence{group.tokens.view(),
-                                         batch.ragged() ? group.mask.view() : View<const S>::absent()};
-    if constexpr (requires { model.vjp(c, sequence, Index(1), loss, share.coefficients_bar, share.workspace); }) {
-      model.vjp(c, sequence, batch.losses(), loss, share.coefficients_bar, share.workspace);
-    } else {
-      state = first_;
-      model.vjp(c, sequence, state, batch.losses(), loss, share.coefficients_bar, share.workspace);
-    }
-    return sum_lanes(loss.value());
-  }
-
   Sum sum_;
-  typename Model::template State<S> first_;
-  std::vector<typename Model::template State<S>> states_;
   ThreadPool alone_;
 };
 

@@ -29,7 +29,8 @@ class RedrawnGradient {
       : tasks_(checked(tasks)),
         sum_(model, tasks.context, 1),
         drawn_(static_cast<std::size_t>(Sum::shares),
-               Drawn{tasks.template workspace<S>(), Array<S>(model.feature_count(), 2 * Model::longest_run + 1),
+               Drawn{tasks.template workspace<S>(),
+                     Array<S>(model.feature_count(), 2 * RunGradient<Model, S>::longest_run + 1),
                      Array<S>(model.output_count(), 1), Array<S>(1, 1)}) {
     expect_equal("RedrawnGradient", "the number of features of the tasks", tasks.features, model.feature_count());
     expect_equal("RedrawnGradient", "the number of outputs of the model", model.output_count(), model.feature_count());
@@ -72,7 +73,7 @@ class RedrawnGradient {
       return View<const S>(tokens);
     };
     Loss<S, Kind> loss(drawn.target.view(), scale, drawn.present.view());
-    sum_.model().vjp(sum_.coefficients(), tasks_.context, run, loss, share.coefficients_bar, share.workspace);
+    sum_.pull_runs(tasks_.context, run, loss, share);
     return sum_lanes(loss.value());
   }
 

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "gdssm/analysis/check_vjp.hpp"
+#include "gdssm/models/augmented_ssm.hpp"
+#include "gdssm/training/gradient.hpp"
+
+// Whether a model's gradients are right on every path that training takes.
+
+namespace gdssm {
+
+namespace detail {
+
+/// The memories of a stack's layers, as one that can be visited.
+template <class Memory>
+struct Memories {
+  std::vector<Memory> layers;
+
+  template <class Visitor, class First, class... More>
+  static void visit(Visitor&& visitor, First&& first, More&&... more) {
+    for (std::size_t l = 0; l < first.layers.size(); ++l)
+      visitor(Name{"layers", nullptr, 0, static_cast<Index>(l)}, first.layers[l], more.layers[l]...);
+  }
+};
+
+/// What a model's state holds beside tokens: Z_t, or one a layer.
+template <class State>
+auto memories_of(const State& state) {
+  if constexpr (requires { state.layers; }) {
+    Memories<std::remove_cvref_t<decltype(state.layers.front().memory)>> memories;
+    for (const auto& layer : state.layers) memories.layers.push_back(layer.memory);
+    return memories;
+  } else {
+    return state.recurrence.memory;
+  }
+}
+
+template <class State>
+void set_memories(const auto& memories, State& state) {
+  if constexpr (requires { state.layers; })
+    for (std::size_t l = 0; l < state.layers.size(); ++l) state.layers[l].memory = memories.layers[l];
+  else
+    state.recurrence.memory = memories;
+}
+
+/// Parameters, tokens and first state -> the last k predictions and the last state.
+template <class Model, class Method = StoredHistory>
+struct ModelPass {
+  using Window = typename Model::Window;
+
+  const Model& model;
+  Index windows;
+  Index k;
+  Index held = 0;              ///< tokens that the first state holds
+  std::vector<int> mask = {};  ///< empty, or a number a window
+
+  template <class T>
+  auto input() const {
+    const Index first = Window::width - held;
+    const auto start = model.template initial_state<T>();
+    return bundle({"parameters", "tokens", "window", "memories"}, model.template parameters<T>(),
+                  Array<T, Model::features>(model.feature_count(), first + Window::stride * (windows - 1)),
+                  start.window.tokens, memories_of(start));
+  }
+
+  template <class T>
+  auto output(const auto& in) const {
+    const auto& [p, tokens, window, memories] = in.parts;
+    const Array<T> mask_row = masks<T>();
+    auto state = first_state<T>(window, memories);
+    auto ws = model.template workspace<T>();
+    Array<T, Model::outputs> predictions(model.output_count(), k);
+    model.forward(model.prepare(p), {tokens.view(), mask_row.size() > 0 ? mask_row.view() : View<const T>::absent()},
+                  state, predictions.view(), ws);
+    return bundle({"predictions", "window", "memories"}, predictions, shared(state), memories_of(state));
+  }
+
+  template <class T>
+  auto pull_back(const auto& in, const auto& out_bar) const {
+    const auto& [p, tokens, window, memories] = in.parts;
+    const auto& [predictions_bar, last_window_bar, last_memories_bar] = out_bar.parts;
+    auto in_bar = input<T>();
+    auto& [p_bar, tokens_bar, window_bar, memories_bar] = in_bar.parts;
+
+    const Array<T> mask_row = masks<T>();
+    auto state = first_state<T>(window, memories);
+    auto state_bar = model.template initial_state<T>();
+    for (Index i = 0; i < last_window_bar.size(); ++i) state_bar.window.tokens[i] = last_window_bar[i];
+    set_memories(last_memories_bar, state_bar);
+
+    const auto c = model.prepare(p);
+    auto c_bar = model.template coefficients<T>();
+    auto ws = model.template gradient_workspace<T, Method>(windows, k);
+    const auto& g = predictions_bar;
+    model.vjp(
+        c, {tokens.view(), mask_row.size() > 0 ? mask_row.view() : View<const T>::absent()}, state, k,
+        [&g](Index j, View<const T, Model::outputs, 1>, View<T, Model::outputs, 1> y_bar) {
+          for (Index i = 0; i < y_bar.size(); ++i) y_bar[i] = g(i, j);
+        },
+        c_bar, state_bar, tokens_bar.view(), ws);
+    model.prepare_vjp(p, c, c_bar, p_bar);
+    window_bar = state_bar.window.tokens;
+    memories_bar = memories_of(state_bar);
+    return in_bar;
+  }
+
+ private:
+  template <class T>
+  Array<T> masks() const {
+    Array<T> row(1, static_cast<Index>(mask.size()));
+    for (std::size_t t = 0; t < mask.size(); ++t) row[static_cast<Index>(t)] = mask[t] != 0 ? T(1) : T(0);
+    return row;
+  }
+
+  template <class T>
+  auto first_state(const auto& window, const auto& memories) const {
+    auto state = model.template initial_state<T>();
+    state.window.tokens = window;
+    state.window.held = held;
+    set_memories(memories, state);
+    return state;
+  }
+
+  /// The tokens that the last state holds; the others are nobody's input.
+  static auto shared(const auto& state) {
+    auto tokens = state.window.tokens;
+    for (Index i = state.window.held * tokens.rows(); i < tokens.size(); ++i) tokens[i] = 0;
+    return tokens;
+  }
+};
+
+
+/// A gradient as training computes it, by any scalar type and method, for parameters in double.
+template <class Parameters>
+using TrainingGradient = std::function<void(const Parameters&, Parameters&)>;
+
+template <class S, class Method, class Model>
+auto training_gradient(const Model& model, const std::vector<Context<double>>& contexts, Index windows, Index losses) {
+  using P = LaneScalar<S>;
+  using Parameters = typename Model::template Parameters<double>;
+  std::vector<Context<P>> converted;
+  for (const auto& [tokens, targets] : contexts)
+    converted.push_back({tokens.template cast<P>(), targets.rightCols(losses).template cast<P>()});
+  const Batch<S> batch(model.window(), converted);
+  auto gradient = std::make_shared<BatchGradient<Model, S, VectorTargets, Method>>(model, windows, losses);
+  auto own = model.template parameters<P>(), pulled = own;
+  const auto convert = [](const Name&, const auto& from, auto& to) {
+    using To = typename std::remove_cvref_t<decltype(to)>::Scalar;
+    for (Index i = 0; i < to.size(); ++i) to.data()[i] = static_cast<To>(from.data()[i]);
+  };
+  return TrainingGradient<Parameters>([=](const Parameters& parameters, Parameters& found) mutable {
+    visit(convert, parameters, own);
+    (*gradient)(own, batch, pulled);
+    visit(convert, pulled, found);
+  });
+}
+
+/// Checks one way of computing gradients against another, at weights that change from call to call.
+template <class Parameters>
+VjpReport compare_gradients(const TrainingGradient<Parameters>& gradient, const TrainingGradient<Parameters>& reference,
+                            Parameters parameters, double tolerance, RandomStream<>& stream) {
+  Parameters found = parameters, expected = parameters;
+  const std::vector<Place> where = places(parameters);
+  VjpReport report;
+  for (const char* const when : {"at first", "after the weights have changed", "after they have changed twice"}) {
+    fill_uniform(parameters, 1, stream);
+    gradient(parameters, found);
+    reference(parameters, expected);
+    const std::vector<double> a = entries<double>(found), b = entries<double>(expected);
+    Comparison<double> comparison(std::string("the gradient of training ") + when);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      double scale = 0;
+      for (auto k = where[i].begin; k < where[i].end; ++k) scale = std::max(scale, std::abs(b[static_cast<std::size_t>(k)]));
+      comparison.compare(where[i].name, a[i], b[i], tolerance * scale);
+    }
+    report.add(comparison.report());
+  }
+  return report;
+}
+
+}  // namespace detail
+
+/// Checks the gradients of a model on every path that training takes: `vjp` with respect to weights, tokens and state
+/// (`check_vjp`, for the last window and for all, with a state that holds tokens, with masks); and `BatchGradient` in
+/// plain numbers and in lanes, by stored history and by sensitivity, in runs of windows where the slots take them, of
+/// contexts of one length and of several, each at weights that change from call to call, against the first of these.
+///     if (const auto report = check_gradient(layer); !report) std::cerr << report.message << "\n";
+template <class Model>
+VjpReport check_gradient(const Model& model, std::uint64_t seed = 1) {
+  constexpr Index windows = 4;
+  VjpReport report;
+  const auto check_pass = [&]<class Method>(Method, Index k, Index held, const std::vector<int>& mask) {
+    report.add(check_vjp(detail::ModelPass<Model, Method>{model, windows, k, held, mask}, seed),
+               "vjp of the last " + std::to_string(k) + " of 4 windows");
+  };
+  const auto check_passes = [&](auto method) {
+    check_pass(method, 1, 0, {});
+    check_pass(method, windows, Model::Window::width - 1, {1, 0, 1, 1});
+  };
+  check_passes(StoredHistory());
+  if constexpr (Model::sensitive) check_passes(ForwardSensitivity());
+
+  RandomStream<> stream(seed, 2);
+  using Lane = Lanes<float>;
+  const Index f = model.feature_count(), m = model.output_count();
+  for (const bool ragged : {false, true}) {
+    std::vector<Context<double>> contexts;
+    for (Index b = 0; b < 2 * lane_count<Lane> + 1; ++b) {
+      const Index n = ragged ? windows - b % 2 : windows;
+      Context<double> context{Eigen::MatrixXd(f, Model::Window::width + Model::Window::stride * (n - 1)),
+                              Eigen::MatrixXd(m, n)};
+      for (auto* const matrix : {&context.tokens, &context.targets})
+        for (Index i = 0; i < matrix->size(); ++i) matrix->data()[i] = stream.uniform() - 0.5;
+      contexts.push_back(std::move(context));
+    }
+    for (const Index losses : {Index(1), windows - 1}) {
+      const auto start = model.template parameters<double>();
+      const std::string where =
+          std::string(ragged ? "contexts of two lengths, " : "contexts of one length, ") + std::to_string(losses) + " losses";
+      const auto reference = detail::training_gradient<double, StoredHistory>(model, contexts, windows, losses);
+      const auto compare = [&](const auto& gradient, double tolerance, const char* what) {
+        report.add(detail::compare_gradients<typename Model::template Parameters<double>>(gradient, reference, start,
+                                                                                          tolerance, stream),
+                   where + ", " + what);
+      };
+      compare(detail::training_gradient<Lane, StoredHistory>(model, contexts, windows, losses), 1e-4,
+              "lanes of float, stored history");
+      if constexpr (Model::sensitive) {
+        compare(detail::training_gradient<double, ForwardSensitivity>(model, contexts, windows, losses), 1e-11,
+                "double, forward sensitivity");
+        compare(detail::training_gradient<Lane, ForwardSensitivity>(model, contexts, windows, losses), 1e-4,
+                "lanes of float, forward sensitivity");
+      }
+    }
+  }
+  return report;
+}
+
+}  // namespace gdssm
