@@ -3,6 +3,8 @@
 
 // The paper's system, in the order of the theory. Included by name are io/, baselines/, and analysis/explain.hpp: they
 // bring parsers and eigenvalue solvers with them.
+#include "gdssm/core/requirements.hpp"
+
 #include "gdssm/core/dual.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"

@@ -3,6 +3,8 @@
 
 #include <string_view>
 
+#include "gdssm/core/requirements.hpp"
+
 namespace gdssm {
 
 /// The version of gdssm, "major.minor.patch". Written here and nowhere else: CMakeLists.txt reads this line.

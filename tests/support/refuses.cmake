@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Compiles SOURCE twice: with CONTROL defined it must compile, without it must be refused, and the compiler's message
-# must hold EXPECTED. The control shows that the refusal is not for another reason.
-#   cmake -DCOMPILER=... -DFLAGS=... -DSOURCE=... -DEXPECTED=... -DOUTPUT=... -P refuses.cmake
+# must hold EXPECTED. The control shows that the refusal is not for another reason, and does without REFUSED_FLAGS.
+#   cmake -DCOMPILER=... -DFLAGS=... [-DREFUSED_FLAGS=...] -DSOURCE=... -DEXPECTED=... -DOUTPUT=... -P refuses.cmake
 
 function(compile result text)
   execute_process(
@@ -19,7 +19,7 @@ if(NOT status EQUAL 0)
   message(FATAL_ERROR "${SOURCE} does not compile with CONTROL defined, where it should:\n${output}")
 endif()
 
-compile(status output)
+compile(status output ${REFUSED_FLAGS})
 if(status EQUAL 0)
   message(FATAL_ERROR "${SOURCE} compiles, where it should be refused with: ${EXPECTED}")
 endif()

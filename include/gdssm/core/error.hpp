@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "gdssm/core/requirements.hpp"
+
 namespace gdssm {
 
 /// Throws `std::invalid_argument` whose message is `where: ` followed by the other arguments, streamed.

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "gdssm/core/requirements.hpp"
+
 namespace gdssm {
 
 namespace detail {

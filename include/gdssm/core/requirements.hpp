@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What every header needs of the compiler. A missing include ends the compilation where an error alone would be followed
+// by hundreds.
+
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 202002L
+#error "gdssm needs C++20: compile with -std=c++20 or later"
+#include "gdssm needs C++20"
+#endif
+
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#error "gdssm tells NaN and infinity from numbers: compile without -ffast-math, or add -fno-finite-math-only"
+#endif
