@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/io/csv.hpp"
 
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -140,6 +141,54 @@ TEST_CASE("Numbers are read to the last bit", "[csv]") {
   REQUIRE(table.rows.size() == numbers.size());
   for (std::size_t i = 0; i < numbers.size(); ++i) CHECK(table.rows[i] == std::vector<double>{numbers[i], -numbers[i]});
   CHECK(std::signbit(read("a\n-0\n").rows[0][0]));
+}
+
+TEST_CASE("A standard library without from_chars of double reads the same numbers", "[csv][regression]") {
+  std::mt19937_64 random(8);
+  std::vector<std::string> texts{"0",
+                                 "-0",
+                                 "00012",
+                                 "1.",
+                                 ".5",
+                                 "-.5e-3x",
+                                 ".",
+                                 "-",
+                                 "",
+                                 "1e",
+                                 "1e+",
+                                 "1e-",
+                                 "1.e5",
+                                 "0x10",
+                                 "5e-324",
+                                 "2e-324",
+                                 "3e-324",
+                                 "1e-400",
+                                 "1e400",
+                                 "-1e999",
+                                 "0e999",
+                                 "e5",
+                                 "1.2.3",
+                                 "+1",
+                                 " 1",
+                                 "1E5,2",
+                                 "0.0e-400",
+                                 "9007199254740993",
+                                 "123456789012345678901234567890"};
+  while (texts.size() < 2000) {
+    const std::uint64_t bits = random();
+    double number = 0;
+    std::memcpy(&number, &bits, sizeof number);
+    if (std::isfinite(number)) texts.push_back(format_number(number));
+  }
+  for (const std::string& text : texts) {
+    CAPTURE(text);
+    double expected = 7, found = 7;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), expected);
+    const auto [after, failure] = gdssm::detail::from_chars_by_strtod(text.data(), text.data() + text.size(), found);
+    CHECK(after == end);
+    CHECK(failure == error);
+    CHECK(std::memcmp(&found, &expected, sizeof found) == 0);
+  }
 }
 
 TEST_CASE("A row is handed out as soon as its line has come", "[csv]") {

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <clocale>
 #include <cmath>
 #include <cstddef>
+#include <cstdlib>
 #include <istream>
 #include <limits>
 #include <ostream>
@@ -67,12 +69,55 @@ inline const char* parse_short_number(const char* at, const char* end, double& n
   return at;
 }
 
+/// What `std::from_chars` does with a finite number, for standard libraries in which it reads whole numbers alone:
+/// std::strtod on the part of [at, end) that is a decimal number, with the locale's decimal point in it.
+inline std::from_chars_result from_chars_by_strtod(const char* at, const char* end, double& number) {
+  const auto skip_digits = [end](const char* from) {
+    while (from != end && *from >= '0' && *from <= '9') ++from;
+    return from;
+  };
+  const char* const digits = at != end && *at == '-' ? at + 1 : at;
+  const char* after = skip_digits(digits);
+  std::ptrdiff_t count = after - digits;
+  std::string text(at, after);
+  if (after != end && *after == '.') {
+    const char* const decimals = after + 1;
+    after = skip_digits(decimals);
+    count += after - decimals;
+    text.append(std::localeconv()->decimal_point).append(decimals, after);
+  }
+  if (count == 0) return {at, std::errc::invalid_argument};
+  if (after != end && (*after == 'e' || *after == 'E')) {
+    const char* const power = after + 1 != end && (after[1] == '+' || after[1] == '-') ? after + 2 : after + 1;
+    const char* const last = skip_digits(power);
+    if (last != power) {
+      text.append(after, last);
+      after = last;
+    }
+  }
+  const double read = std::strtod(text.c_str(), nullptr);
+  // Too large is infinity, too small is zero though a digit before the exponent is not.
+  const bool lost = read == 0 && text.find_first_of("123456789") < text.find_first_of("eE");
+  if (lost || std::isinf(read)) return {after, std::errc::result_out_of_range};
+  number = read;
+  return {after, std::errc()};
+}
+
+/// `std::from_chars` where it reads numbers of this type, `from_chars_by_strtod` elsewhere.
+template <class Number>
+std::from_chars_result read_number(const char* at, const char* end, Number& number) {
+  if constexpr (requires { std::from_chars(at, end, number); })
+    return std::from_chars(at, end, number);
+  else
+    return from_chars_by_strtod(at, end, number);
+}
+
 /// Reads blanks, a finite number and blanks from [at, end). The place where it stopped; nullptr: no such number.
 inline const char* parse_number(const char* at, const char* end, double& number) {
   if (const char* const after = parse_short_number(at, end, number)) return after;
   while (at != end && is_blank(*at)) ++at;
   if (at != end && *at == '+' && ++at != end && *at == '-') return nullptr;
-  const auto [after, error] = std::from_chars(at, end, number);
+  const auto [after, error] = read_number(at, end, number);
   if (error != std::errc() || !std::isfinite(number)) return nullptr;
   at = after;
   while (at != end && is_blank(*at)) ++at;
