@@ -2,8 +2,10 @@
 #include "gdssm/training/loss.hpp"
 
 #include <cmath>
+#include <cstdint>
 #include <utility>
 
+#include "gdssm/core/random.hpp"
 #include "support/catch.hpp"
 
 namespace gdssm {
@@ -129,6 +131,36 @@ TEST_CASE("large logits do not overflow the cross-entropy", "[loss]") {
   // 1000 (1 - 1) and 1000 (3 - (0.5 (-2) + 0.25 * 3 + 0.25 * 0.25))
   CHECK(value == Approx(1000 * (3 - (-1 + 0.75 + 0.0625))));
   CHECK(gradient.matrix().allFinite());
+}
+
+template <class S>
+void check_confident_logits() {
+  constexpr Index classes = 32;
+  for (std::uint64_t trial = 0; trial < 2000; ++trial) {
+    CAPTURE(trial);
+    RandomStream<> random(1, trial);
+    Eigen::VectorXd of(classes);
+    for (Index k = 0; k < classes; ++k) of[k] = 10 * random.normal();
+    Index sure = 0;
+    of.maxCoeff(&sure);
+    of[sure] += 20;
+    const Array<S> target = array_of<S>(Eigen::VectorXd::Unit(classes, sure)), yhat = array_of<S>(of);
+    Array<S> g(classes, 1);
+    CrossEntropy<S, classes> loss(target.view(), 1);
+    loss(0, View<const S, Dynamic, 1>(yhat.view().column(0)), g.view().column(0));
+    CHECK(lane(loss.value(), 0) >= 0);
+    CHECK(lane(loss.value(), 0) < 1e-4f);
+    CHECK(lane(g[sure], 0) <= 0);
+    for (Index k = 0; k < classes; ++k)
+      if (k != sure) CHECK(lane(g[k], 0) >= 0);
+  }
+}
+
+TEST_CASE("the cross-entropy of confident logits is at least zero, and pulls towards their class",
+          "[loss][regression]") {
+  check_confident_logits<float>();
+  check_confident_logits<double>();
+  check_confident_logits<Lanes<float>>();
 }
 
 TEST_CASE("targets with fewer rows than classes are refused", "[misuse]") {

@@ -51,7 +51,8 @@ class SquaredError {
 /// Cross-entropy of the classes' probabilities p with those that logits yhat stand for, softmax(yhat):
 ///     (log sum_k exp yhat_k - sum_k p_k yhat_k) scale,   its gradient (softmax(yhat) - p) scale            (13a)
 /// at each of k windows, as `vjp` wants it; summed over windows in `value`, lane by lane. Without overflow: the
-/// logarithm of the sum is built up by softplus, class by class.
+/// logarithm of the sum is built up by softplus, class by class. No class has a probability above 1 in floating point
+/// either, so that the loss is at least 0 for p >= 0.
 /// Shapes  targets (m x k), predictions (m), m >= Classes; in rows beyond the classes the gradient is zero
 /// Errors  std::invalid_argument: fewer rows than classes
 template <class S, Index Classes>
@@ -71,9 +72,9 @@ class CrossEntropy {
   void operator()(Index j, View<const S, Outputs, 1> prediction, View<S, Outputs, 1> g) {
     using std::exp;
     const S scale = present_.present() ? present_[j] * S(scale_) : S(scale_);
-    // log(e^a + e^b) = a + softplus(b - a)
+    // log(e^a + e^b) = a + softplus(b - a), which rounding may put below b, where it cannot be.
     S log_sum = prediction[0];
-    for (Index k = 1; k < Classes; ++k) log_sum += softplus(prediction[k] - log_sum);
+    for (Index k = 1; k < Classes; ++k) log_sum = larger(log_sum + softplus(prediction[k] - log_sum), S(prediction[k]));
     for (Index i = Classes; i < g.size(); ++i) g[i] = S(0);
     for (Index k = 0; k < Classes; ++k) {
       const S surprise = log_sum - prediction[k];
