@@ -136,7 +136,7 @@ TEST_CASE("The schedule rises, falls along a cosine and stays at its floor", "[d
 TEST_CASE("A parameter that no group takes is refused by name, and nothing is changed", "[misuse]") {
   const Layer layer(2);
   const AdamW optimizer{{{{"A"}, 1e-3}}};
-  auto run = begin_run(optimizer, reference_initialization<double>(layer, 1));
+  auto run = begin_run(AdamW::reference(), reference_initialization<double>(layer, 1));
   const auto gradient = run.parameters, before = run.parameters;
   CHECK_THROWS_WITH(optimizer.update(gradient, 1, run.parameters, run.optimizer),
                     "AdamW: no group takes the parameter recurrence.Lambda, expected one "

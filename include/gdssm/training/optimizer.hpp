@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gdssm/core/error.hpp"
@@ -11,11 +15,12 @@
 namespace gdssm {
 
 /// Rate and decay for the parameters whose own name (the last part, "log_step") is among `names`; a group without names
-/// takes all that no group before it took.
+/// takes all that no group before it took. A rate of 0 leaves them as they are.
 struct ParameterGroup {
   std::vector<std::string> names;  ///< of parameters, the last part; none: all that are left
   double learning_rate;            ///< rate
   double weight_decay = 0;         ///< decay
+  bool optional = false;           ///< names that no parameter has are passed over; otherwise they are refused
 };
 
 /// AdamW: with g the gradient and n the number of updates, this one included,
@@ -29,8 +34,9 @@ struct AdamW {
   double b2 = 0.999;                   ///< of the mean of their squares
   double epsilon = 1e-8;               ///< beside the root
 
-  /// What the reference trains with: Adam at 1e-4 on the decays, AdamW at 2e-4 with decay 0.05 on all else.
-  static AdamW reference() { return {{{{"Lambda", "log_step"}, 1e-4}, {{}, 2e-4, 0.05}}}; }
+  /// What the reference trains with: Adam at 1e-4 on the decays, if there are any, AdamW at 2e-4 with decay 0.05 on all
+  /// else.
+  static AdamW reference() { return {{{{"Lambda", "log_step"}, 1e-4, 0, true}, {{}, 2e-4, 0.05}}}; }
 
   /// Everything that an optimiser carries from one update to the next. A value.
   template <class Parameters>
@@ -51,8 +57,19 @@ struct AdamW {
   };
 
   /// m = v = 0, for parameters of the shape of the given ones.
+  /// Errors  std::invalid_argument: a parameter that no group takes; a name that no parameter left to its group has,
+  ///         unless the group is optional; a rate or decay that is negative or no number; b1 or b2 outside [0, 1); a
+  ///         negative epsilon
   template <class Parameters>
   State<Parameters> initial_state(const Parameters& like) const {
+    std::vector<std::string> names;
+    visit(
+        [&](const Name& name, const auto&) {
+          group_of(name);
+          names.emplace_back(leaf_of(name).head);
+        },
+        like);
+    check(std::move(names));
     State<Parameters> state{like, like};
     fill(state.first, 0);
     fill(state.second, 0);
@@ -81,14 +98,44 @@ struct AdamW {
   }
 
  private:
-  const ParameterGroup& group_of(const Name& name) const {
-    const Name* leaf = &name;
-    while (leaf->tail) leaf = leaf->tail;
-    for (const ParameterGroup& group : groups) {
-      if (group.names.empty()) return group;
-      for (const std::string& own : group.names)
-        if (own == leaf->head) return group;
+  static const Name& leaf_of(const Name& name) { return name.tail ? leaf_of(*name.tail) : name; }
+
+  static bool takes(const ParameterGroup& group, std::string_view own) {
+    return group.names.empty() || std::find(group.names.begin(), group.names.end(), own) != group.names.end();
+  }
+
+  /// Refuses numbers that can't be, and names that none of the parameters has which the groups before leave over.
+  void check(std::vector<std::string> names) const {
+    if (!(b1 >= 0 && b1 < 1 && b2 >= 0 && b2 < 1 && epsilon >= 0 && std::isfinite(epsilon)))
+      refuse("AdamW", "b1, b2 and epsilon are ", b1, ", ", b2, " and ", epsilon,
+             ", expected 0 <= b1 < 1, 0 <= b2 < 1 and a number of at least 0");
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      const auto& [own, rate, decay, optional] = groups[g];
+      if (!(rate >= 0 && decay >= 0 && std::isfinite(rate) && std::isfinite(decay)))
+        refuse("AdamW, group " + std::to_string(g), "rate and decay are ", rate, " and ", decay,
+               ", expected numbers of at least 0");
+      for (const std::string& name : own) {
+        if (optional || std::find(names.begin(), names.end(), name) != names.end()) continue;
+        const std::string where = "AdamW, group " + std::to_string(g);
+        if (names.empty()) refuse(where, "the groups before take every parameter, expected a group without names last");
+        refuse(where, "no parameter is named \"", name, "\", expected one of ", listed(names),
+               g > 0 ? ", which the groups before leave over" : "");
+      }
+      std::erase_if(names, [&](const std::string& name) { return takes(groups[g], name); });
     }
+  }
+
+  /// Every name once, in order: "A, Lambda, C".
+  static std::string listed(const std::vector<std::string>& names) {
+    std::string text;
+    for (auto name = names.begin(); name != names.end(); ++name)
+      if (std::find(names.begin(), name, *name) == name) text += (text.empty() ? "" : ", ") + *name;
+    return text;
+  }
+
+  const ParameterGroup& group_of(const Name& name) const {
+    for (const ParameterGroup& group : groups)
+      if (takes(group, leaf_of(name).head)) return group;
     refuse("AdamW", "no group takes the parameter ", name.str(), ", expected one without names at the end");
   }
 };
@@ -106,8 +153,10 @@ struct ClippedGradient {
   using State = typename Optimizer::template State<Parameters>;
 
   /// The state before the first update.
+  /// Errors  std::invalid_argument: a length that isn't positive, and as the other's
   template <class Parameters>
   State<Parameters> initial_state(const Parameters& like) const {
+    if (!(most > 0)) refuse("ClippedGradient", "the greatest length is ", most, ", expected a positive number");
     return optimizer.initial_state(like);
   }
 
