@@ -293,7 +293,7 @@ typename S_::Scalar largest_eigenvalue_bound(const Eigen::MatrixBase<S_>& S) {
   detail::expect_hessian("largest_eigenvalue_bound", S, T(0));
   detail::expect_numbers("largest_eigenvalue_bound", "S", S);
   const T row_sum = S.cwiseAbs().rowwise().sum().maxCoeff(), trace = S.trace();
-  return std::min(trace, row_sum);
+  return (std::min)(trace, row_sum);
 }
 
 /// 1 / (bound + rho), with `largest_eigenvalue_bound`: a step with which descent on S + rho I lets no error

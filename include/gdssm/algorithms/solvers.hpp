@@ -136,7 +136,7 @@ template <class T>
 struct Spectrum {
   template <class S_>
   Spectrum(const Eigen::MatrixBase<S_>& S, const T& rho) : most(largest_eigenvalue_bound(S) + rho), least(rho) {
-    if constexpr (std::is_floating_point_v<T>) least = std::max(least, std::numeric_limits<T>::epsilon() * most);
+    if constexpr (std::is_floating_point_v<T>) least = (std::max)(least, std::numeric_limits<T>::epsilon() * most);
   }
   T most, least;
 };
@@ -349,7 +349,7 @@ struct Elimination {
       const T inverse = T(1) / column[j];
       for (Index i = j / chunk * chunk; i < height; i += chunk) multiply(multiples + i, inverse, column + i);
       for (Index i = (j + 1) / chunk * chunk; i < height; i += chunk)
-        subtract(ws.bordered.col(0).data() + i, height, column + i, multiples, j + 1, std::min(f, i + chunk));
+        subtract(ws.bordered.col(0).data() + i, height, column + i, multiples, j + 1, (std::min)(f, i + chunk));
       for (Index i = 0; i < m; ++i) prediction[i] += multiples[f] * column[f + 1 + i];
     }
     if (is_singular) answer_projection(q, squared_units, ws, prediction);

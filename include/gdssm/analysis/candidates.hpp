@@ -218,7 +218,7 @@ class CandidateFits {
     double largest = 0;
     for (const CandidateContext& context : contexts_) {
       contexts.push_back(detail::spectral(context, forgetting));
-      largest = std::max(largest, contexts.back().spectrum.maxCoeff());
+      largest = (std::max)(largest, contexts.back().spectrum.maxCoeff());
     }
     const auto fitted = [&](const auto& start) { return fit(start, setup_.residual, contexts, seen_); };
     const auto best_of = [&](const auto& starts) {

@@ -194,8 +194,8 @@ inline std::size_t nearest(const std::vector<Candidate>& candidates) {
     const auto n = static_cast<double>(better.size());
     const double by = better.mean(), squares = (better.array() - by).square().sum();
     const double error = n > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
-    const double left = std::max(next.errors.mean(), rounding) * std::pow(gain, next.numbers - now.numbers);
-    const double least = std::max(error, worth_a_matrix * std::max(0, matrices(next) - matrices(now)));
+    const double left = (std::max)(next.errors.mean(), rounding) * std::pow(gain, next.numbers - now.numbers);
+    const double least = (std::max)(error, worth_a_matrix * (std::max)(0, matrices(next) - matrices(now)));
     if (left < now.errors.mean() && by > least) best = k;
   }
   if (best) return *best;
@@ -232,7 +232,7 @@ inline std::string no_descent(const Candidate& candidate) {
 inline std::string told(const Counterexample& example) {
   const auto vector = [](const Eigen::VectorXd& v) {
     constexpr Index most = 12;
-    std::string text = "(" + listed(Eigen::VectorXd(v.head(std::min(v.size(), most))));
+    std::string text = "(" + listed(Eigen::VectorXd(v.head((std::min)(v.size(), most))));
     return text + (v.size() > most ? ", ...)" : ")");
   };
   const Observation& seen = example.seen;
@@ -265,7 +265,7 @@ Counterexample counterexample(const Candidate& candidate, const CandidateSetup& 
     Counterexample one = compared(observe(tokens));
     if (!best || apart(one) > apart(*best)) best = std::move(one);
   }
-  if (best && apart(*best) > 0.5 * std::max(best->seen.prediction.norm(), best->expected.norm())) return *best;
+  if (best && apart(*best) > 0.5 * (std::max)(best->seen.prediction.norm(), best->expected.norm())) return *best;
   return compared(whole);
 }
 
@@ -356,7 +356,7 @@ Explanation explain_stack(const HornerStack<Layer>& stack,
 
   Explanation found;
   found.layers = layer_reports<Kind>(stack, parameters);
-  CandidateSetup setup{.most_steps = std::max(always_tried, stack.steps() + 1),
+  CandidateSetup setup{.most_steps = (std::max)(always_tried, stack.steps() + 1),
                        .preconditioners = stack.steps() == 1,
                        .residual = residual != 0};
   if (!found.layers.empty()) {
@@ -371,7 +371,8 @@ Explanation explain_stack(const HornerStack<Layer>& stack,
     setup.decay = found.decay;
     if (!equal && stack.steps() == 1) setup.decays = found.layers[0].form.L.transpose().bottomRows(tasks.outputs);
   }
-  const Index fitted = std::min(options.tasks, std::clamp(outputs_fitted / tasks.outputs, fewest_fitted, most_fitted));
+  const Index fitted =
+      (std::min)(options.tasks, std::clamp(outputs_fitted / tasks.outputs, fewest_fitted, most_fitted));
   const auto to_fit = observe(stack, parameters, tasks, {options.seed, fitted}, pool, residual);
   const auto to_judge = observe(stack, parameters, tasks,
                                 {options.seed, options.tasks, static_cast<std::uint64_t>(fitted)}, pool, residual);

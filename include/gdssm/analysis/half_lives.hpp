@@ -41,7 +41,7 @@ HalfLives half_lives(const Eigen::MatrixBase<Derived>& L) {
     for (Index i = 0; i < L.rows(); ++i) lives.push_back(half_life(static_cast<double>(L(i, j))));
   std::sort(lives.begin(), lives.end());
   const auto least = static_cast<double>(L.minCoeff()), most = static_cast<double>(L.maxCoeff());
-  const bool equal = most - least <= 1e-12 * std::max(std::abs(most), std::abs(least));
+  const bool equal = most - least <= 1e-12 * (std::max)(std::abs(most), std::abs(least));
   return {equal ? most : static_cast<double>(L.mean()), equal, lives.front(), lives[lives.size() / 2], lives.back()};
 }
 

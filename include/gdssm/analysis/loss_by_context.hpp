@@ -44,7 +44,7 @@ struct LaneLoss<ClassTargets<Classes>> {
   double operator()(const View<S, Outputs>& predictions, const View<const S>& targets, Index t, Index l) const {
     double largest = -std::numeric_limits<double>::infinity(), sum = 0, expected = 0;
     const auto logit = [&](Index k) { return static_cast<double>(lane(predictions(k, t), l)); };
-    for (Index k = 0; k < Classes; ++k) largest = std::max(largest, logit(k));
+    for (Index k = 0; k < Classes; ++k) largest = (std::max)(largest, logit(k));
     for (Index k = 0; k < Classes; ++k) {
       sum += std::exp(logit(k) - largest);
       expected += static_cast<double>(lane(targets(k, t), l)) * (logit(k) - largest);

@@ -30,7 +30,7 @@ Found measure_tasks(const Model& model, const Tasks& tasks, const TaskRange& ran
                     const Make& make, const Merge& merge, ThreadPool& pool) {
   if (range.count < 1) refuse("TaskRange", "there are ", range.count, " tasks, expected at least one");
   constexpr Index lanes = lane_count<S>, most_parts = 64;
-  const Index groups = (range.count + lanes - 1) / lanes, parts = std::min(groups, most_parts);
+  const Index groups = (range.count + lanes - 1) / lanes, parts = (std::min)(groups, most_parts);
   std::vector<Found> found(static_cast<std::size_t>(parts), nothing);
   pool.run(parts, [&](Index part) {
     Batch<S> batch(model.window(), lanes, tasks.length(), model.output_count(), losses);
@@ -38,7 +38,8 @@ Found measure_tasks(const Model& model, const Tasks& tasks, const TaskRange& ran
     auto measure = make();
     for (Index g = part * groups / parts; g < (part + 1) * groups / parts; ++g) {
       source.draw(range.seed, range.first + static_cast<std::uint64_t>(g * lanes), 0, batch);
-      measure(batch.groups().front(), std::min(lanes, range.count - g * lanes), found[static_cast<std::size_t>(part)]);
+      measure(batch.groups().front(), (std::min)(lanes, range.count - g * lanes),
+              found[static_cast<std::size_t>(part)]);
     }
   });
   Found whole = nothing;

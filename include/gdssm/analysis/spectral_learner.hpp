@@ -40,7 +40,7 @@ inline SpectralContext spectral_context(const Observation& seen, double decay) {
   for (Index i = 0; i < pairs; ++i) root[i] = std::pow(decay, static_cast<double>(pairs - 1 - i) / 2);
   const auto [S, M] = accumulate(seen.inputs * root.asDiagonal(), seen.targets * root.asDiagonal());
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(S);
-  const double zero = 1e-12 * std::max(eigen.eigenvalues().maxCoeff(), 0.0);
+  const double zero = 1e-12 * (std::max)(eigen.eigenvalues().maxCoeff(), 0.0);
   return {(eigen.eigenvalues().array() > zero).select(eigen.eigenvalues(), 0.0), eigen.eigenvectors(),
           M * eigen.eigenvectors(), eigen.eigenvectors().transpose() * seen.query};
 }
@@ -201,7 +201,7 @@ FilterFit<Filter> fit(const Filter& start, bool has_residual, const std::vector<
     best = next;
     if (settled) break;
     measure(best.filter, best.residual, true);
-    damping = std::max(damping / 10, 1e-15);
+    damping = (std::max)(damping / 10, 1e-15);
   }
   return best;
 }

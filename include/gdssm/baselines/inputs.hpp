@@ -14,11 +14,11 @@ namespace gdssm {
 /// Satisfied by a type that makes of normal tokens the columns that the encoder of a `SequenceModel` reads: `size()`
 /// numbers in each of `length(N)` columns, the last of them the query's. `every_window` says that column t is window t,
 /// so that a prediction can be asked for at each; `trains`, that it has parameters.
-template <class I, class S = Lanes<float>>
-concept SequenceInput = requires(const I& input, const typename I::template Coefficients<float>& c,
+template <class Input, class S = Lanes<float>>
+concept SequenceInput = requires(const Input& input, const typename Input::template Coefficients<float>& c,
                                  View<const S> tokens, Array<S>& columns) {
   { input.features() + input.size() + input.length(Index(1)) } -> std::same_as<Index>;
-  { I::every_window&& I::trains } -> std::same_as<bool>;
+  { Input::every_window&& Input::trains } -> std::same_as<bool>;
   input.read(c, tokens, columns);
 };
 

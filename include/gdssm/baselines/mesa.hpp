@@ -95,7 +95,7 @@ class MesaLayer : public PlainBlock<MesaLayer> {
     const Index T = X.cols(), r = maps_.keys();
     maps_.write_vjp(c.maps, Y_bar, c_bar.maps, ws.maps);
     for (Index t = 0; t < T; ++t) {
-      const Index pairs = std::min(t + 1, T - 1);
+      const Index pairs = (std::min)(t + 1, T - 1);
       ws.x_bar.fill(S(0));
       for (Index i = 0; i < pairs; ++i) {
         const S weight_bar = detail::column_product(v, i, o_bar, t), weight = detail::column_product(k, i, ws.x, t);

@@ -82,7 +82,7 @@ T best_decay(const DriftingTask<T>& task) {
   const T twice = T(2) * r * (c - T(1)), excess = task.change * (c * task.change + T(2) * r);  // (h - 1) twice
   if (!(twice > T(0))) return T(0);
   const T L = twice / (twice + excess + sqrt(excess * (excess + T(2) * twice)));
-  return std::min(L, T(1) - std::numeric_limits<T>::epsilon() / T(2));
+  return (std::min)(L, T(1) - std::numeric_limits<T>::epsilon() / T(2));
 }
 
 /// A context of noiseless pairs y_t = W*_t x_t and a query, whose map is drawn anew with probability `change` before
@@ -195,7 +195,7 @@ T best_decay(const DriftingContext<T>& task) {
     const auto [linear, quadratic] = pairs.discounted(decay);
     return linear * linear / quadratic;
   };
-  const T ratio(0.61803398874989485), width = std::max(T(1e-9), 4 * std::numeric_limits<T>::epsilon());
+  const T ratio(0.61803398874989485), width = (std::max)(T(1e-9), 4 * std::numeric_limits<T>::epsilon());
   T low(0), high(1);
   while (high - low > width) {
     const T left = high - ratio * (high - low), right = low + ratio * (high - low);

@@ -268,7 +268,7 @@ Eigen::MatrixX<T> solve_semidefinite(const char* where, const Eigen::MatrixX<T>&
     pivots.push_back(k);
   }
   // Where A is semidefinite, no entry of what is left is larger than its diagonal allows.
-  const T slack = std::max(Eigen::NumTraits<T>::dummy_precision(), T(64) * rounding);
+  const T slack = (std::max)(Eigen::NumTraits<T>::dummy_precision(), T(64) * rounding);
   for (Index j = 0; j < f; ++j)
     for (Index i = j; i < f; ++i)
       if (!((left(i, j) / unit[i]) * (left(i, j) / unit[j]) <= slack * slack))

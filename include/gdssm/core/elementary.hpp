@@ -54,11 +54,11 @@ template <class Vector>
 template <class Vector>
 [[gnu::always_inline]] inline Vector vector_sqrt(Vector x) {
   typedef std::int32_t Bits __attribute__((vector_size(sizeof(Vector))));
-  const auto small = x < Vector{} + 0x1p-100f;
-  x = small ? x * 0x1p48f : x;
+  const auto tiny = x < Vector{} + 0x1p-100f;
+  x = tiny ? x * 0x1p48f : x;
   auto y = std::bit_cast<Vector>(0x5F3759DF - (std::bit_cast<Bits>(x) >> 1));
   for (int i = 0; i < 4; ++i) y = y * fused_in_long_body(x * -0.5f * y, y, Vector{} + 1.5f);
-  return small ? x * y * 0x1p-24f : x * y;
+  return tiny ? x * y * 0x1p-24f : x * y;
 }
 
 template <class T, Index Count, class OfVector, class OfNumber>

@@ -96,7 +96,7 @@ void share_channels(Index channels, ThreadPool& pool, const Piece& piece) {
   constexpr auto line = static_cast<Index>(64 / sizeof(T));
   const Index lines = (channels + line - 1) / line, shares = std::min<Index>(lines, pool.threads());
   pool.run(shares,
-           [&](Index s) { piece(lines * s / shares * line, std::min(lines * (s + 1) / shares * line, channels)); });
+           [&](Index s) { piece(lines * s / shares * line, (std::min)(lines * (s + 1) / shares * line, channels)); });
 }
 
 }  // namespace tiles
@@ -151,7 +151,7 @@ void diagonal_scan_gradient(View<const T, Dynamic, 1> decay, View<const T> input
     const Index mine = last - first;
     Array<T> kept(mine, blocks), states(mine, block), carried(mine, 1), R(mine, 1);
     std::copy_n(state.data() + first, mine, carried.data());
-    const auto length = [&](Index b) { return std::min(block, n - b * block); };
+    const auto length = [&](Index b) { return (std::min)(block, n - b * block); };
     for (Index b = 0; b < blocks; ++b) {
       std::copy_n(carried.data(), mine, kept.data() + b * mine);
       tiles::channel_tiles<T>(0, mine, [&](auto access, Index row, auto height) {

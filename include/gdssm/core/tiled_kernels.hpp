@@ -99,11 +99,11 @@ void cover(Index rows, const Piece& piece) {
   using T = LaneScalar<S>;
   if constexpr (std::is_same_v<S, T>) {
     constexpr auto native = static_cast<Index>(detail::native_bytes / sizeof(T)),
-                   small = static_cast<Index>(16 / sizeof(T));
-    const Index wide = rows / native * native, narrow = wide + (rows - wide) / small * small;
+                   narrowest = static_cast<Index>(16 / sizeof(T));
+    const Index wide = rows / native * native, narrow = wide + (rows - wide) / narrowest * narrowest;
     if (wide > 0) piece(RowAccess<T, native>(), Index(0), wide);
-    if constexpr (small < native)
-      if (narrow > wide) piece(RowAccess<T, small>(), wide, narrow);
+    if constexpr (narrowest < native)
+      if (narrow > wide) piece(RowAccess<T, narrowest>(), wide, narrow);
     if (rows > narrow) piece(RowAccess<T, 1>(), narrow, rows);
   } else {
     for (Index pack = 0; pack < S::vectors; ++pack) piece(LaneAccess<T, lane_count<S>>{pack}, Index(0), rows);
@@ -118,12 +118,12 @@ void cover_all(Index rows, const Piece& piece) {
   using T = LaneScalar<S>;
   if constexpr (std::is_same_v<S, T>) {
     constexpr auto native = static_cast<Index>(detail::native_bytes / sizeof(T)),
-                   small = static_cast<Index>(16 / sizeof(T));
+                   narrowest = static_cast<Index>(16 / sizeof(T));
     if (rows >= native) return piece(RowAccess<T, native>());
-    if constexpr (native / 2 > small)
+    if constexpr (native / 2 > narrowest)
       if (rows >= native / 2) return piece(RowAccess<T, native / 2>());
-    if constexpr (small < native)
-      if (rows >= small) return piece(RowAccess<T, small>());
+    if constexpr (narrowest < native)
+      if (rows >= narrowest) return piece(RowAccess<T, narrowest>());
     piece(RowAccess<T, 1>());
   } else {
     for (Index pack = 0; pack < S::vectors; ++pack) piece(LaneAccess<T, lane_count<S>>{pack});
@@ -488,7 +488,7 @@ void decayed_outer_scan(View<const D, Cols, Rows> decay, View<const S, Rows> lef
       std::max<Index>(16, Index(16) * 1024 / ((rows * stride + cols * Rank) * static_cast<Index>(sizeof(S))));
   if (n > 4 * piece) {
     for (Index t = 0; t < n; t += piece) {
-      const Index count = std::min(piece, n - t);
+      const Index count = (std::min)(piece, n - t);
       decayed_outer_scan<Rank>(decay, lefts.columns(t * stride, (count - 1) * stride + Rank), stride,
                                rights.columns(t * Rank, count * Rank), memory, sensitivity,
                                t == 0 ? start : ScanStart::given);

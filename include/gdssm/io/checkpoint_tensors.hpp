@@ -64,7 +64,7 @@ void take_checkpoint_metadata(const CheckpointIdentity& found, const std::string
         if (error != std::errc() || end != text.data() + text.size() || text.starts_with('-'))
           refuse(metadata_place(where, key), "is ", entry == found.end() ? "missing" : in_quotes(text),
                  ", expected a whole number from 0 to ",
-                 std::numeric_limits<std::remove_cvref_t<decltype(counter)>>::max());
+                 (std::numeric_limits<std::remove_cvref_t<decltype(counter)>>::max)());
         expected[key] = text;
       },
       state);

@@ -67,7 +67,7 @@ inline std::string reference_name(const Name& name) {
   std::string_view member = text, layer = "layers_0";
   if (member.starts_with("layers_")) {
     layer = member.substr(0, member.find('.'));
-    member.remove_prefix(std::min(layer.size() + 1, member.size()));
+    member.remove_prefix((std::min)(layer.size() + 1, member.size()));
   }
   for (const ReferenceName& known : reference_names)
     if (known.member == member) return std::string(layer) + "." + std::string(known.reference);

@@ -45,7 +45,7 @@ inline std::size_t bytes_of_shape(std::span<const Index> shape, std::size_t item
   auto bytes = static_cast<Index>(item);
   for (const Index size : shape) {
     if (size < 0) refuse(place, "shape is ", shape_text(shape), ", expected no size below zero");
-    if (size > 0 && bytes > std::numeric_limits<Index>::max() / size) {
+    if (size > 0 && bytes > (std::numeric_limits<Index>::max)() / size) {
       refuse(place, "shape ", shape_text(shape), " overflows, expected at most 2^63 - 1 bytes");
     }
     bytes *= size;

@@ -72,9 +72,9 @@ class Batch {
       const Index n = window.windows(tokens.cols(), start, where.c_str());
       if (targets.cols() > n) refuse(where, "there are ", targets.cols(), " targets, expected at most ", n);
       ragged_ = ragged_ || (b > 0 && tokens.cols() != length);
-      length = std::max(length, tokens.cols());
-      windows_ = std::max(windows_, n);
-      losses_ = std::max(losses_, targets.cols());
+      length = (std::max)(length, tokens.cols());
+      windows_ = (std::max)(windows_, n);
+      losses_ = (std::max)(losses_, targets.cols());
       loss_count_ += targets.cols();
     }
     allocate(window.features(), length, height);

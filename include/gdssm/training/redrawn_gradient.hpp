@@ -45,7 +45,7 @@ class RedrawnGradient {
                 [&](Index g, Index s, typename Sum::Share& share) {
                   const Index begin = g * lane_count<S>;
                   return group_gradient(seed, first + static_cast<std::uint64_t>(begin),
-                                        std::min(lane_count<S>, count - begin), scale,
+                                        (std::min)(lane_count<S>, count - begin), scale,
                                         drawn_[static_cast<std::size_t>(s)], share);
                 });
   }

@@ -26,7 +26,7 @@ class TaskSource {
 
   /// Tasks first, first + 1, ... of a seed become the batch's contexts; this draws those of group g.
   void draw(std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) {
-    const Index begin = g * lane_count<S>, end = std::min(begin + lane_count<S>, batch.count());
+    const Index begin = g * lane_count<S>, end = (std::min)(begin + lane_count<S>, batch.count());
     if constexpr (draws_lanes) {
       // Lanes beyond the batch's count are drawn too; they bear no loss.
       auto& [tokens, mask, targets, present] = batch.lane_group(g);
@@ -43,12 +43,12 @@ class TaskSource {
   }
 
  private:
-  struct None {};
+  struct Unneeded {};
   static auto scratch([[maybe_unused]] const Tasks& tasks) {
     if constexpr (draws_lanes)
       return tasks.template workspace<S>();
     else
-      return None();
+      return Unneeded();
   }
 
   const Tasks& tasks_;
