@@ -33,6 +33,17 @@ foreach(name IN LISTS gdssm_pc_files)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${gdssm_pc_dir})
 endforeach()
 
+# -isystem keeps the headers from others' warnings, but /usr/include must not move: the C++ library's headers find C's
+# behind their own.
+install(
+  CODE "
+  set(pc \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${gdssm_pc_dir}/gdssm.pc\")
+  if(CMAKE_INSTALL_PREFIX MATCHES \"/usr/?\$\" AND EXISTS \"\${pc}\")
+    file(READ \"\${pc}\" text)
+    string(REPLACE \"-isystem \" \"-I\" text \"\${text}\")
+    file(WRITE \"\${pc}\" \"\${text}\")
+  endif()")
+
 if(PROJECT_IS_TOP_LEVEL)
   include(cmake/Debian.cmake)
 endif()
