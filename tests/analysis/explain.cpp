@@ -364,7 +364,7 @@ TEST_CASE("Half-lives are those of the decays", "[definition]") {
   CHECK(half_life(0) == 0);
   CHECK(half_life(1) == std::numeric_limits<double>::infinity());
   CHECK(half_life(1.5) == std::numeric_limits<double>::infinity());
-  const Memory of = memory(Eigen::Matrix2d{{0.5, 0.25}, {0.125, 1}});
+  const HalfLives of = half_lives(Eigen::Matrix2d{{0.5, 0.25}, {0.125, 1}});
   CHECK(of.decay == Approx(0.46875));
   CHECK_FALSE(of.equal);
   CHECK(of.shortest == Approx(1.0 / 3));

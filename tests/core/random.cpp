@@ -123,3 +123,68 @@ TEST_CASE("Uniform and normal draws have their moments within four standard erro
   CHECK(std::abs(n2 - 1) < 4 * std::sqrt(2.) / root);
   CHECK(std::abs(n4 - 3) < 4 * std::sqrt(96.) / root);
 }
+
+TEMPLATE_TEST_CASE("The number of a task carries within a vector of lanes too, whichever lane it is", "[definition]",
+                   Lanes<float>, Lanes<double>, (Lanes<float, 32>)) {
+  using S = TestType;
+  const auto lanes = std::uint64_t{gdssm::lane_count<S>};
+  for (std::uint64_t before = 0; before <= lanes; ++before) {  // so many lanes are before the carry
+    const std::uint64_t task = (std::uint64_t{1} << 32) - before;
+    RandomStream<S> stream(5, task, 3);
+    const S value = stream.uniform();
+    for (std::uint64_t i = 0; i < lanes; ++i)
+      REQUIRE(double(gdssm::lane(value, Index(i))) == RandomStream<>(5, task + i, 3).uniform());
+  }
+}
+
+TEMPLATE_TEST_CASE("Filling from the middle of a block begins a new one, and forgets the other half of a pair",
+                   "[definition]", double, Lanes<float>) {
+  using S = TestType;
+  std::vector<S> words;  // as uniforms, and as normals
+  RandomStream<S> single(1, 2, 3);
+  for (int i = 0; i < 16; ++i) words.push_back(single.uniform());
+  std::vector<S> pairs;
+  RandomStream<S> normals(1, 2, 3);
+  for (int i = 0; i < 16; ++i) pairs.push_back(normals.normal());
+  for (std::size_t before = 1; before <= 4; ++before) {
+    RandomStream<S> uniform_stream(1, 2, 3), normal_stream(1, 2, 3);
+    for (std::size_t i = 0; i < before; ++i) {
+      CHECK(uniform_stream.uniform() == words[i]);
+      CHECK(normal_stream.normal() == pairs[i]);
+    }
+    gdssm::Array<S, Dynamic, 1> five(5, 1), three(3, 1);
+    uniform_stream.fill_uniform(five.view());
+    normal_stream.fill_normal(three.view());
+    for (std::size_t i = 0; i < 5; ++i) CHECK(five[Index(i)] == words[4 + i]);
+    for (std::size_t i = 0; i < 3; ++i) CHECK(three[Index(i)] == pairs[4 + i]);
+    CHECK(uniform_stream.uniform() == words[12]);
+    CHECK(normal_stream.normal() == pairs[8]);
+    CHECK(normal_stream.uniform() == words[10]);  // the pair was of two words
+    CHECK(normal_stream.normal() == pairs[9]);    // its other half
+    CHECK(normal_stream.normal() == pairs[12]);   // a pair is of a block's first two words, or of its last
+  }
+}
+
+TEST_CASE("Each law of a stream is the law of its word", "[definition]") {
+  using Variates = gdssm::detail::Variates<std::uint32_t, float>;
+  const std::uint64_t seed = 0x123456789ABCDEF0, task = 0x0FEDCBA987654321;
+  RandomStream<> uniform(seed, task, 7), exponential(seed, task, 7), laplace(seed, task, 7), normal(seed, task, 7);
+  int negative = 0;
+  for (std::uint32_t block = 0; block < 4; ++block) {
+    const auto words = threefry({block, 0x87654321u, 0x0FEDCBA9u, 7}, {0x9ABCDEF0u, 0x12345678u, 0, 0});
+    for (const std::uint32_t word : words) {
+      CHECK(uniform.uniform() == double(word >> 8) * 0x1p-24);
+      const double size = Variates::exponential(word);
+      CHECK(exponential.exponential() == size);
+      CHECK(laplace.laplace() == (word % 2 == 1 ? -size : size));
+      negative += static_cast<int>(word % 2);
+    }
+    for (const std::size_t i : {0u, 2u}) {
+      float first, second;
+      Variates::normals(words[i], words[i + 1], first, second);
+      CHECK(normal.normal() == first);
+      CHECK(normal.normal() == second);
+    }
+  }
+  CHECK((negative > 0 && negative < 16));
+}

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -422,4 +423,27 @@ TEST_CASE("A row that is not taken is an error", "[csv][misuse]") {
   AtomicFile file("/dev/full");
   CsvWriter whole(file, {"a"});
   CHECK(message_of([&] { whole.flush(); }) == "/dev/full: cannot write: No space left on device");
+}
+
+TEST_CASE("Decimals of 1 to 19 digits are read to the last bit, wherever their point is and whatever stands after them",
+          "[csv]") {
+  std::mt19937_64 random(9);
+  std::string text = "a,b,c\n";
+  Rows expected;
+  for (std::size_t digits = 1; digits <= 19; ++digits)
+    for (std::size_t decimals = 0; decimals <= digits; ++decimals)
+      for (int i = 0; i < 40; ++i) {
+        std::string number;
+        for (std::size_t k = 0; k < digits; ++k) number += static_cast<char>('0' + random() % 10);
+        if (i % 8 == 0) number = std::string(digits, '9');
+        if (decimals > 0) number.insert(digits - decimals, ".");
+        const double value = std::strtod(number.c_str(), nullptr);
+        text += number + ",-" + number + "," + number + "e1\n";
+        expected.push_back({value, -value, std::strtod((number + "e1").c_str(), nullptr)});
+      }
+  CHECK(read(text).rows == expected);
+  CHECK(read("a,b,c\n1.,.5,-.25\n").rows == Rows{{1, 0.5, -0.25}});
+  for (const char* none : {".", "-", "-.", "+.", "1..2", "1.2.", "1-", "--1"})
+    CHECK(refusal("a,b\n" + std::string(none) + ",2\n") ==
+          "t.csv:2: column 'a': '" + std::string(none) + "' is not a finite number, expected one (or an empty cell)");
 }

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/training/train.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <mutex>
+#include <numeric>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "models/golden.hpp"
 #include "support/catch.hpp"
@@ -189,6 +194,130 @@ TEST_CASE("Random weights have the reference's laws", "[definition]") {
   CHECK(p.readout.C.squaredNorm() / 40 == Approx(1).epsilon(4 * std::sqrt(2. / 1600)));
   CHECK_FALSE(identical(p, reference_initialization<double>(layer, 2)));
   CHECK(identical(p, reference_initialization<double>(layer, 1)));
+}
+
+/// Tasks that note which of them are drawn.
+struct Noted {
+  mutable std::mutex busy = {};
+  mutable std::vector<std::uint64_t> drawn = {};  ///< since they were last asked for
+
+  Index length() const { return tasks.length(); }
+  auto sequence(std::uint64_t seed, std::uint64_t index, Index losses) const {
+    const std::lock_guard lock(busy);
+    drawn.push_back(seed == 2 && losses == 2 ? index : 999);
+    return tasks.sequence(seed, index, losses);
+  }
+  std::vector<std::uint64_t> taken() const {
+    std::sort(drawn.begin(), drawn.end());
+    return std::exchange(drawn, {});
+  }
+};
+
+TEST_CASE("Draw n holds the tasks n batch to (n + 1) batch - 1, each once, however the run got there", "[definition]") {
+  const Layer layer(3);
+  const AdamW optimizer = AdamW::reference();
+  const Noted noted;
+  ThreadPool pool(2);
+  const auto indices = [](std::uint64_t first, std::uint64_t end) {
+    std::vector<std::uint64_t> all(end - first);
+    std::iota(all.begin(), all.end(), first);
+    return all;
+  };
+  auto run = begin_run(optimizer, reference_initialization<double>(layer, 5));
+  std::vector<double> losses;
+  const auto until = [&](Index updates) {
+    return train<Lanes8, VectorTargets>(
+        layer, noted, optimizer, ConstantRate{},
+        {.updates = updates, .batch = 11, .updates_per_draw = 2, .losses = 2, .seed = 2}, run, pool,
+        [&](const auto& progress) { losses.push_back(progress.loss); });
+  };
+  until(5);  // two updates on the first draw, two on the second, one on the third
+  CHECK(noted.taken() == indices(0, 33));
+  until(6);  // the third draw again
+  CHECK(noted.taken() == indices(22, 33));
+  const auto result = until(7);
+  CHECK(noted.taken() == indices(33, 44));
+  REQUIRE(losses.size() == 7);
+  CHECK(result.loss == losses.back());
+  CHECK(result.message == "all 7 updates were made");
+  CHECK(until(7).updates == 7);  // nothing is left to do, and nothing is drawn
+  CHECK(noted.taken().empty());
+  CHECK(std::isnan(until(7).loss));
+}
+
+TEST_CASE("Every callback sees every update, also when one before it stops the run", "[definition]") {
+  const Layer layer(3);
+  const AdamW optimizer = AdamW::reference();
+  auto run = begin_run(optimizer, reference_initialization<double>(layer, 5));
+  ThreadPool pool;
+  Index last = 0;
+  bool weights_of_the_run = true;
+  const auto result = train<Lanes8, VectorTargets>(
+      layer, tasks, optimizer, ConstantRate{}, {.updates = 50, .batch = 8}, run, pool,
+      [](const auto& progress) { return progress.update == 3; },
+      [&](const auto& progress) {
+        last = progress.update;
+        weights_of_the_run = weights_of_the_run && &progress.parameters == &run.parameters;
+      });
+  CHECK(last == 3);
+  CHECK(weights_of_the_run);
+  CHECK(result.message == "a callback stopped the run after update 3");
+}
+
+TEST_CASE("The schedule is asked for update n = 1, 2, ...", "[definition]") {
+  const Layer layer(3);
+  const AdamW optimizer = AdamW::reference();
+  auto run = begin_run(optimizer, reference_initialization<double>(layer, 5));
+  ThreadPool pool;
+  std::vector<Index> asked;
+  const auto schedule = [&](Index n) {
+    asked.push_back(n);
+    return 1.0;
+  };
+  train<Lanes8, VectorTargets>(layer, tasks, optimizer, schedule, {.updates = 3, .batch = 8}, run, pool);
+  CHECK(asked == std::vector<Index>{1, 2, 3});
+}
+
+TEST_CASE("Options below their least are refused, and no update at all is one that can be asked for", "[misuse]") {
+  const Layer layer(3);
+  const AdamW optimizer = AdamW::reference();
+  auto run = begin_run(optimizer, reference_initialization<double>(layer, 5));
+  ThreadPool pool;
+  const auto said = [&](const TrainingOptions& options) -> std::string {
+    try {
+      train<Lanes8, VectorTargets>(layer, tasks, optimizer, ConstantRate{}, options, run, pool);
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const auto refused = [](const std::string& numbers) {
+    return "train: batch, updates a draw, losses and updates are " + numbers + ", expected at least 1, 1, 1 and 0";
+  };
+  CHECK(said({.updates = 0, .batch = 1}) == "");
+  CHECK(run.updates() == 0);
+  CHECK(said({.updates = 1, .batch = 1}) == "");
+  CHECK(run.updates() == 1);
+  CHECK(said({.updates = -1}) == refused("64, 1, 1 and -1"));
+  CHECK(said({.updates = 1, .batch = 0}) == refused("0, 1, 1 and 1"));
+  CHECK(said({.updates = 1, .updates_per_draw = 0}) == refused("64, 0, 1 and 1"));
+  CHECK(said({.updates = 1, .losses = 0}) == refused("64, 1, 0 and 1"));
+}
+
+TEST_CASE("The schedule is its two formulas at every update", "[definition]") {
+  const WarmUpCosine schedule{3, 13, 0.25};
+  const auto near = [](double x, double y) { return std::abs(x - y) <= 4 * std::numeric_limits<double>::epsilon(); };
+  CHECK(schedule(1) == 1. / 3);
+  CHECK(schedule(2) == 2. / 3);
+  for (Index n = 3; n <= 13; ++n) {
+    const double half = std::cos(std::acos(-1.) * double(n - 3) / 20);  // (1 + cos 2 u) / 2 = cos^2 u
+    CHECK(near(schedule(n), 0.25 + 0.75 * half * half));
+  }
+  CHECK(WarmUpCosine{0, 4}(4) == 0);
+  CHECK(WarmUpCosine{0, 4, 1}(2) == 1);
+  for (const WarmUpCosine& bad : {WarmUpCosine{-1, 4}, WarmUpCosine{4, 4}, WarmUpCosine{1, 4, -0.1},
+                                  WarmUpCosine{1, 4, 1.1}, WarmUpCosine{1, 4, std::nan("")}})
+    CHECK_THROWS_AS(bad(1), std::invalid_argument);
 }
 
 }  // namespace gdssm::test

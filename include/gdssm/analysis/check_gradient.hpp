@@ -139,7 +139,6 @@ struct ModelPass {
   }
 };
 
-
 /// A gradient as training computes it, by any scalar type and method, for parameters in double.
 template <class Parameters>
 using TrainingGradient = std::function<void(const Parameters&, Parameters&)>;
@@ -180,7 +179,8 @@ VjpReport compare_gradients(const TrainingGradient<Parameters>& gradient, const 
     Comparison<double> comparison(std::string("the gradient of training ") + when);
     for (std::size_t i = 0; i < a.size(); ++i) {
       double scale = 0;
-      for (auto k = where[i].begin; k < where[i].end; ++k) scale = std::max(scale, std::abs(b[static_cast<std::size_t>(k)]));
+      for (auto k = where[i].begin; k < where[i].end; ++k)
+        scale = std::max(scale, std::abs(b[static_cast<std::size_t>(k)]));
       comparison.compare(where[i].name, a[i], b[i], tolerance * scale);
     }
     report.add(comparison.report());
@@ -225,8 +225,8 @@ VjpReport check_gradient(const Model& model, std::uint64_t seed = 1) {
     }
     for (const Index losses : {Index(1), windows - 1}) {
       const auto start = model.template parameters<double>();
-      const std::string where =
-          std::string(ragged ? "contexts of two lengths, " : "contexts of one length, ") + std::to_string(losses) + " losses";
+      const std::string where = std::string(ragged ? "contexts of two lengths, " : "contexts of one length, ") +
+                                std::to_string(losses) + " losses";
       const auto reference = detail::training_gradient<double, StoredHistory>(model, contexts, windows, losses);
       const auto compare = [&](const auto& gradient, double tolerance, const char* what) {
         report.add(detail::compare_gradients<typename Model::template Parameters<double>>(gradient, reference, start,

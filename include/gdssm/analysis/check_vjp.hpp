@@ -123,7 +123,8 @@ void fill_uniform(Aggregate& aggregate, double size, RandomStream<>& stream) {
   visit(
       [&](const Name&, auto& array) {
         for (Index i = 0; i < array.size(); ++i)
-          array.data()[i] = static_cast<std::remove_cvref_t<decltype(array.data()[i])>>(size * (stream.uniform() - 0.5));
+          array.data()[i] =
+              static_cast<std::remove_cvref_t<decltype(array.data()[i])>>(size * (stream.uniform() - 0.5));
       },
       aggregate);
 }
@@ -455,8 +456,8 @@ VjpReport check_vjp(const Function& f, std::uint64_t seed = 1) {
   return report;
 }
 
-/// Checks every derivative of a block: `prepare_vjp`, and `step_vjp` with respect to weights, inputs and state, with and
-/// without a mask.
+/// Checks every derivative of a block: `prepare_vjp`, and `step_vjp` with respect to weights, inputs and state, with
+/// and without a mask.
 ///     if (const auto report = check_vjp(block); !report) std::cerr << report.message << "\n";
 template <Block B>
 VjpReport check_vjp(const B& block, std::uint64_t seed = 1) {
@@ -465,8 +466,7 @@ VjpReport check_vjp(const B& block, std::uint64_t seed = 1) {
   if constexpr (RecurrenceBlock<B>) {
     report.add(check_vjp(detail::RecurrenceFunction<B>{block}, seed), "step");
     for (const int mask : {0, 1})
-      report.add(check_vjp(detail::RecurrenceFunction<B>{block, mask}, seed),
-                 "step with mask " + std::to_string(mask));
+      report.add(check_vjp(detail::RecurrenceFunction<B>{block, mask}, seed), "step with mask " + std::to_string(mask));
   }
   if constexpr (ReadoutBlock<B>) report.add(check_vjp(detail::ReadoutFunction<B>{block}, seed), "step");
   if constexpr (GateBlock<B>) report.add(check_vjp(detail::GateFunction<B>{block}, seed), "step");

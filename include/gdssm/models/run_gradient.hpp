@@ -12,8 +12,8 @@ namespace detail {
 /// An input side that takes a run of windows at once, by functions of the class that has its `step`.
 template <class B, class S>
 concept RunningAttention = !B::left_trains && requires {
-  requires std::is_same_v<typename DeclaredIn<decltype(&B::template step<LaneScalar<S>, S>)>::type,
-                          typename DeclaredIn<decltype(&B::template run<LaneScalar<S>, S>)>::type>;
+  requires std::is_same_v < typename DeclaredIn<decltype(&B::template step<LaneScalar<S>, S>)>::type,
+  typename DeclaredIn<decltype(&B::template run<LaneScalar<S>, S>)>::type > ;
   &B::template run_vjp<S>;
 };
 
@@ -29,8 +29,8 @@ inline constexpr bool takes_runs<AugmentedSsm<Attention, Recurrence, Readout, Ga
 template <class Model, class S>
 concept TakesRuns = detail::takes_runs<Model, S>;
 
-/// The gradient of a loss at the end of a sequence that begins at Z_0 = 0, many windows at once: (11), with L's share by
-/// (12). The cotangent of Z_t^T is (v o^T) * L^k, k the windows after t: nothing of the size of the state is carried
+/// The gradient of a loss at the end of a sequence that begins at Z_0 = 0, many windows at once: (11), with L's share
+/// by (12). The cotangent of Z_t^T is (v o^T) * L^k, k the windows after t: nothing of the size of the state is carried
 /// back, and the powers of L are the same for all sequences.
 /// Source  docs/theory.md, exact gradients
 template <class Layer, class S>
