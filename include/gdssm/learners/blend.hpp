@@ -151,7 +151,7 @@ class Stacking {
 };
 
 /// Several rules on the same experts, whose mixtures are the experts of another rule, `Top`.
-///     Blend rule{LogScore<>{}, Boa<>{}, Stacking<LogScore<>>{}};
+///     Blend rule(AdaHedge<>(), LogScore<>(), Stacking<LogScore<>>());
 template <MixingRule Top, MixingRule... Rules>
 class Blend {
  public:

@@ -27,7 +27,7 @@ namespace detail {
 /// The members of the default bank, by what they see.
 template <class T>
 struct DefaultMembers {
-  using Hedge = AdaHedge<SquaredLoss, T>;
+  using Hedge = AdaHedge<T>;
   using Rule = Blend<Hedge, Hedge, LogScore<T>, LogScore<T>, Stacking<LogScore<T>>>;
   using Design = Beside<Levels, Changes, RecentTargets>;
   using Level = WithinRange<RidgeLearner<T>>;

@@ -15,7 +15,7 @@
 //
 // with L = 1 unless forgetting is asked for, and a_t what distinguishes them. After the step the error on that pair is
 // (1 - a_t |x|^2) times what it was; none of the three ever lets this factor's magnitude exceed 1, so that no stream
-// makes them diverge. They take inputs as they come: scale them (`WithScaling`) or add an intercept (`WithFeatures`).
+// makes them diverge. They take inputs as they come: `WithScaling` centres and scales them.
 
 namespace gdssm {
 

@@ -36,26 +36,6 @@ class Identity {
   Index inputs_;
 };
 
-/// phi = [x; 1]: an intercept for learners that have none.
-/// Errors  std::invalid_argument: f below 1
-template <class T = double>
-class Affine {
- public:
-  using Scalar = T;
-  explicit Affine(Index inputs) : inputs_(inputs) {
-    if (inputs < 1) refuse("Affine", "there are ", inputs, " inputs, expected at least 1");
-  }
-  Index input_count() const { return inputs_; }
-  Index output_count() const { return inputs_ + 1; }
-  void operator()(const Eigen::VectorX<T>& x, Eigen::Ref<Eigen::VectorX<T>> phi) const {
-    phi.head(inputs_) = x;
-    phi[inputs_] = T(1);
-  }
-
- private:
-  Index inputs_;
-};
-
 /// phi = all products of 1 to `degree` entries of x, by degree and then in the order of the entries: for two inputs and
 /// degree 2, x_0, x_1, x_0^2, x_0 x_1, x_1^2. There are (f + d choose d) - 1.
 /// Errors  std::invalid_argument: f or degree below 1, more than 10,000 features
@@ -148,7 +128,7 @@ class Joined {
 };
 
 /// A learner on the features of its inputs:
-///     WithFeatures learner(Affine<>(f), NlmsLearner<>(f + 1, m));
+///     WithFeatures learner(Polynomial<>(f, 2), RidgeLearner<>(f * (f + 3) / 2, m));
 /// Shapes  x (the map's inputs), y (m)
 /// Errors  those of the inner learner; an inner learner of other inputs than the map has outputs
 template <class Map, Learner Inner>

@@ -89,24 +89,11 @@ void follow_base(T& base, T& mean, const T& deviation) {
   }
 }
 
-/// The largest magnitude of a product of inputs or targets whose squares are added up: fourth powers, which would
-/// overflow past it. What is larger says all it can.
-template <class T>
-inline constexpr double largest_gain = std::is_same_v<T, float> ? 1e15 : 1e145;
-
 /// The largest magnitude of a number in a state, by its degree in inputs and targets. 1: a difference of two of them,
-/// and rounding; 4: sums of squared gains over more rows than there are; otherwise so many squares of inputs.
+/// and rounding; otherwise the squares of more inputs than there are rows.
 template <class T>
 constexpr double largest_state(int degree) {
-  constexpr double rows = 1e14;
-  switch (degree) {
-    case 1:
-      return 4 * largest_input<T>;
-    case 4:
-      return largest_gain<T> * largest_gain<T> * rows;
-    default:
-      return largest_input<T> * largest_input<T> * rows;
-  }
+  return degree == 1 ? 4 * largest_input<T> : 1e14 * largest_input<T> * largest_input<T>;
 }
 
 template <class Derived>

@@ -45,9 +45,7 @@
 //                                                          + sum_t 1/eta_t ln(1 / (1 - alpha)),
 //
 // which `regret_bound` evaluates (proof in docs/theory.md, section 12). With squared losses the mixture's own loss is
-// at most sum_k w_k l_k, by convexity; with their linearisation at yhat, l_k = 2 (yhat - y) (p_k - y), (16) holds
-// against the best *fixed combination* of experts (s = 0) in place of the best expert, since the squared loss lies
-// above its tangent.
+// at most sum_k w_k l_k, by convexity.
 
 namespace gdssm {
 
@@ -85,27 +83,9 @@ bool agree(const Eigen::MatrixX<T>& predictions, Index target) {
 
 }  // namespace detail
 
-/// l_k = (p_k - y)^2: the mixture is to do as well as the best expert.
-struct SquaredLoss {
-  /// The loss of a prediction.
-  template <class T>
-  static T of(const T& prediction, const T& /*mixture*/, const T& target) {
-    return (prediction - target) * (prediction - target);
-  }
-};
-
-/// l_k = 2 (yhat - y) (p_k - y): the mixture is to do as well as the best convex combination of experts.
-struct LinearisedLoss {
-  /// The loss of a prediction beside the mixture's.
-  template <class T>
-  static T of(const T& prediction, const T& mixture, const T& target) {
-    return T(2) * (mixture - target) * (prediction - target);
-  }
-};
-
-/// (14) with (15). Sums of losses are kept in Counter<T>, beside which single ones still count.
-/// Errors  std::invalid_argument: a share below 0, or 1 and above
-template <class Loss = SquaredLoss, class T = double>
+/// (14) with (15), of squared losses l_k = (p_k - y)^2. Their sums are kept in Counter<T>, beside which single ones
+/// still count. Errors  std::invalid_argument: a share below 0, or 1 and above
+template <class T = double>
 class AdaHedge {
  public:
   using Scalar = T;
@@ -153,7 +133,7 @@ class AdaHedge {
     if (K == 1) return;
     for (Index i = 0; i < weights_.cols(); ++i) {
       if (detail::agree(predictions, i)) continue;
-      for (Index k = 0; k < K; ++k) losses_[k] = Loss::template of<Sum>(predictions(i, k), mixture_[i], y[i]);
+      losses_ = (predictions.row(i).transpose().template cast<Sum>().array() - Sum(y[i])).square();
       const Sum eta = rate(i), largest = losses_.cwiseAbs().maxCoeff();
       losses_.array() -= losses_.minCoeff();
       Sum mean(0);
@@ -244,107 +224,6 @@ class AdaHedge {
   State state_;
   Matrix weights_;
   Eigen::VectorX<Sum> losses_, exponentials_;
-  Vector mixture_;
-};
-
-/// Bernstein online aggregation: expert k's gains r_k = 2 (yhat - y) (yhat - p_k) over the mixture, less their squares,
-///     R_k <- R_k + r_k - eta_k r_k^2,     w_k ~ eta_k exp(eta_k R_k),
-///     eta_k = min(1 / max |r_k|, sqrt(ln K / sum r_k^2)).
-/// The mixture falls behind the best fixed combination by the order of sqrt(ln K sum r_k^2): little where experts
-/// agree.
-/// Source  Wintenberger, Machine Learning 106, 2017
-template <class T = double>
-class Boa {
- public:
-  using Scalar = T;
-  using Matrix = Eigen::MatrixX<T>;
-  using Vector = Eigen::VectorX<T>;
-
-  struct State {
-    Matrix gains;    ///< R (K x m)
-    Matrix squares;  ///< sum of r^2 (K x m)
-    Matrix most;     ///< largest |r| (K x m)
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"gains"}, self.gains...);
-      visitor(Name{.head = "squares", .degree = 4}, self.squares...);
-      visitor(Name{"most"}, self.most...);
-    }
-    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
-  };
-
-  void start(Index experts, Index targets) {
-    weights_.setZero(experts, targets);
-    state_ = {weights_, weights_, weights_};
-    mixture_.setZero(targets);
-    weigh_anew();
-  }
-
-  const Vector& mix(const Matrix& predictions) {
-    detail::weigh(predictions, weights_, mixture_);
-    return mixture_;
-  }
-
-  void update(const Matrix& predictions, const Vector& y) {
-    if (weights_.rows() == 1) return;
-    for (Index i = 0; i < weights_.cols(); ++i)
-      for (Index k = 0; k < weights_.rows(); ++k) {
-        const T r = unit(T(2) * (mixture_[i] - y[i]) * (mixture_[i] - predictions(i, k)));
-        state_.most(k, i) = std::max(state_.most(k, i), std::abs(r));
-        state_.squares(k, i) += r * r;
-        state_.gains(k, i) += r - rate(k, i) * r * r;
-      }
-    weigh_anew();
-  }
-
-  /// The weights (K x m) of the next mixture.
-  const Matrix& weights() const { return weights_; }
-
-  const State& state() const { return state_; }
-  void set_state(const State& state) {
-    detail::expect_state(name, state_, state);
-    state_ = state;
-    weigh_anew();
-  }
-  /// Gains add up.
-  void merge(const State& later) {
-    detail::expect_state(name, state_, later);
-    state_.gains += later.gains;
-    state_.squares += later.squares;
-    state_.most = state_.most.cwiseMax(later.most);
-    weigh_anew();
-  }
-
- private:
-  static constexpr auto name = "Boa";
-
-  static T unit(const T& r) {
-    constexpr T most = T(detail::largest_gain<T>);
-    return std::clamp(r, -most, most);
-  }
-  T rate(Index k, Index i) const {
-    if (!(state_.squares(k, i) > T(0))) return T(0);
-    const T variance = std::log(static_cast<T>(weights_.rows())) / state_.squares(k, i);
-    return std::min(T(1) / state_.most(k, i), std::sqrt(variance));
-  }
-
-  void weigh_anew() {
-    for (Index i = 0; i < weights_.cols(); ++i) {
-      T most = -std::numeric_limits<T>::infinity(), sum(0);
-      for (Index k = 0; k < weights_.rows(); ++k) {
-        const T eta = rate(k, i);
-        weights_(k, i) = std::log(eta) + eta * state_.gains(k, i);  // -infinity: it has never differed
-        most = std::max(most, weights_(k, i));
-      }
-      for (Index k = 0; k < weights_.rows(); ++k)
-        sum += weights_(k, i) = most > -std::numeric_limits<T>::infinity() ? std::exp(weights_(k, i) - most) : T(1);
-      weights_.col(i) /= sum;
-    }
-  }
-
-  State state_;
-  Matrix weights_;
   Vector mixture_;
 };
 
