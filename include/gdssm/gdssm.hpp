@@ -57,6 +57,7 @@
 #include "gdssm/tasks/token_sequence.hpp"
 #include "gdssm/tasks/tokens.hpp"
 
+#include "gdssm/algorithms/accumulators.hpp"
 #include "gdssm/algorithms/descent.hpp"
 #include "gdssm/algorithms/softmax_descent.hpp"
 #include "gdssm/algorithms/solvers.hpp"

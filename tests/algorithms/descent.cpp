@@ -23,7 +23,6 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 using gdssm::accumulate;
 using gdssm::descend;
-using gdssm::DescentScratch;
 using gdssm::equal_steps;
 using gdssm::Index;
 using gdssm::predict_by_descent;
@@ -113,16 +112,6 @@ TEST_CASE("K steps of any sizes are explicit gradient descent, and (10) predicts
     CHECK(equal(predict_by_descent(S, M, p.query, p.steps, p.rho, p.W_0), from_start * p.query));
     CHECK(equal(predict_by_descent(S, M, p.query, p.steps), from_zero * p.query));
     CHECK(equal(predict_by_descent(S, M, p.query, equal_steps(p.steps[0], K), p.rho), equal_sizes * p.query));
-
-    // With the caller's scratch, which keeps the two vectors that no target enters.
-    DescentScratch<Rational> scratch(f);
-    Eigen::VectorX<Rational> prediction(m);
-    predict_by_descent(S, M, p.query, p.steps, p.rho, p.W_0, scratch, prediction);
-    CHECK(equal(prediction, from_start * p.query));
-    CHECK(equal(M * scratch.v + p.W_0 * scratch.u, prediction));
-    CHECK(equal(scratch.u, p.query - (S * scratch.v + p.rho * scratch.v)));
-    predict_by_descent(S, M, p.query, p.steps, Rational(0), scratch, prediction);
-    CHECK(equal(prediction, from_zero * p.query));
   }
 }
 
@@ -224,11 +213,6 @@ TEST_CASE("Sizes in the types stay there, and maps, blocks and rows do as well a
   static_assert(std::is_same_v<decltype(descend(fixed_S, fixed_M, steps)), Eigen::RowVector3d>);
   CHECK_THAT(fixed[0], WithinRel(expected[0], 1e-14));
 
-  DescentScratch<double, 3> scratch;
-  MatrixXd predictions = MatrixXd::Zero(1, 2);
-  predict_by_descent(fixed_S, fixed_M, X.col(0), steps, 0.1, scratch, predictions.col(1));
-  CHECK_THAT(predictions(0, 1), WithinRel(expected[0], 1e-14));
-  CHECK(predictions(0, 0) == 0);
   const Eigen::Map<const Eigen::Matrix3d> mapped(S.data());
   CHECK_THAT(predict_by_descent(mapped, M, X.col(0), steps, 0.1)[0], WithinRel(expected[0], 1e-14));
 
@@ -319,15 +303,6 @@ TEST_CASE("Problems that do not fit together are refused with a message that say
     CHECK_THROWS_WITH(predict_by_descent(S, M, query, steps, -0.1),
                       "predict_by_descent: rho is -0.1, expected a finite number >= 0");
     CHECK_THROWS_AS(predict_by_descent(S, M, infinity * query, steps), std::invalid_argument);
-
-    DescentScratch<double> scratch(3), small(2);
-    VectorXd prediction(2), wide(3);
-    CHECK_THROWS_WITH(predict_by_descent(S, M, query, steps, 0.1, small, prediction),
-                      "predict_by_descent: scratch is 2 x 1, expected 3 x 1");
-    CHECK_THROWS_WITH(predict_by_descent(S, M, query, steps, 0.1, scratch, wide),
-                      "predict_by_descent: prediction is 3 x 1, expected 2 x 1");
-    CHECK_THROWS_WITH(DescentScratch<double>(0), "DescentScratch: features is 0, expected at least 1");
-    CHECK_THROWS_WITH((DescentScratch<double, 3>(4)), "DescentScratch: features is 4, expected 3");
   }
   SECTION("bounds") {
     CHECK_THROWS_WITH(gdssm::largest_eigenvalue_bound(M), "largest_eigenvalue_bound: S is 2 x 3, expected 2 x 2");

@@ -110,6 +110,15 @@ TEST_CASE("Theorem: every iteration converges to ridge regression, within its er
   SECTION("conjugate gradients") { check_iteration<ConjugateGradients>(25); }
 }
 
+TEST_CASE("Theorem: the solver Descent is (10) with steps of size 1 / u, to the bit", "[theorem]") {
+  for (const Index f : {1, 5, 12})
+    for (const Index K : {0, 1, 7}) {
+      const Problem p(f, 2);
+      const VectorXd expected = predict_by_descent(p.S, p.M, p.q, equal_steps(stable_step(p.S, 0.5), K), 0.5);
+      CHECK(Solved<Descent>(p, {.steps = K, .ridge = 0.5}).prediction == expected);
+    }
+}
+
 TEST_CASE("Theorem: residuals are below those of the polynomials: Chebyshev's takes half of descent's steps or fewer",
           "[theorem]") {
   const Problem p(8, 3);

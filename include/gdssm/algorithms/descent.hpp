@@ -6,15 +6,15 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
-#include <type_traits>
 
 #include <Eigen/Core>
 
+#include "gdssm/algorithms/accumulators.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"
 
 // Gradient descent on a context, as an explicit algorithm: what the constructed layers compute, and what they are
-// compared with. A context of pairs (x_i, y_i) enters through two accumulators,
+// compared with. A context of pairs (x_i, y_i) enters through its `Accumulators`,
 //
 //     S = sum_i x_i x_i^T  (f x f),      M = sum_i y_i x_i^T  (m x f),
 //
@@ -84,36 +84,7 @@ StepSizes<T> equal_steps(T size, Index count) {
   return StepSizes<T>(size, count);
 }
 
-/// What a context is to gradient descent: S = sum x_i x_i^T (f x f) and M = sum y_i x_i^T (m x f).
-template <class T = double>
-struct Accumulators {
-  Eigen::MatrixX<T> S;  ///< sum x x^T (f x f)
-  Eigen::MatrixX<T> M;  ///< sum y x^T (m x f)
-};
-
-/// Scratch of `predict_by_descent`, sized once. After a call it holds what (10) computed: W_K q = M v + W_0 u.
-template <class T, Index Features = Dynamic>
-struct DescentScratch {
-  using Vector = Eigen::Matrix<T, static_cast<int>(Features), 1>;  ///< of f entries
-
-  /// Errors  std::invalid_argument: features below 1, or not those of the type
-  explicit DescentScratch(Index features) {
-    if (features < 1) refuse("DescentScratch", "features is ", features, ", expected at least 1");
-    if constexpr (Features != Dynamic) expect_equal("DescentScratch", "features", features, Features);
-    v = u = Hu = Vector::Zero(features);
-  }
-  DescentScratch() requires(Features != Dynamic) : DescentScratch(Features) {}
-
-  Vector v, u, Hu;  ///< of (10), and (S + rho I) u
-};
-
 namespace detail {
-
-template <class... Derived>
-inline constexpr bool same_scalar = true;
-template <class First, class... Rest>
-inline constexpr bool same_scalar<First, Rest...> = (std::is_same_v<typename First::Scalar, typename Rest::Scalar> &&
-                                                     ...);
 
 /// rows x cols, at compile time where both sides know, else at run time.
 template <Index Rows, Index Cols, class Derived>
@@ -141,42 +112,21 @@ void expect_problem(const char* where, const Eigen::MatrixBase<S_>& S, const Eig
   expect_shape<M_::RowsAtCompileTime, S_::RowsAtCompileTime>(where, "M", M, M.rows(), S.rows());
 }
 
-/// `expect_finite` for expressions, which are evaluated into memory only to be refused.
-template <class Derived>
-void expect_numbers(const char* where, const char* what, const Eigen::MatrixBase<Derived>& matrix) {
-  if (!matrix.allFinite()) expect_finite(where, what, matrix.eval());
+template <class S_, class T, class Vector>
+void multiply_hessian(const Eigen::MatrixBase<S_>& S, const T& rho, const Vector& u, Vector& Hu) {
+  Hu.noalias() = S * u;
+  Hu += rho * u;
 }
 
-/// (10)'s loop: leaves v and u in the scratch.
-template <class S_, class Q, class T, Index Features>
-void descend_on_query(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<Q>& query, const StepSizes<T>& steps,
-                      const T& rho, DescentScratch<T, Features>& scratch) {
-  scratch.u = query;
-  scratch.v.setZero();
-  for (Index k = steps.count() - 1; k >= 0; --k) {
-    const T& a = steps[k];
-    scratch.Hu.noalias() = S * scratch.u;
-    scratch.Hu += rho * scratch.u;
-    scratch.v += a * scratch.u;
-    scratch.u -= a * scratch.Hu;
-  }
+/// A step of (10): v <- v + a u, u <- u - a (S + rho I) u.
+template <class S_, class T, class Vector>
+void step_on_query(const Eigen::MatrixBase<S_>& S, const T& rho, const T& a, Vector& v, Vector& u, Vector& Hu) {
+  multiply_hessian(S, rho, u, Hu);
+  v += a * u;
+  u -= a * Hu;
 }
 
 }  // namespace detail
-
-/// S = X X^T and M = Y X^T from a context's columns x_i (X f x N) and y_i (Y m x N); zeros for N = 0.
-/// Errors  std::invalid_argument: no rows, different numbers of columns, entries that are not finite
-template <class X_, class Y_>
-Accumulators<typename X_::Scalar> accumulate(const Eigen::MatrixBase<X_>& X, const Eigen::MatrixBase<Y_>& Y) {
-  static_assert(detail::same_scalar<X_, Y_>, "accumulate: X and Y must have the same scalar type");
-  static_assert(detail::compatible<X_::ColsAtCompileTime, Y_::ColsAtCompileTime>,
-                "accumulate: X and Y must have the same number of columns, one a pair");
-  if (X.rows() < 1 || Y.rows() < 1) refuse("accumulate", "X or Y has no rows, expected one column a pair");
-  expect_equal("accumulate", "number of Y's columns", Y.cols(), X.cols());
-  detail::expect_numbers("accumulate", "X", X);
-  detail::expect_numbers("accumulate", "Y", Y);
-  return {.S = X * X.transpose(), .M = Y * X.transpose()};
-}
 
 /// W S - M + rho W, the gradient at W of 1/2 sum_i |y_i - W x_i|^2 + rho/2 |W|^2.
 /// Shapes  W (m x f), S (f x f), M (m x f) -> (m x f)
@@ -226,38 +176,7 @@ typename M_::PlainObject descend(const Eigen::MatrixBase<S_>& S, const Eigen::Ma
   return descend(S, M, steps, rho, M_::PlainObject::Zero(M.rows(), M.cols()));
 }
 
-/// (10)  prediction <- W_K q = M v from W_0 = 0, for streams: nothing is allocated, K products of S with a vector.
-/// Shapes  S (f x f), M (m x f), q (f), scratch of f, prediction (m; must not overlap the others)
-/// Errors  std::invalid_argument: sizes that differ, a negative rho (wrong fixed sizes: static_assert). The entries
-///         are not looked at: what is not finite goes through to the prediction.
-template <class S_, class M_, class Q, Index Features>
-void predict_by_descent(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M,
-                        const Eigen::MatrixBase<Q>& query, StepSizes<typename S_::Scalar> steps,
-                        const typename S_::Scalar& rho, DescentScratch<typename S_::Scalar, Features>& scratch,
-                        Eigen::Ref<Eigen::VectorX<typename S_::Scalar>> prediction) {
-  constexpr auto where = "predict_by_descent";
-  detail::expect_problem(where, S, M, rho);
-  detail::expect_shape<S_::RowsAtCompileTime, 1>(where, "query", query, S.rows(), 1);
-  detail::expect_shape<S_::RowsAtCompileTime, 1>(where, "scratch", scratch.u, S.rows(), 1);
-  detail::expect_shape<M_::RowsAtCompileTime, 1>(where, "prediction", prediction, M.rows(), 1);
-  detail::descend_on_query(S, query, steps, rho, scratch);
-  prediction.noalias() = M * scratch.v;
-}
-
-/// The same from W_0 (m x f): prediction <- M v + W_0 u.
-template <class S_, class M_, class Q, class W_, Index Features>
-void predict_by_descent(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M,
-                        const Eigen::MatrixBase<Q>& query, StepSizes<typename S_::Scalar> steps,
-                        const typename S_::Scalar& rho, const Eigen::MatrixBase<W_>& W_0,
-                        DescentScratch<typename S_::Scalar, Features>& scratch,
-                        Eigen::Ref<Eigen::VectorX<typename S_::Scalar>> prediction) {
-  detail::expect_shape<M_::RowsAtCompileTime, S_::RowsAtCompileTime>("predict_by_descent", "W_0", W_0, M.rows(),
-                                                                     S.rows());
-  predict_by_descent(S, M, query, steps, rho, scratch, prediction);
-  prediction.noalias() += W_0 * scratch.u;
-}
-
-/// (10)  W_K q from W_0, returned.
+/// (10)  W_K q from W_0. For streams, and with nothing allocated, it is the solver `Descent`.
 /// Shapes  S (f x f), M and W_0 (m x f), q (f) -> (m)
 /// Errors  std::invalid_argument: sizes that differ, numbers that are not finite, a negative rho (wrong fixed sizes:
 ///         static_assert). Divergence is an answer, as `descend`'s.
@@ -265,14 +184,18 @@ template <class S_, class M_, class Q, class W_>
 Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> predict_by_descent(
     const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& query,
     StepSizes<typename S_::Scalar> steps, const typename S_::Scalar& rho, const Eigen::MatrixBase<W_>& W_0) {
-  detail::expect_numbers("predict_by_descent", "S", S);
-  detail::expect_numbers("predict_by_descent", "M", M);
-  detail::expect_numbers("predict_by_descent", "query", query);
-  detail::expect_numbers("predict_by_descent", "W_0", W_0);
-  DescentScratch<typename S_::Scalar, S_::RowsAtCompileTime> scratch(S.rows());
-  Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> prediction(M.rows());
-  predict_by_descent(S, M, query, steps, rho, W_0, scratch, prediction);
-  return prediction;
+  constexpr auto where = "predict_by_descent";
+  detail::expect_problem(where, S, M, rho);
+  detail::expect_shape<S_::RowsAtCompileTime, 1>(where, "query", query, S.rows(), 1);
+  detail::expect_shape<M_::RowsAtCompileTime, S_::RowsAtCompileTime>(where, "W_0", W_0, M.rows(), S.rows());
+  detail::expect_numbers(where, "S", S);
+  detail::expect_numbers(where, "M", M);
+  detail::expect_numbers(where, "query", query);
+  detail::expect_numbers(where, "W_0", W_0);
+  using Vector = Eigen::Vector<typename S_::Scalar, S_::RowsAtCompileTime>;
+  Vector u = query, v = Vector::Zero(S.rows()), Hu(S.rows());
+  for (Index k = steps.count() - 1; k >= 0; --k) detail::step_on_query(S, rho, steps[k], v, u, Hu);
+  return M * v + W_0 * u;
 }
 
 /// The same from W_0 = 0.

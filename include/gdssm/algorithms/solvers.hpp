@@ -125,12 +125,6 @@ Answer<T> iterate(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M
   return answer;
 }
 
-template <class S_, class T>
-void multiply_hessian(const Eigen::MatrixBase<S_>& S, const T& rho, const Eigen::VectorX<T>& d, Eigen::VectorX<T>& Hd) {
-  Hd.noalias() = S * d;
-  Hd += rho * d;
-}
-
 /// u and l; l no closer to 0 than rounding can tell.
 template <class T>
 struct Spectrum {
@@ -140,10 +134,6 @@ struct Spectrum {
   }
   T most, least;
 };
-
-}  // namespace detail
-
-namespace detail {
 
 /// What iterations on q have in common. A `Method` offers `start(S, settings, scratch)`, which returns the step that
 /// `iterate` runs.
@@ -166,16 +156,15 @@ struct Iteration {
 
 }  // namespace detail
 
-/// K steps of gradient descent of size 1 / u, (10): every error shrinks, well determined directions first.
+/// K steps of (10) of size 1 / u, `predict_by_descent` from W_0 = 0: every error shrinks, well determined directions
+/// first.
 struct Descent : detail::Iteration<Descent> {
   /// The step that `solve` repeats.
   template <class S_, class T>
   static auto start(const S_& S, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const T a = T(1) / (largest_eigenvalue_bound(S) + settings.ridge);
     return [&, a](Index) {
-      detail::multiply_hessian(S, settings.ridge, ws.r, ws.Hd);
-      ws.v += a * ws.r;
-      ws.r -= a * ws.Hd;
+      detail::step_on_query(S, settings.ridge, a, ws.v, ws.r, ws.Hd);
       return true;
     };
   }

@@ -174,17 +174,6 @@ T saturated(const T& value, const T& otherwise = T(0)) {
   }
 }
 
-/// A <- L A + y x^T.
-template <class T>
-void add_product(Eigen::MatrixX<T>& A, const T& L, const Eigen::VectorX<T>& y, const Eigen::VectorX<T>& x) {
-  const T* const __restrict left = y.data();
-  for (Index j = 0; j < A.cols(); ++j) {
-    T* const __restrict column = A.col(j).data();
-    const T right = x[j];
-    for (Index i = 0; i < A.rows(); ++i) column[i] = L * column[i] + left[i] * right;
-  }
-}
-
 /// base^exponent for a whole number that a counter holds.
 template <class T>
 T power(const T& base, const Counter<T>& exponent) {

@@ -7,14 +7,14 @@
 
 #include <Eigen/Core>
 
+#include "gdssm/algorithms/accumulators.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
 
-// What a regression remembers of a stream: two sums, both of them states of (1)-(2) with one decay L everywhere,
+// What a regression remembers of a stream: the `Accumulators`
 //
-//     S_t = L S_{t-1} + x_t x_t^T   from the attention A = e_0 e_0^T,
-//     M_t = L M_{t-1} + y_t x_t^T   from the attention A = e_0 e_1^T (transposed),
+//     S_t = L S_{t-1} + x_t x_t^T,     M_t = L M_{t-1} + y_t x_t^T
 //
 // in the coordinates in which a type of pairs takes them, `AsGiven`, `Scaled` or `Standardised`. A type of pairs offers
 // the state, its start, `absorb` (a pair comes), `remove` (a pair goes), `merge` (the pairs of two states), and `pose`,
@@ -33,44 +33,6 @@
 // LeVeque, The American Statistician 37, 1983).
 
 namespace gdssm {
-
-/// The two sums of a regression, members of its state.
-template <class T>
-struct Sums {
-  Eigen::MatrixX<T> S;  ///< sum_i L^(t-i) x_i x_i^T (f x f)
-  Eigen::MatrixX<T> M;  ///< sum_i L^(t-i) y_i x_i^T (m x f)
-
-  void start(Index inputs, Index targets) {
-    S.setConstant(inputs, inputs, T(0));
-    M.setConstant(targets, inputs, T(0));
-  }
-
-  /// A pair comes, and the earlier ones lose the factor L.
-  void absorb(const Eigen::VectorX<T>& x, const Eigen::VectorX<T>& y, const T& decay) {
-    detail::add_product(S, decay, x, x);
-    detail::add_product(M, decay, y, x);
-  }
-
-  /// A pair that was absorbed, at decay 1, is taken out again.
-  void remove(const Eigen::VectorX<T>& x, const Eigen::VectorX<T>& y) {
-    S.noalias() -= x * x.transpose();
-    M.noalias() -= y * x.transpose();
-    for (Index j = 0; j < x.size(); ++j)
-      if (S(j, j) < T(0)) S(j, j) = T(0);  // a sum of squares, and rounding
-  }
-
-  /// The sums of the pairs so far, which lose the factor L, and of those of `later`.
-  void merge(const Sums& later, const T& L) {
-    S = L * S + later.S;
-    M = L * M + later.M;
-  }
-
-  template <class Visitor, class... Self>
-  static void visit(Visitor&& visitor, Self&&... self) {
-    visitor(Name{"S"}, self.S...);
-    visitor(Name{"M"}, self.M...);
-  }
-};
 
 namespace detail {
 
@@ -93,7 +55,7 @@ struct AsGiven {
   static constexpr bool has_units = false;
 
   template <class T>
-  struct State : Sums<T> {
+  struct State : Accumulators<T> {
     Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< pairs observed
     Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
 
@@ -101,7 +63,7 @@ struct AsGiven {
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"rows"}, self.rows...);
       visitor(Name{"weight"}, self.weight...);
-      Sums<T>::visit(visitor, self...);
+      Accumulators<T>::visit(visitor, self...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };
@@ -121,7 +83,7 @@ struct AsGiven {
   static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
     state.rows[0] += Counter<T>(1);
     state.weight[0] = Counter<T>(decay) * state.weight[0] + Counter<T>(1);
-    state.Sums<T>::absorb(x, y, decay);
+    state.Accumulators<T>::absorb(x, y, decay);
   }
 
   /// A pair that was absorbed, at decay 1, is taken out again.
@@ -129,7 +91,7 @@ struct AsGiven {
   static void remove(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y) {
     state.rows[0] -= Counter<T>(1);
     state.weight[0] -= Counter<T>(1);
-    state.Sums<T>::remove(x, y);
+    state.Accumulators<T>::remove(x, y);
   }
 
   /// state <- the pairs of `state` followed by those of `later`.
@@ -138,7 +100,7 @@ struct AsGiven {
     const T L = detail::power(decay, later.rows.value());
     state.rows += later.rows;
     state.weight = Counter<T>(L) * state.weight + later.weight;
-    state.Sums<T>::merge(later, L);
+    state.Accumulators<T>::merge(later, L);
   }
 
   /// The problem of a query q: q as S and M take it, its unit in every coordinate, 1, and the answer at W = 0.
@@ -174,7 +136,7 @@ struct Standardised {
   /// S and M of the pairs less the mean, and the moments. Inputs and targets are taken relative to the first ones, and
   /// to a mean where they have moved away from those, so that a large offset costs no digits of what varies.
   template <class T>
-  struct State : Sums<T> {
+  struct State : Accumulators<T> {
     Eigen::Matrix<Counter<T>, 1, 1> rows;         ///< pairs observed
     Eigen::Matrix<Counter<T>, 1, 1> weight;       ///< w = sum_i L^(t-i)
     Eigen::VectorX<T> first_input;                ///< x_1 or a mean (f), from which inputs are counted
@@ -189,7 +151,7 @@ struct Standardised {
       visitor(Name{.head = "mean_input", .degree = 1}, self.mean_input...);
       visitor(Name{.head = "first_target", .degree = 1}, self.first_target...);
       visitor(Name{.head = "mean_target", .degree = 1}, self.mean_target...);
-      Sums<T>::visit(visitor, self...);
+      Accumulators<T>::visit(visitor, self...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };
@@ -227,7 +189,7 @@ struct Standardised {
     const T share = std::sqrt(T(before / w));
     x *= share;
     y *= share;
-    state.Sums<T>::absorb(x, y, decay);
+    state.Accumulators<T>::absorb(x, y, decay);
   }
 
   /// A pair that was absorbed, at decay 1, is taken out again: the steps of `absorb`, backwards.
@@ -249,7 +211,7 @@ struct Standardised {
     const T stretch = std::sqrt(T(n / after));
     x *= stretch;
     y *= stretch;
-    state.Sums<T>::remove(x, y);
+    state.Accumulators<T>::remove(x, y);
   }
 
   /// state <- the pairs of `state` followed by those of `later`.
@@ -271,8 +233,8 @@ struct Standardised {
     state.mean_target += T(share) * y;
     x *= T(std::sqrt(before * share));
     y *= T(std::sqrt(before * share));
-    state.Sums<T>::merge(later, L);
-    state.Sums<T>::absorb(x, y, T(1));
+    state.Accumulators<T>::merge(later, L);
+    state.Accumulators<T>::absorb(x, y, T(1));
   }
 
   /// The problem of a query q: q as S and M take it, less the mean, in units of the inputs' standard deviations, and

@@ -7,10 +7,10 @@
 
 #include <Eigen/Core>
 
+#include "gdssm/algorithms/accumulators.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
-#include "gdssm/learners/pairs.hpp"
 
 // Recursive least squares keeps the inverse P = H^{-1} of H_t = L H_{t-1} + x x^T by Sherman's and Morrison's formula,
 // f^2 multiplications a pair. With L < 1 the textbook form forgets its penalty too: in a direction without news H tends
@@ -44,7 +44,7 @@ class RecursiveLeastSquares {
     T decay = T(1);  ///< L, in (0, 1]
   };
 
-  struct State : Sums<T> {
+  struct State : Accumulators<T> {
     Eigen::Matrix<Counter<T>, 1, 1> rows;  ///< t, pairs observed
     Vector penalty;                        ///< D_t (f)
     Eigen::MatrixX<T> P;                   ///< (S + D)^{-1} (f x f)
@@ -52,7 +52,7 @@ class RecursiveLeastSquares {
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       visitor(Name{"rows"}, self.rows...);
-      Sums<T>::visit(visitor, self...);
+      Accumulators<T>::visit(visitor, self...);
       visitor(Name{"penalty"}, self.penalty...);
       visitor(Name{"P"}, self.P...);
     }
@@ -126,7 +126,7 @@ class RecursiveLeastSquares {
   void merge(const State& later) {
     detail::expect_state(name, state_, later);
     const T L = detail::power(settings_.decay, later.rows[0]);
-    state_.Sums<T>::merge(later, L);
+    state_.Accumulators<T>::merge(later, L);
     if (later.rows[0] > 0) state_.penalty = later.penalty;
     state_.rows += later.rows;
     invert();
