@@ -94,6 +94,7 @@
 #include "gdssm/learners/regression.hpp"
 #include "gdssm/learners/scaling.hpp"
 #include "gdssm/learners/sliding_window.hpp"
+#include "gdssm/learners/stream_statistics.hpp"
 
 #include "gdssm/analysis/alignment.hpp"
 #include "gdssm/analysis/canonical.hpp"

@@ -259,8 +259,8 @@ TEST_CASE("In float too, one row more counts after 2^24, and one loss more after
     Stacking<AdaHedge<float>> rule;
     rule.start(2, 1);
     auto state = rule.state();
-    state.base.losses.col(0) << many, 0;
-    state.base.gap[0] = 1;
+    state.inner.losses.col(0) << many, 0;
+    state.inner.gap[0] = 1;
     state.squares[0] = state.counted[0] = many;
     rule.set_state(state);
     for (int t = 0; t < 100; ++t) {

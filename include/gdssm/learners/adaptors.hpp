@@ -9,6 +9,7 @@
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/learners/constant.hpp"
 #include "gdssm/learners/learner.hpp"
 
 // Learners around a learner: each changes what the inner one gets to see or may answer, and is a learner again.
@@ -81,99 +82,81 @@ class Beside {
   std::tuple<Designs...> designs_;
 };
 
+/// What `WithPast` remembers: the last inputs and targets.
+template <class T>
+struct RecentPairs {
+  static constexpr auto inner_name = "learner";
+
+  Count<T> rows = Count<T>::Zero();  ///< pairs observed
+  Eigen::VectorX<T> input_before;    ///< x_{t-1} (f)
+  Eigen::VectorX<T> recent;          ///< y_{t-1}, y_{t-2}, ... (lags m)
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    visitor(Name{"rows"}, self.rows...);
+    visitor(Name{.head = "input_before", .degree = 1}, self.input_before...);
+    visitor(Name{.head = "recent", .degree = 1}, self.recent...);
+  }
+
+  void merge(const RecentPairs& later) {
+    if (later.rows[0] > Counter<T>(0)) {
+      input_before = later.input_before;
+      recent = later.recent;
+    }
+    rows += later.rows;
+  }
+};
+
 /// A learner whose inputs are a design z_t:
 ///     WithPast learner(f, Beside(Levels{}, RecentTargets{2}), RidgeLearner<>(f + 2 * m, m));
 /// Merged, those rows of the later stream that look back beyond its start stay as it took them, without a past.
 /// Shapes  x (f), y (m); the inner learner has as many inputs as z has entries
 /// Errors  those of `RegressionLearner`, but f may be 0; an inner learner of another number of inputs, lags below 0
 template <class Design, Learner Inner>
-class WithPast {
+class WithPast : public Adaptor<WithPast<Design, Inner>, RecentPairs<typename Inner::Scalar>, Inner> {
+  using Base = Adaptor<WithPast, RecentPairs<typename Inner::Scalar>, Inner>;
+
  public:
-  using Scalar = typename Inner::Scalar;
-  using Vector = Eigen::VectorX<Scalar>;
+  using Vector = typename Base::Vector;
+  static constexpr auto name = "WithPast";
 
-  struct State {
-    Eigen::Matrix<Counter<Scalar>, 1, 1> rows;  ///< pairs observed
-    Vector input_before;                        ///< x_{t-1} (f)
-    Vector recent;                              ///< y_{t-1}, y_{t-2}, ... (lags m)
-    typename Inner::State learner;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"rows"}, self.rows...);
-      visitor(Name{.head = "input_before", .degree = 1}, self.input_before...);
-      visitor(Name{.head = "recent", .degree = 1}, self.recent...);
-      visit_part("learner", visitor, self.learner...);
-    }
-    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
-  };
-
-  WithPast(Index inputs, Design design, Inner inner) : design_(design), inner_(std::move(inner)) {
-    detail::expect_sizes(name, inputs, inner_.target_count(), 0);
+  WithPast(Index inputs, Design design, Inner inner) : Base(inputs, {}, std::move(inner)), design_(design) {
+    const Index m = this->target_count();
     if (design.lag_count() < 0) refuse(name, "lags is ", design.lag_count(), ", expected at least 0");
-    expect_equal(name, "the inner learner's number of inputs", inner_.input_count(),
-                 design.output_count(inputs, inner_.target_count()));
-    rows_.setZero();
-    x_ = before_ = Vector::Zero(inputs);
-    recent_.setZero(design.lag_count() * inner_.target_count());
+    expect_equal(name, "the inner learner's number of inputs", inner_.input_count(), design.output_count(inputs, m));
+    memory_.input_before.setZero(inputs);
+    memory_.recent.setZero(design.lag_count() * m);
     z_.setZero(inner_.input_count());
   }
 
-  Index input_count() const { return x_.size(); }
-  Index target_count() const { return inner_.target_count(); }
-
-  template <class Input>
-  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
-    detail::expect_query(name, x, input_count());
+  const Vector& predict_valid(const Vector& x) {
     look_back(x);
     return inner_.predict(z_);
   }
 
-  template <class Input, class Target>
-  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
-    detail::expect_pair(name, x, y, input_count(), target_count());
-    const Index m = target_count();
-    if (rows_[0] == 0)
-      for (Index i = 0; i < recent_.size(); i += m) recent_.segment(i, m) = y;
+  void observe_valid(const Vector& x, const Vector& y) {
+    const Index m = y.size();
+    Vector& recent = memory_.recent;
+    if (memory_.rows[0] == 0)
+      for (Index i = 0; i < recent.size(); i += m) recent.segment(i, m) = y;
     look_back(x);
     inner_.observe(z_, y);
-    for (Index i = recent_.size() - 1; i >= m; --i) recent_[i] = recent_[i - m];
-    if (recent_.size() > 0) recent_.head(m) = y;
-    before_ = x_;
-    rows_[0] += 1;
-  }
-
-  State state() const { return {rows_, before_, recent_, inner_.state()}; }
-  void set_state(const State& state) {
-    detail::expect_state(name, this->state(), state);
-    inner_.set_state(state.learner);
-    rows_ = state.rows;
-    before_ = state.input_before;
-    recent_ = state.recent;
-  }
-  void merge(const State& later) {
-    detail::expect_state(name, state(), later);
-    inner_.merge(later.learner);
-    if (later.rows[0] > 0) {
-      before_ = later.input_before;
-      recent_ = later.recent;
-    }
-    rows_ += later.rows;
+    for (Index i = recent.size() - 1; i >= m; --i) recent[i] = recent[i - m];
+    if (recent.size() > 0) recent.head(m) = y;
+    memory_.input_before = x;
+    memory_.rows[0] += 1;
   }
 
  private:
-  static constexpr auto name = "WithPast";
+  using Base::inner_;
+  using Base::memory_;
 
-  template <class Input>
-  void look_back(const Eigen::MatrixBase<Input>& x) {
-    x_ = x;
-    design_(x_, rows_[0] > 0 ? before_ : x_, recent_, target_count(), z_.data());
+  void look_back(const Vector& x) {
+    design_(x, memory_.rows[0] > 0 ? memory_.input_before : x, memory_.recent, this->target_count(), z_.data());
   }
 
   Design design_;
-  Inner inner_;
-  Eigen::Matrix<Counter<Scalar>, 1, 1> rows_;
-  Vector x_, before_, recent_, z_;
+  Vector z_;
 };
 
 /// Starts from the last value, not from zero: the inner learner learns y_t - y_{t-1}, and its prediction is added to
@@ -182,156 +165,73 @@ class WithPast {
 /// own second: merged, the change from the last target of the one to the first of the other is in neither.
 /// Shapes, errors  those of the inner learner
 template <Learner Inner>
-class FromLastValue {
+class FromLastValue : public Adaptor<FromLastValue<Inner>, LastTarget<typename Inner::Scalar>, Inner> {
+  using Base = Adaptor<FromLastValue, LastTarget<typename Inner::Scalar>, Inner>;
+
  public:
-  using Scalar = typename Inner::Scalar;
-  using Vector = Eigen::VectorX<Scalar>;
+  using Vector = typename Base::Vector;
+  static constexpr auto name = "FromLastValue";
 
-  struct State {
-    Eigen::Matrix<Counter<Scalar>, 1, 1> rows;  ///< targets observed
-    Vector last;                                ///< y_{t-1} (m)
-    typename Inner::State learner;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"rows"}, self.rows...);
-      visitor(Name{.head = "last", .degree = 1}, self.last...);
-      visit_part("learner", visitor, self.learner...);
-    }
-    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
-  };
-
-  explicit FromLastValue(Inner inner) : inner_(std::move(inner)) {
-    rows_.setZero();
-    last_.setZero(inner_.target_count());
-    change_ = prediction_ = last_;
+  explicit FromLastValue(Inner inner) : Base(inner.input_count(), {}, inner) {
+    change_ = prediction_ = memory_.last = Vector::Zero(this->target_count());
   }
 
-  Index input_count() const { return inner_.input_count(); }
-  Index target_count() const { return inner_.target_count(); }
-
-  template <class Input>
-  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
-    prediction_ = last_ + inner_.predict(x);
+  const Vector& predict_valid(const Vector& x) {
+    prediction_ = memory_.last + detail::predict_valid(inner_, x);
     for (Index i = 0; i < prediction_.size(); ++i) prediction_[i] = detail::saturated(prediction_[i]);
     return prediction_;
   }
 
-  template <class Input, class Target>
-  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
-    detail::expect_pair(name, x, y, input_count(), target_count());
-    if (rows_[0] > 0) {
-      change_ = y - last_;
+  void observe_valid(const Vector& x, const Vector& y) {
+    if (memory_.rows[0] > 0) {
+      change_ = y - memory_.last;
       for (Index i = 0; i < change_.size(); ++i) change_[i] = detail::saturated(change_[i]);
-      inner_.observe(x, change_);
+      detail::observe_valid(inner_, x, change_);
     }
-    last_ = y;
-    rows_[0] += 1;
-  }
-
-  State state() const { return {rows_, last_, inner_.state()}; }
-  void set_state(const State& state) {
-    detail::expect_state(name, this->state(), state);
-    inner_.set_state(state.learner);
-    rows_ = state.rows;
-    last_ = state.last;
-  }
-  void merge(const State& later) {
-    detail::expect_state(name, state(), later);
-    inner_.merge(later.learner);
-    if (later.rows[0] > 0) last_ = later.last;
-    rows_ += later.rows;
+    memory_.absorb(y);
   }
 
  private:
-  static constexpr auto name = "FromLastValue";
+  using Base::inner_;
+  using Base::memory_;
 
-  Inner inner_;
-  Eigen::Matrix<Counter<Scalar>, 1, 1> rows_;
-  Vector last_, change_, prediction_;
+  Vector change_, prediction_;
 };
 
 /// Predictions within the range of the targets seen, widened on both sides by `room` times its length: a bound on what
 /// a prediction can cost, before anything is known of the stream. 0 before the first target.
 /// Shapes, errors  those of the inner learner; room negative
 template <Learner Inner>
-class WithinRange {
+class WithinRange : public Adaptor<WithinRange<Inner>, TargetRange<typename Inner::Scalar>, Inner> {
+  using Base = Adaptor<WithinRange, TargetRange<typename Inner::Scalar>, Inner>;
+
  public:
   using Scalar = typename Inner::Scalar;
-  using Vector = Eigen::VectorX<Scalar>;
+  using Vector = typename Base::Vector;
+  static constexpr auto name = "WithinRange";
 
-  struct State {
-    Eigen::Matrix<Counter<Scalar>, 1, 1> rows;  ///< targets observed
-    Vector least, most;                         ///< of the targets (m)
-    typename Inner::State learner;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"rows"}, self.rows...);
-      visitor(Name{.head = "least", .degree = 1}, self.least...);
-      visitor(Name{.head = "most", .degree = 1}, self.most...);
-      visit_part("learner", visitor, self.learner...);
-    }
-    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
-  };
-
-  explicit WithinRange(Inner inner, Scalar room = Scalar(0.5)) : inner_(std::move(inner)), room_(room) {
+  explicit WithinRange(Inner inner, Scalar room = Scalar(0.5)) : Base(inner.input_count(), {}, inner), room_(room) {
     detail::expect_at_least_zero(name, "room", room);
-    rows_.setZero();
-    least_.setZero(inner_.target_count());
-    most_ = prediction_ = least_;
+    prediction_ = memory_.least = memory_.most = Vector::Zero(this->target_count());
   }
 
-  Index input_count() const { return inner_.input_count(); }
-  Index target_count() const { return inner_.target_count(); }
-
-  template <class Input>
-  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
-    prediction_ = inner_.predict(x);
-    for (Index i = 0; i < prediction_.size(); ++i) {
-      const Scalar margin = room_ * (most_[i] - least_[i]);
-      prediction_[i] = std::clamp(prediction_[i], detail::saturated(Scalar(least_[i] - margin)),
-                                  detail::saturated(Scalar(most_[i] + margin)));
-    }
+  const Vector& predict_valid(const Vector& x) {
+    prediction_ = detail::predict_valid(inner_, x);
+    for (Index i = 0; i < prediction_.size(); ++i) prediction_[i] = memory_.clamped(prediction_[i], i, room_);
     return prediction_;
   }
 
-  template <class Input, class Target>
-  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
-    detail::expect_pair(name, x, y, input_count(), target_count());
-    inner_.observe(x, y);
-    for (Index i = 0; i < least_.size(); ++i) {
-      least_[i] = rows_[0] > 0 ? std::min<Scalar>(least_[i], y[i]) : Scalar(y[i]);
-      most_[i] = rows_[0] > 0 ? std::max<Scalar>(most_[i], y[i]) : Scalar(y[i]);
-    }
-    rows_[0] += 1;
-  }
-
-  State state() const { return {rows_, least_, most_, inner_.state()}; }
-  void set_state(const State& state) {
-    detail::expect_state(name, this->state(), state);
-    inner_.set_state(state.learner);
-    rows_ = state.rows;
-    least_ = state.least;
-    most_ = state.most.cwiseMax(state.least);
-  }
-  void merge(const State& later) {
-    detail::expect_state(name, state(), later);
-    inner_.merge(later.learner);
-    if (later.rows[0] > 0) {
-      least_ = rows_[0] > 0 ? Vector(least_.cwiseMin(later.least)) : later.least;
-      most_ = rows_[0] > 0 ? Vector(most_.cwiseMax(later.most)) : later.most;
-    }
-    rows_ += later.rows;
+  void observe_valid(const Vector& x, const Vector& y) {
+    detail::observe_valid(inner_, x, y);
+    memory_.absorb(y);
   }
 
  private:
-  static constexpr auto name = "WithinRange";
+  using Base::inner_;
+  using Base::memory_;
 
-  Inner inner_;
   Scalar room_;
-  Eigen::Matrix<Counter<Scalar>, 1, 1> rows_;
-  Vector least_, most_, prediction_;
+  Vector prediction_;
 };
 
 }  // namespace gdssm

@@ -21,10 +21,10 @@ namespace gdssm {
 ///     AnyLearner<> learner = name == "ridge" ? AnyLearner(RidgeLearner<>(f, m)) : AnyLearner(LastValue<>(f, m));
 /// Errors  those of the learner within; a state whose members have other names, or that has more or fewer of them
 template <class T = double>
-class AnyLearner {
+class AnyLearner : public LearnerBase<AnyLearner<T>, T> {
  public:
-  using Scalar = T;
   using Vector = Eigen::VectorX<T>;
+  static constexpr auto name = "AnyLearner";
 
   /// The members of the state within, as matrices by name.
   struct State {
@@ -37,7 +37,7 @@ class AnyLearner {
       expect_named(first);
       (expect_named(more), ...);
       if (((more.names != first.names) || ...))
-        refuse("AnyLearner", "a state has members of other names, expected those of this learner's");
+        refuse(name, "a state has members of other names, expected those of this learner's");
       for (std::size_t i = 0; i < first.names.size(); ++i)
         visitor(Name{.head = first.names[i], .degree = i < first.degrees.size() ? first.degrees[i] : 0},
                 first.members[i], more.members[i]...);
@@ -47,20 +47,16 @@ class AnyLearner {
 
   template <class L>
   requires(!std::is_same_v<L, AnyLearner> && Learner<L>) explicit AnyLearner(L learner)
-      : learner_(std::make_unique<Model<L>>(std::move(learner))) {}
-  AnyLearner(const AnyLearner& other) : learner_(other.learner_->copy()) {}
+      : LearnerBase<AnyLearner, T>(learner.input_count(), learner.target_count(), 0),
+        learner_(std::make_unique<Model<L>>(std::move(learner))) {}
+  AnyLearner(const AnyLearner& other) : LearnerBase<AnyLearner, T>(other), learner_(other.learner_->copy()) {}
   AnyLearner(AnyLearner&&) noexcept = default;
-  AnyLearner& operator=(const AnyLearner& other) {
-    if (this != &other) learner_ = other.learner_->copy();
-    return *this;
-  }
+  AnyLearner& operator=(const AnyLearner& other) { return *this = AnyLearner(other); }
   AnyLearner& operator=(AnyLearner&&) noexcept = default;
   ~AnyLearner() = default;
 
-  Index input_count() const { return learner_->input_count(); }
-  Index target_count() const { return learner_->target_count(); }
-  const Vector& predict(const Vector& x) { return learner_->predict(x); }
-  void observe(const Vector& x, const Vector& y) { learner_->observe(x, y); }
+  const Vector& predict_valid(const Vector& x) { return learner_->predict(x); }
+  void observe_valid(const Vector& x, const Vector& y) { learner_->observe(x, y); }
   State state() const { return learner_->state(); }
   void set_state(const State& state) { learner_->set_state(state); }
   void merge(const State& later) { learner_->merge(later); }
@@ -69,8 +65,6 @@ class AnyLearner {
   struct Interface {
     virtual ~Interface() = default;
     virtual std::unique_ptr<Interface> copy() const = 0;
-    virtual Index input_count() const = 0;
-    virtual Index target_count() const = 0;
     virtual const Vector& predict(const Vector& x) = 0;
     virtual void observe(const Vector& x, const Vector& y) = 0;
     virtual State state() const = 0;
@@ -80,7 +74,7 @@ class AnyLearner {
 
   static void expect_named(const State& state) {
     if (state.names.size() != state.members.size())
-      refuse("AnyLearner", "a state has ", state.names.size(), " names and ", state.members.size(),
+      refuse(name, "a state has ", state.names.size(), " names and ", state.members.size(),
              " members, expected as many members as names");
   }
 
@@ -88,18 +82,16 @@ class AnyLearner {
   struct Model final : Interface {
     explicit Model(L l) : learner(std::move(l)) {}
     std::unique_ptr<Interface> copy() const override { return std::make_unique<Model>(learner); }
-    Index input_count() const override { return learner.input_count(); }
-    Index target_count() const override { return learner.target_count(); }
-    const Vector& predict(const Vector& x) override { return learner.predict(x); }
-    void observe(const Vector& x, const Vector& y) override { learner.observe(x, y); }
+    const Vector& predict(const Vector& x) override { return detail::predict_valid(learner, x); }
+    void observe(const Vector& x, const Vector& y) override { detail::observe_valid(learner, x, y); }
     State state() const override {
       State result;
       const typename L::State state = learner.state();
       gdssm::visit(
-          [&](const Name& name, const auto& member) {
-            result.names.push_back(name.str());
+          [&](const Name& part, const auto& member) {
+            result.names.push_back(part.str());
             result.members.push_back(member.template cast<Counter<T>>());
-            result.degrees.push_back(name.degree);
+            result.degrees.push_back(part.degree);
           },
           state);
       return result;
@@ -113,20 +105,19 @@ class AnyLearner {
       typename L::State result = learner.state();
       std::size_t i = 0;
       gdssm::visit(
-          [&](const Name& name, auto& member) {
+          [&](const Name& part, auto& member) {
             using Member = std::remove_reference_t<decltype(member)>;
-            if (i == state.names.size() || state.names[i] != name.str())
-              refuse("AnyLearner", "set_state: member ", i, " is ",
-                     i < state.names.size() ? state.names[i] : std::string("missing"), ", expected ", name.str());
+            if (i == state.names.size() || state.names[i] != part.str())
+              refuse(name, "set_state: member ", i, " is ",
+                     i < state.names.size() ? state.names[i] : std::string("missing"), ", expected ", part.str());
             const Eigen::MatrixX<Counter<T>>& given = state.members[i++];
             if (given.rows() != member.rows() || given.cols() != member.cols())
-              refuse("AnyLearner", "set_state: ", name.str(), " is ", given.rows(), " x ", given.cols(), ", expected ",
+              refuse(name, "set_state: ", part.str(), " is ", given.rows(), " x ", given.cols(), ", expected ",
                      member.rows(), " x ", member.cols());
             member = given.template cast<typename Member::Scalar>();
           },
           result);
-      if (i != state.names.size())
-        refuse("AnyLearner", "set_state: member ", i, " is ", state.names[i], ", expected none");
+      if (i != state.names.size()) refuse(name, "set_state: member ", i, " is ", state.names[i], ", expected none");
       return result;
     }
     L learner;

@@ -60,84 +60,69 @@ struct NormalisedStep {
   }
 };
 
+/// What `DeltaRule` remembers.
+template <class T>
+struct DeltaRuleState {
+  Count<T> rows = Count<T>::Zero();  ///< pairs observed
+  Eigen::MatrixX<T> W;               ///< (m x f)
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    visitor(Name{"rows"}, self.rows...);
+    visitor(Name{"W"}, self.W...);
+  }
+  friend bool operator==(const DeltaRuleState& a, const DeltaRuleState& b) { return identical(a, b); }
+};
+
 /// W <- L W - a_t (L W x - y) x^T, with `Step` giving a_t; the prediction is W x, from W = 0.
 /// Shapes  x (f), y (m), W (m x f); cost f m a pair and a prediction
 /// Errors  those of `RegressionLearner`
 template <template <class> class Step, class T = double>
-class DeltaRule {
+class DeltaRule : public LearnerBase<DeltaRule<Step, T>, T>,
+                  public StateBase<DeltaRule<Step, T>, DeltaRuleState<T>, T> {
  public:
-  using Scalar = T;
   using Vector = Eigen::VectorX<T>;
+  static constexpr auto name = "DeltaRule";
 
-  struct State {
-    Eigen::Matrix<Counter<T>, 1, 1> rows;  ///< pairs observed
-    Eigen::MatrixX<T> W;                   ///< (m x f)
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"W"}, self.W...);
-    }
-    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
-  };
-
-  DeltaRule(Index inputs, Index targets, Step<T> step = {}, T decay = T(1)) : step_(step), decay_(decay) {
-    detail::expect_sizes(name, inputs, targets);
+  DeltaRule(Index inputs, Index targets, Step<T> step = {}, T decay = T(1))
+      : LearnerBase<DeltaRule, T>(inputs, targets), step_(step), decay_(decay) {
     detail::expect_decay(name, decay);
     step.expect_valid(name);
-    state_.rows.setConstant(Counter<T>(0));
     state_.W.setConstant(targets, inputs, T(0));
-    x_.setConstant(inputs, T(0));
     error_ = prediction_ = Vector::Constant(targets, T(0));
   }
 
-  Index input_count() const { return state_.W.cols(); }
-  Index target_count() const { return state_.W.rows(); }
-
-  template <class Input>
-  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
-    detail::expect_query(name, x, input_count());
-    x_ = x;
-    multiply(prediction_);
+  const Vector& predict_valid(const Vector& x) {
+    multiply(x, prediction_);
     return prediction_;
   }
 
-  template <class Input, class Target>
-  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
-    detail::expect_pair(name, x, y, input_count(), target_count());
-    x_ = x;
+  void observe_valid(const Vector& x, const Vector& y) {
     if (!(decay_ == T(1))) state_.W *= decay_;
-    multiply(error_);
+    multiply(x, error_);
     error_ -= y;
-    error_ *= step_(T(x_.squaredNorm()));
-    state_.W.noalias() -= error_ * x_.transpose();
+    error_ *= step_(T(x.squaredNorm()));
+    state_.W.noalias() -= error_ * x.transpose();
     state_.rows[0] += Counter<T>(1);
   }
 
-  const State& state() const { return state_; }
-  void set_state(const State& state) {
-    detail::expect_state(name, state_, state);
-    state_ = state;
-  }
   /// The order of the steps matters, and `later` took the last ones: its W, unless it has seen nothing.
-  void merge(const State& later) {
-    detail::expect_state(name, state_, later);
+  void merge_valid(const DeltaRuleState<T>& later) {
     if (later.rows[0] > Counter<T>(0)) state_.W = later.W;
     state_.rows += later.rows;
   }
 
  private:
-  static constexpr auto name = "DeltaRule";
+  using StateBase<DeltaRule, DeltaRuleState<T>, T>::state_;
 
-  void multiply(Vector& product) const {
-    product.noalias() = state_.W * x_;
+  void multiply(const Vector& x, Vector& product) const {
+    product.noalias() = state_.W * x;
     for (Index i = 0; i < product.size(); ++i) product[i] = detail::saturated(product[i]);
   }
 
   Step<T> step_;
   T decay_;
-  State state_;
-  Vector x_, error_, prediction_;
+  Vector error_, prediction_;
 };
 
 /// W - a (W x - y) x^T, the step no longer than reaches the target: DeltaNet's rule.

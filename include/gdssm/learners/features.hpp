@@ -132,34 +132,26 @@ class Joined {
 /// Shapes  x (the map's inputs), y (m)
 /// Errors  those of the inner learner; an inner learner of other inputs than the map has outputs
 template <class Map, Learner Inner>
-class WithFeatures {
- public:
-  using Scalar = typename Inner::Scalar;
-  using Vector = Eigen::VectorX<Scalar>;
-  using State = typename Inner::State;
+class WithFeatures : public LearnerBase<WithFeatures<Map, Inner>, typename Inner::Scalar> {
+  using Base = LearnerBase<WithFeatures, typename Inner::Scalar>;
 
-  WithFeatures(Map map, Inner inner) : map_(std::move(map)), inner_(std::move(inner)) {
+ public:
+  using Vector = typename Base::Vector;
+  using State = typename Inner::State;
+  static constexpr auto name = "WithFeatures";
+
+  WithFeatures(Map map, Inner inner)
+      : Base(map.input_count(), inner.target_count()), map_(std::move(map)), inner_(std::move(inner)) {
     expect_equal(name, "the inner learner's number of inputs", inner_.input_count(), map_.output_count());
-    x_.setZero(map_.input_count());
     phi_.setZero(map_.output_count());
   }
 
-  Index input_count() const { return map_.input_count(); }
-  Index target_count() const { return inner_.target_count(); }
-
-  template <class Input>
-  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
-    detail::expect_query(name, x, input_count());
-    x_ = x;
-    map_(x_, phi_);
+  const Vector& predict_valid(const Vector& x) {
+    map_(x, phi_);
     return inner_.predict(phi_);
   }
-
-  template <class Input, class Target>
-  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
-    detail::expect_pair(name, x, y, input_count(), target_count());
-    x_ = x;
-    map_(x_, phi_);
+  void observe_valid(const Vector& x, const Vector& y) {
+    map_(x, phi_);
     inner_.observe(phi_, y);
   }
 
@@ -168,11 +160,9 @@ class WithFeatures {
   void merge(const State& later) { inner_.merge(later); }
 
  private:
-  static constexpr auto name = "WithFeatures";
-
   Map map_;
   Inner inner_;
-  Vector x_, phi_;
+  Vector phi_;
 };
 
 }  // namespace gdssm

@@ -12,6 +12,24 @@
 
 namespace gdssm {
 
+/// What `Intervals` remember.
+template <class T>
+struct IntervalsState {
+  Count<T> rows = Count<T>::Zero();   ///< errors seen, the first one included
+  Eigen::VectorX<Counter<T>> weight;  ///< W (m)
+  Eigen::VectorX<Counter<T>> errors;  ///< A (m)
+  Eigen::VectorX<T> log_multiple;     ///< ln q (m)
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    visitor(Name{"rows"}, self.rows...);
+    visitor(Name{"weight"}, self.weight...);
+    visitor(Name{"errors"}, self.errors...);
+    visitor(Name{"log_multiple"}, self.log_multiple...);
+  }
+  friend bool operator==(const IntervalsState& a, const IntervalsState& b) { return identical(a, b); }
+};
+
 /// Intervals around predictions from their own recent errors e, whatever made them:
 ///     (17)  yhat +- h,   h = q (A / W) sqrt((W + 3) / W),   A <- D A + |e|,   W <- D W + 1,
 ///           ln q <- ln q + g (miss - beta),     miss = 1 if |e| > h, else 0.
@@ -25,9 +43,11 @@ namespace gdssm {
 ///         nothing.
 /// Source  Gibbs, Candes, NeurIPS 2021, with the quantile itself followed in logarithms
 template <class T = double>
-class Intervals {
+class Intervals : public StateBase<Intervals<T>, IntervalsState<T>, T> {
  public:
   using Vector = Eigen::VectorX<T>;
+  using State = IntervalsState<T>;
+  static constexpr auto name = "Intervals";
 
   struct Settings {
     T miss = T(0.05);     ///< beta, the share of targets that may lie outside, between 0 and 1
@@ -35,22 +55,6 @@ class Intervals {
     T decay = T(0.98);    ///< D, in (0, 1]
     T multiple = T(2.7);  ///< q_0: 2.46 for normal errors, more for heavier tails
     Index start = 10;     ///< q stands still for so many rows
-  };
-
-  struct State {
-    Eigen::Matrix<Counter<T>, 1, 1> rows;  ///< errors seen, the first one included
-    Eigen::VectorX<Counter<T>> weight;     ///< W (m)
-    Eigen::VectorX<Counter<T>> errors;     ///< A (m)
-    Vector log_multiple;                   ///< ln q (m)
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"weight"}, self.weight...);
-      visitor(Name{"errors"}, self.errors...);
-      visitor(Name{"log_multiple"}, self.log_multiple...);
-    }
-    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };
 
   explicit Intervals(Index targets, Settings settings = {}) : settings_(settings) {
@@ -62,7 +66,6 @@ class Intervals {
       refuse(name, "multiple is ", settings.multiple, ", expected from ", 1 / largest_input<T>, " to ",
              largest_input<T>);
     detail::expect_decay(name, settings.decay);
-    state_.rows.setZero();
     half_widths_.setZero(targets);
     state_.weight.setZero(targets);
     state_.errors.setZero(targets);
@@ -97,38 +100,27 @@ class Intervals {
     state_.rows[0] += 1;
   }
 
-  const State& state() const { return state_; }  ///< all that later half widths depend on, a value
-  void set_state(const State& state) {
-    expect_state(state);
-    state_ = state;
-  }
   /// Recent errors are those of `later`, unless it has none.
-  void merge(const State& later) {
-    expect_state(later);
+  void merge_valid(const State& later) {
     const Counter<T> rows = state_.rows[0] + later.rows[0];
     if (later.rows[0] > 1) state_ = later;
     state_.rows[0] = rows;
   }
 
- private:
-  static constexpr auto name = "Intervals";
-
-  static T largest_log_multiple() { return T(std::log(largest_input<T>)); }
-
-  void expect_state(const State& other) const {
-    detail::expect_state(name, state_, other);
-    // A is a sum of numbers of T, whatever holds it.
-    if (!(other.errors.cwiseAbs().maxCoeff() <= detail::largest_state<T>(0)))
-      refuse(name, "set_state: errors has an entry of magnitude ", other.errors.cwiseAbs().maxCoeff(),
-             ", expected at most ", detail::largest_state<T>(0));
-    for (Index i = 0; i < other.log_multiple.size(); ++i)
-      if (!(std::abs(other.log_multiple[i]) <= largest_log_multiple()))
-        refuse(name, "set_state: log_multiple entry ", i, " is ", other.log_multiple[i],
+  /// Refuses a q that (17) holds back from.
+  static void expect_valid(const State& state) {
+    for (Index i = 0; i < state.log_multiple.size(); ++i)
+      if (!(std::abs(state.log_multiple[i]) <= largest_log_multiple()))
+        refuse(name, "set_state: log_multiple entry ", i, " is ", state.log_multiple[i],
                ", expected of magnitude at most ", largest_log_multiple());
   }
 
+ private:
+  using StateBase<Intervals, State, T>::state_;
+
+  static T largest_log_multiple() { return T(std::log(largest_input<T>)); }
+
   Settings settings_;
-  State state_;
   Vector half_widths_;
 };
 

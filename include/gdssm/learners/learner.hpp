@@ -43,6 +43,8 @@
 
 namespace gdssm {
 
+static_assert(!Eigen::MatrixXd::IsRowMajor, "gdssm: EIGEN_DEFAULT_TO_ROW_MAJOR is not supported");
+
 /// An online regressor, see the top of this header: for a learner l, vectors x (f) and y (m) of l's scalar,
 ///     l.predict(x)          the prediction of the target of x (m), which stands until the next call
 ///     l.observe(x, y)       learns the pair
@@ -69,25 +71,16 @@ concept Learner = std::copyable<L> &&
 template <class T>
 using Counter = std::conditional_t<std::is_floating_point_v<T>, double, T>;
 
+/// A number of rows or their weight in a state: a matrix of one entry, which `visit` shows like any.
+template <class T>
+using Count = Eigen::Matrix<Counter<T>, 1, 1>;
+
 /// The largest magnitude of an entry of x and y, and of a prediction: sums of their squares over any stream, and the
 /// products that solving takes, are still numbers. Types without rounding have no limit.
 template <class T>
 inline constexpr double largest_input = std::is_same_v<T, float> ? 1e12 : 1e100;
 
 namespace detail {
-
-/// Moves the base that values are counted from to their mean, base + `mean`, which stays the same number: once values
-/// differ from their mean, as the newest does, by a hundredth of what they differ from the base by, a base of long ago
-/// costs them digits.
-template <class T>
-void follow_base(T& base, T& mean, const T& deviation) {
-  if constexpr (std::is_floating_point_v<T>) {
-    if (!(std::abs(mean) > T(100) * std::abs(deviation))) return;
-    const T moved = base + mean, part = moved - base;
-    mean = (base - (moved - part)) + (mean - part);  // what rounding has left of the sum, exactly
-    base = moved;
-  }
-}
 
 /// The largest magnitude of a number in a state, by its degree in inputs and targets. 1: a difference of two of them,
 /// and rounding; otherwise the squares of more inputs than there are rows.
@@ -112,18 +105,6 @@ void expect_inputs(const char* where, const char* what, const Eigen::MatrixBase<
   }
 }
 
-/// Refuses what `predict(x)` and `observe(x, y)` of a class can't take; `name` is the class's.
-template <class X>
-void expect_query(const char* name, const Eigen::MatrixBase<X>& x, Index inputs) {
-  expect_inputs(name, "predict: the input", x, inputs);
-}
-template <class X, class Y>
-void expect_pair(const char* name, const Eigen::MatrixBase<X>& x, const Eigen::MatrixBase<Y>& y, Index inputs,
-                 Index targets) {
-  expect_inputs(name, "observe: the input", x, inputs);
-  expect_inputs(name, "observe: the target", y, targets);
-}
-
 inline void expect_sizes(const char* name, Index inputs, Index targets, Index least_inputs = 1) {
   if (inputs < least_inputs || targets < 1)
     refuse(name, "there are ", inputs, " inputs and ", targets, " targets, expected at least ", least_inputs, " and 1");
@@ -141,9 +122,9 @@ void expect_decay(const char* name, const T& decay) {
   if (!(decay > T(0)) || !(decay <= T(1))) refuse(name, "decay is ", decay, ", expected above 0 and at most 1");
 }
 
-/// Refuses a state whose members have other shapes than those of `mine`, or entries that no stream leads to: numbers
-/// too large for what they are made of, counts below 0.
-template <class State>
+/// Refuses a state whose members have other shapes than those of `mine`, or entries that no stream of T leads to:
+/// numbers too large for what they are made of, counts below 0.
+template <class T, class State>
 void expect_state(const char* name, const State& mine, const State& other) {
   gdssm::visit(
       [&](const Name& member, const auto& m, const auto& o) {
@@ -151,7 +132,6 @@ void expect_state(const char* name, const State& mine, const State& other) {
           refuse(name, "set_state: ", member.str(), " is ", o.rows(), " x ", o.cols(), ", expected ", m.rows(), " x ",
                  m.cols());
         expect_finite(name, ("set_state: " + member.str()).c_str(), o);
-        using T = typename std::remove_cvref_t<decltype(o)>::Scalar;
         if constexpr (std::is_floating_point_v<T>)
           if (o.size() > 0 && !(static_cast<double>(o.cwiseAbs().maxCoeff()) <= largest_state<T>(member.degree)))
             refuse(name, "set_state: ", member.str(), " has an entry of magnitude ", o.cwiseAbs().maxCoeff(),
@@ -186,28 +166,147 @@ T power(const T& base, const Counter<T>& exponent) {
   }
 }
 
-/// Visits the states in a tuple, or several tuples side by side, named by their places: "0", "1", ..., and those of a
-/// vector of states "1.0", "1.1", ...
-template <class Visitor, class First, class... More>
-void visit_place(std::string_view place, Visitor& visitor, First& first, More&... more) {
-  if constexpr (requires { first.size(); }) {
-    if (((more.size() != first.size()) || ...))
-      refuse("visit", "vectors of states have different lengths, expected ", first.size());
-    const auto nested = [&](const Name& name, auto&... member) { visitor(Name{place, &name, name.degree}, member...); };
-    for (std::size_t i = 0; i < first.size(); ++i) visit_part(std::to_string(i), nested, first[i], more[i]...);
-  } else {
-    visit_part(place, visitor, first, more...);
-  }
+/// `predict` and `observe` of vectors that have been checked, which a learner of this library does not check again.
+template <class L>
+const auto& predict_valid(L& learner, const Eigen::VectorX<typename L::Scalar>& x) {
+  if constexpr (requires { learner.predict_valid(x); })
+    return learner.predict_valid(x);
+  else
+    return learner.predict(x);
 }
-template <std::size_t I, class Visitor, class... Tuples>
-void visit_element(Visitor& visitor, Tuples&... tuples) {
-  visit_place(std::to_string(I), visitor, std::get<I>(tuples)...);
-}
-template <class Visitor, std::size_t... I, class... Tuples>
-void visit_tuple(std::index_sequence<I...>, Visitor& visitor, Tuples&... tuples) {
-  (visit_element<I>(visitor, tuples...), ...);
+template <class L>
+void observe_valid(L& learner, const Eigen::VectorX<typename L::Scalar>& x,
+                   const Eigen::VectorX<typename L::Scalar>& y) {
+  if constexpr (requires { learner.observe_valid(x, y); })
+    learner.observe_valid(x, y);
+  else
+    learner.observe(x, y);
 }
 
 }  // namespace detail
+
+/// What every learner does with vectors: it checks them and hands them on to `Derived`, which has
+///     name                  what errors call it
+///     predict_valid(x)      `predict` of a vector that has been checked
+///     observe_valid(x, y)   `observe` of vectors that have been checked
+template <class Derived, class T>
+class LearnerBase {
+ public:
+  using Scalar = T;
+  using Vector = Eigen::VectorX<T>;
+
+  Index input_count() const { return x_.size(); }
+  Index target_count() const { return y_.size(); }
+
+  template <class Input>
+  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
+    detail::expect_inputs(Derived::name, "predict: the input", x, input_count());
+    x_ = x;
+    return self().predict_valid(x_);
+  }
+
+  template <class Input, class Target>
+  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
+    detail::expect_inputs(Derived::name, "observe: the input", x, input_count());
+    detail::expect_inputs(Derived::name, "observe: the target", y, target_count());
+    x_ = x;
+    y_ = y;
+    self().observe_valid(x_, y_);
+  }
+
+ protected:
+  LearnerBase(Index inputs, Index targets, Index least_inputs = 1) {
+    detail::expect_sizes(Derived::name, inputs, targets, least_inputs);
+    x_.setConstant(inputs, T(0));
+    y_.setConstant(targets, T(0));
+  }
+
+ private:
+  Derived& self() { return static_cast<Derived&>(*this); }
+
+  Vector x_, y_;
+};
+
+/// What a learner or a rule of mixing does with its state, where it is one member: `Derived` has
+///     name                  what errors call it
+///     merge_valid(later)    `merge` of a state that has been checked
+/// and, where it must, an expect_valid(state) that refuses more than shapes and sizes show.
+template <class Derived, class State_, class T>
+class StateBase {
+ public:
+  using State = State_;
+
+  const State& state() const { return state_; }
+  void set_state(const State& state) {
+    expect_fits(state);
+    state_ = state;
+  }
+  void merge(const State& later) {
+    expect_fits(later);
+    static_cast<Derived&>(*this).merge_valid(later);
+  }
+
+ protected:
+  explicit StateBase(State state = {}) : state_(std::move(state)) {}
+
+  void expect_fits(const State& other) const {
+    detail::expect_state<T>(Derived::name, state_, other);
+    if constexpr (requires { Derived::expect_valid(other); }) Derived::expect_valid(other);
+  }
+
+  State state_;
+};
+
+/// The state of what holds another: what it remembers itself, and the other's.
+template <class Memory, class Inner>
+struct NestedState : Memory {
+  typename Inner::State inner;
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    Memory::visit(visitor, self...);
+    visit_part(Memory::inner_name, visitor, self.inner...);
+  }
+  friend bool operator==(const NestedState& a, const NestedState& b) { return identical(a, b); }
+};
+
+/// What a learner around a learner, or a rule around a rule, does with its state. `Memory` is what it remembers itself,
+/// with `merge` and the inner state's name.
+template <class Derived, class Memory, class Inner>
+class NestedStateBase {
+ public:
+  using State = NestedState<Memory, Inner>;
+
+  State state() const { return {memory_, inner_.state()}; }
+  void set_state(const State& state) {
+    expect_fits(state);
+    inner_.set_state(state.inner);
+    memory_ = state;
+  }
+  void merge(const State& later) {
+    expect_fits(later);
+    inner_.merge(later.inner);
+    memory_.merge(later);
+  }
+
+ protected:
+  NestedStateBase(Memory memory, Inner inner) : memory_(std::move(memory)), inner_(std::move(inner)) {}
+
+  void expect_fits(const State& other) const {
+    detail::expect_state<typename Inner::Scalar>(Derived::name, state(), other);
+  }
+
+  Memory memory_;
+  Inner inner_;
+};
+
+/// A learner around another, with as many targets.
+template <class Derived, class Memory, class Inner>
+class Adaptor : public LearnerBase<Derived, typename Inner::Scalar>, public NestedStateBase<Derived, Memory, Inner> {
+ protected:
+  Adaptor(Index inputs, Memory memory, Inner inner)
+      : LearnerBase<Derived, typename Inner::Scalar>(inputs, inner.target_count(), 0),
+        NestedStateBase<Derived, Memory, Inner>(std::move(memory), std::move(inner)) {}
+};
 
 }  // namespace gdssm

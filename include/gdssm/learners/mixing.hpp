@@ -83,31 +83,40 @@ bool agree(const Eigen::MatrixX<T>& predictions, Index target) {
 
 }  // namespace detail
 
+/// What `AdaHedge` remembers, of K experts and m targets.
+template <class T>
+struct AdaHedgeState {
+  using Sum = Counter<T>;  ///< of losses, and of what follows from them
+
+  Eigen::MatrixX<Sum> losses;   ///< R (K x m), the least of each column 0
+  Eigen::VectorX<Sum> gap;      ///< Delta (m)
+  Eigen::VectorX<Sum> floor;    ///< e (m)
+  Eigen::VectorX<Sum> sharing;  ///< sum_t 1/eta_t ln(1 / (1 - alpha)) (m)
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    visitor(Name{"losses"}, self.losses...);
+    visitor(Name{"gap"}, self.gap...);
+    visitor(Name{"floor"}, self.floor...);
+    visitor(Name{"sharing"}, self.sharing...);
+  }
+  friend bool operator==(const AdaHedgeState& a, const AdaHedgeState& b) { return identical(a, b); }
+};
+
 /// (14) with (15), of squared losses l_k = (p_k - y)^2. Their sums are kept in Counter<T>, beside which single ones
-/// still count. Errors  std::invalid_argument: a share below 0, or 1 and above
+/// still count.
+/// Errors  std::invalid_argument: a share below 0, or 1 and above
 template <class T = double>
-class AdaHedge {
+class AdaHedge : public StateBase<AdaHedge<T>, AdaHedgeState<T>, T> {
+  using Base = StateBase<AdaHedge, AdaHedgeState<T>, T>;
+
  public:
   using Scalar = T;
   using Matrix = Eigen::MatrixX<T>;
   using Vector = Eigen::VectorX<T>;
   using Sum = Counter<T>;  ///< of losses, and of what follows from them
-
-  struct State {
-    Eigen::MatrixX<Sum> losses;   ///< R (K x m), the least of each column 0
-    Eigen::VectorX<Sum> gap;      ///< Delta (m)
-    Eigen::VectorX<Sum> floor;    ///< e (m)
-    Eigen::VectorX<Sum> sharing;  ///< sum_t 1/eta_t ln(1 / (1 - alpha)) (m)
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"losses"}, self.losses...);
-      visitor(Name{"gap"}, self.gap...);
-      visitor(Name{"floor"}, self.floor...);
-      visitor(Name{"sharing"}, self.sharing...);
-    }
-    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
-  };
+  using State = AdaHedgeState<T>;
+  static constexpr auto name = "AdaHedge";
 
   /// alpha, at least 0 and below 1; at 0 (14) alone.
   explicit AdaHedge(T share = T(0)) : share_(share) {
@@ -165,15 +174,12 @@ class AdaHedge {
     return state_.gap[target] + (state_.gap[target] + state_.floor[target]) * (Sum(1) + price) + state_.sharing[target];
   }
 
-  const State& state() const { return state_; }
   void set_state(const State& state) {
-    detail::expect_state(name, state_, state);
-    state_ = state;
+    Base::set_state(state);
     weigh_anew();
   }
   /// Losses add up.
-  void merge(const State& later) {
-    detail::expect_state(name, state_, later);
+  void merge_valid(const State& later) {
     state_.losses += later.losses;
     state_.losses.rowwise() -= state_.losses.colwise().minCoeff().eval();
     state_.gap += later.gap;
@@ -183,7 +189,8 @@ class AdaHedge {
   }
 
  private:
-  static constexpr auto name = "AdaHedge";
+  using Base::state_;
+
   static constexpr Sum infinity = std::numeric_limits<Sum>::infinity();
 
   Sum rate(Index target) const {
@@ -221,10 +228,25 @@ class AdaHedge {
   }
 
   T share_;
-  State state_;
   Matrix weights_;
   Eigen::VectorX<Sum> losses_, exponentials_;
   Vector mixture_;
+};
+
+/// What `LogScore` remembers, of K experts and m targets.
+template <class T>
+struct LogScoreState {
+  Eigen::MatrixX<T> weights;           ///< (K x m)
+  Eigen::MatrixX<Counter<T>> squares;  ///< S (K x m)
+  Eigen::VectorX<Counter<T>> weight;   ///< W (m)
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    visitor(Name{"weights"}, self.weights...);
+    visitor(Name{"squares"}, self.squares...);
+    visitor(Name{"weight"}, self.weight...);
+  }
+  friend bool operator==(const LogScoreState& a, const LogScoreState& b) { return identical(a, b); }
 };
 
 /// Weights by how probable each expert's predictions made the targets: a Student's t (4 degrees of freedom) around p_k,
@@ -241,31 +263,18 @@ class AdaHedge {
 /// Source  Bayesian model averaging with forgetting: Raftery, Karny, Ettler, Technometrics 52, 2010; the bound:
 ///         Herbster, Warmuth, Machine Learning 32, 1998
 template <class T = double>
-class LogScore {
+class LogScore : public StateBase<LogScore<T>, LogScoreState<T>, T> {
  public:
   using Scalar = T;
   using Matrix = Eigen::MatrixX<T>;
   using Vector = Eigen::VectorX<T>;
+  static constexpr auto name = "LogScore";
 
   struct Settings {
     T decay = T(0.98);   ///< D of the errors
     T share = T(0.001);  ///< alpha
     T rate = T(0.5);     ///< a, in [0, 1]
     T discount = T(1);   ///< c, in (0, 1]
-  };
-
-  struct State {
-    Matrix weights;                      ///< (K x m)
-    Eigen::MatrixX<Counter<T>> squares;  ///< S (K x m)
-    Eigen::VectorX<Counter<T>> weight;   ///< W (m)
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"weights"}, self.weights...);
-      visitor(Name{"squares"}, self.squares...);
-      visitor(Name{"weight"}, self.weight...);
-    }
-    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
   };
 
   explicit LogScore(Settings settings = {}) : settings_(settings) {
@@ -307,14 +316,8 @@ class LogScore {
   /// The weights (K x m) of the next mixture.
   const Matrix& weights() const { return state_.weights; }
 
-  const State& state() const { return state_; }
-  void set_state(const State& state) {
-    detail::expect_state(name, state_, state);
-    state_ = state;
-  }
   /// Evidence multiplies, recent errors join.
-  void merge(const State& later) {
-    detail::expect_state(name, state_, later);
+  void merge_valid(const LogScoreState<T>& later) {
     for (Index i = 0; i < state_.weight.size(); ++i) {
       const Counter<T> W = later.weight[i], faded = std::max(Counter<T>(0), 1 - (T(1) - settings_.decay) * W);
       state_.weights.col(i).array() *= later.weights.col(i).array();
@@ -329,7 +332,8 @@ class LogScore {
   }
 
  private:
-  static constexpr auto name = "LogScore";
+  using StateBase<LogScore, LogScoreState<T>, T>::state_;
+
   static constexpr Counter<T> least_weight = std::numeric_limits<T>::min();  // what vanishes could not return in time
 
   void weigh(const Matrix& predictions, const T& y, Index i) {
@@ -359,7 +363,6 @@ class LogScore {
   }
 
   Settings settings_;
-  State state_;
   Eigen::VectorX<Counter<T>> scratch_, errors_;
   Vector mixture_;
 };

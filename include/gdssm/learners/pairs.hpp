@@ -11,6 +11,7 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
+#include "gdssm/learners/stream_statistics.hpp"
 
 // What a regression remembers of a stream: the `Accumulators`
 //
@@ -28,9 +29,8 @@
 //
 // and the sums of its products are those of the pairs centred by the mean of *all* t of them, by the identity
 // sum_{i<=t} c_i (x_i - mean_t)(x_i - mean_t)^T = L sum_{i<t} c_i (x_i - mean_{t-1})(x_i - mean_{t-1})^T + (L w_{t-1} /
-// w_t) d d^T with d = x_t - mean_{t-1} (Welford, Technometrics 4, 1962, for L = 1). They remain states of (1)-(2), of
-// such tokens. Sums over two stretches of rows join in the same way, with d the difference of their means (Chan, Golub,
-// LeVeque, The American Statistician 37, 1983).
+// w_t) d d^T with d = x_t - mean_{t-1}, that of stream_statistics.hpp for products. They remain states of (1)-(2), of
+// such tokens.
 
 namespace gdssm {
 
@@ -55,14 +55,10 @@ struct AsGiven {
   static constexpr bool has_units = false;
 
   template <class T>
-  struct State : Accumulators<T> {
-    Eigen::Matrix<Counter<T>, 1, 1> rows;    ///< pairs observed
-    Eigen::Matrix<Counter<T>, 1, 1> weight;  ///< w = sum_i L^(t-i)
-
+  struct State : RowWeights<T>, Accumulators<T> {
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"weight"}, self.weight...);
+      RowWeights<T>::visit(visitor, self...);
       Accumulators<T>::visit(visitor, self...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
@@ -72,8 +68,6 @@ struct AsGiven {
   template <class T>
   static State<T> initial_state(Index inputs, Index targets) {
     State<T> state;
-    state.rows.setConstant(Counter<T>(0));
-    state.weight.setConstant(Counter<T>(0));
     state.start(inputs, targets);
     return state;
   }
@@ -81,8 +75,7 @@ struct AsGiven {
   /// A pair comes, and the earlier ones lose the factor L. What x and y hold afterwards is the pair that S and M took.
   template <class T>
   static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
-    state.rows[0] += Counter<T>(1);
-    state.weight[0] = Counter<T>(decay) * state.weight[0] + Counter<T>(1);
+    state.RowWeights<T>::absorb(decay);
     state.Accumulators<T>::absorb(x, y, decay);
   }
 
@@ -97,10 +90,7 @@ struct AsGiven {
   /// state <- the pairs of `state` followed by those of `later`.
   template <class T>
   static void merge(State<T>& state, const State<T>& later, const T& decay) {
-    const T L = detail::power(decay, later.rows.value());
-    state.rows += later.rows;
-    state.weight = Counter<T>(L) * state.weight + later.weight;
-    state.Accumulators<T>::merge(later, L);
+    state.Accumulators<T>::merge(later, state.RowWeights<T>::merge(later, decay).L);
   }
 
   /// The problem of a query q: q as S and M take it, its unit in every coordinate, 1, and the answer at W = 0.
@@ -120,7 +110,7 @@ struct Scaled : AsGiven {
   template <class T>
   static void pose(const State<T>& state, Eigen::VectorX<T>& q, Eigen::VectorX<T>& squared_units,
                    Eigen::VectorX<T>& answer) {
-    const T inverse = T(1) / (T(state.weight.value()) + T(1));
+    const T inverse = T(1) / (T(state.weight[0]) + T(1));
     for (Index j = 0; j < q.size(); ++j)
       squared_units[j] = detail::squared_unit(state.S(j, j), T(q[j] * q[j]), inverse, T(0));
     answer.setZero();
@@ -133,24 +123,18 @@ struct Scaled : AsGiven {
 struct Standardised {
   static constexpr bool has_units = true;
 
-  /// S and M of the pairs less the mean, and the moments. Inputs and targets are taken relative to the first ones, and
-  /// to a mean where they have moved away from those, so that a large offset costs no digits of what varies.
+  /// S and M of the pairs less the mean, and the means.
   template <class T>
-  struct State : Accumulators<T> {
-    Eigen::Matrix<Counter<T>, 1, 1> rows;         ///< pairs observed
-    Eigen::Matrix<Counter<T>, 1, 1> weight;       ///< w = sum_i L^(t-i)
-    Eigen::VectorX<T> first_input;                ///< x_1 or a mean (f), from which inputs are counted
-    Eigen::VectorX<T> mean_input;                 ///< weighted mean of inputs so counted (f)
-    Eigen::VectorX<T> first_target, mean_target;  ///< the same of targets (m)
+  struct State : RowWeights<T>, Accumulators<T> {
+    RunningOffset<T> input, target;  ///< the means of inputs (f) and targets (m)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"rows"}, self.rows...);
-      visitor(Name{"weight"}, self.weight...);
-      visitor(Name{.head = "first_input", .degree = 1}, self.first_input...);
-      visitor(Name{.head = "mean_input", .degree = 1}, self.mean_input...);
-      visitor(Name{.head = "first_target", .degree = 1}, self.first_target...);
-      visitor(Name{.head = "mean_target", .degree = 1}, self.mean_target...);
+      RowWeights<T>::visit(visitor, self...);
+      visitor(Name{.head = "first_input", .degree = 1}, self.input.first...);
+      visitor(Name{.head = "mean_input", .degree = 1}, self.input.mean...);
+      visitor(Name{.head = "first_target", .degree = 1}, self.target.first...);
+      visitor(Name{.head = "mean_target", .degree = 1}, self.target.mean...);
       Accumulators<T>::visit(visitor, self...);
     }
     friend bool operator==(const State& a, const State& b) { return identical(a, b); }
@@ -160,10 +144,8 @@ struct Standardised {
   template <class T>
   static State<T> initial_state(Index inputs, Index targets) {
     State<T> state;
-    state.rows.setZero();
-    state.weight.setZero();
-    state.first_input = state.mean_input = Eigen::VectorX<T>::Zero(inputs);
-    state.first_target = state.mean_target = Eigen::VectorX<T>::Zero(targets);
+    state.input = RunningOffset<T>(inputs);
+    state.target = RunningOffset<T>(targets);
     state.start(inputs, targets);
     return state;
   }
@@ -171,21 +153,15 @@ struct Standardised {
   /// A pair comes, and the earlier ones lose the factor L. What x and y hold afterwards is the pair that S and M took.
   template <class T>
   static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
-    if (state.rows.value() == 0) {
-      state.first_input = x;
-      state.first_target = y;
+    if (state.rows[0] == 0) {
+      state.input.first = x;
+      state.target.first = y;
     }
-    const Counter<T> before = Counter<T>(decay) * state.weight.value(), w = before + 1;
-    state.rows[0] += 1;
-    state.weight[0] = w;
-    x -= state.first_input;  // one at a time: their sum would have the offset's rounding
-    x -= state.mean_input;
-    y -= state.first_target;
-    y -= state.mean_target;
-    state.mean_input += x / T(w);
-    state.mean_target += y / T(w);
-    for (Index j = 0; j < x.size(); ++j) detail::follow_base(state.first_input[j], state.mean_input[j], x[j]);
-    for (Index i = 0; i < y.size(); ++i) detail::follow_base(state.first_target[i], state.mean_target[i], y[i]);
+    const Counter<T> before = state.RowWeights<T>::absorb(decay), w = state.weight[0];
+    state.input.subtract_from(x);
+    state.target.subtract_from(y);
+    state.input.absorb(x, T(w));
+    state.target.absorb(y, T(w));
     const T share = std::sqrt(T(before / w));
     x *= share;
     y *= share;
@@ -195,19 +171,17 @@ struct Standardised {
   /// A pair that was absorbed, at decay 1, is taken out again: the steps of `absorb`, backwards.
   template <class T>
   static void remove(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y) {
-    const Counter<T> n = state.weight.value(), after = n - 1;
+    const Counter<T> n = state.weight[0], after = n - 1;
     state.rows[0] -= 1;
     state.weight[0] = after;
     if (!(after > 0)) {
       state = initial_state<T>(x.size(), y.size());
       return;
     }
-    x -= state.first_input;
-    x -= state.mean_input;
-    y -= state.first_target;
-    y -= state.mean_target;
-    state.mean_input -= x / T(after);
-    state.mean_target -= y / T(after);
+    state.input.subtract_from(x);
+    state.target.subtract_from(y);
+    state.input.mean -= x / T(after);
+    state.target.mean -= y / T(after);
     const T stretch = std::sqrt(T(n / after));
     x *= stretch;
     y *= stretch;
@@ -217,20 +191,15 @@ struct Standardised {
   /// state <- the pairs of `state` followed by those of `later`.
   template <class T>
   static void merge(State<T>& state, const State<T>& later, const T& decay) {
-    if (later.rows.value() == 0) return;
-    if (state.rows.value() == 0) {
+    if (later.rows[0] == 0) return;
+    if (state.rows[0] == 0) {
       state = later;
       return;
     }
-    const T L = detail::power(decay, later.rows.value());
-    const Counter<T> before = Counter<T>(L) * state.weight.value(), w = before + later.weight.value();
-    Eigen::VectorX<T> x = later.first_input - state.first_input + later.mean_input - state.mean_input;
-    Eigen::VectorX<T> y = later.first_target - state.first_target + later.mean_target - state.mean_target;
-    const Counter<T> share = later.weight.value() / w;
-    state.rows += later.rows;
-    state.weight[0] = w;
-    state.mean_input += T(share) * x;
-    state.mean_target += T(share) * y;
+    Eigen::VectorX<T> x = state.input.difference(later.input), y = state.target.difference(later.target);
+    const auto [L, before, share] = state.RowWeights<T>::merge(later, decay);
+    state.input.mean += T(share) * x;
+    state.target.mean += T(share) * y;
     x *= T(std::sqrt(before * share));
     y *= T(std::sqrt(before * share));
     state.Accumulators<T>::merge(later, L);
@@ -245,15 +214,14 @@ struct Standardised {
   static void pose(const State<T>& state, Eigen::VectorX<T>& q, Eigen::VectorX<T>& squared_units,
                    Eigen::VectorX<T>& answer) {
     constexpr T rounding = T(8) * std::numeric_limits<T>::epsilon();
-    const T w = T(state.weight.value()), inverse = T(1) / (w + T(1)), share = w * inverse;
-    q -= state.first_input;
-    q -= state.mean_input;
+    const T w = T(state.weight[0]), inverse = T(1) / (w + T(1)), share = w * inverse;
+    state.input.subtract_from(q);
     for (Index j = 0; j < q.size(); ++j) {
-      const T first = std::abs(state.first_input[j]), mean = std::abs(state.first_input[j] + state.mean_input[j]);
+      const T first = std::abs(state.input.first[j]), mean = std::abs(state.input.first[j] + state.input.mean[j]);
       const T lost = rounding * std::max(first, mean);
       squared_units[j] = detail::squared_unit(state.S(j, j), T(share * q[j] * q[j]), inverse, T(w * lost * lost));
     }
-    answer = state.first_target + state.mean_target;
+    answer = state.target.first + state.target.mean;
   }
 };
 

@@ -28,39 +28,45 @@
 
 namespace gdssm {
 
+/// What `RecursiveLeastSquares` remembers.
+template <class T>
+struct RecursiveLeastSquaresState : Accumulators<T> {
+  Count<T> rows = Count<T>::Zero();  ///< t, pairs observed
+  Eigen::VectorX<T> penalty;         ///< D_t (f)
+  Eigen::MatrixX<T> P;               ///< (S + D)^{-1} (f x f)
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    visitor(Name{"rows"}, self.rows...);
+    Accumulators<T>::visit(visitor, self...);
+    visitor(Name{"penalty"}, self.penalty...);
+    visitor(Name{"P"}, self.P...);
+  }
+  friend bool operator==(const RecursiveLeastSquaresState& a, const RecursiveLeastSquaresState& b) {
+    return identical(a, b);
+  }
+};
+
 /// Least squares with forgetting by an inverse that is kept, on inputs as they come: M_t P_t q is ridge regression with
 /// a penalty between rho L^f and rho.
 /// Shapes  x (f), y (m); cost f^2 a pair and a prediction
 /// Errors  those of `RegressionLearner`; a ridge of 0, and a rho L^f so small that its inverse, which P may reach, is
 ///         larger than any number of a state
 template <class T = double>
-class RecursiveLeastSquares {
+class RecursiveLeastSquares : public LearnerBase<RecursiveLeastSquares<T>, T>,
+                              public StateBase<RecursiveLeastSquares<T>, RecursiveLeastSquaresState<T>, T> {
  public:
-  using Scalar = T;
   using Vector = Eigen::VectorX<T>;
+  using State = RecursiveLeastSquaresState<T>;
+  static constexpr auto name = "RecursiveLeastSquares";
 
   struct Settings {
     T ridge = T(1);  ///< rho, above 0
     T decay = T(1);  ///< L, in (0, 1]
   };
 
-  struct State : Accumulators<T> {
-    Eigen::Matrix<Counter<T>, 1, 1> rows;  ///< t, pairs observed
-    Vector penalty;                        ///< D_t (f)
-    Eigen::MatrixX<T> P;                   ///< (S + D)^{-1} (f x f)
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"rows"}, self.rows...);
-      Accumulators<T>::visit(visitor, self...);
-      visitor(Name{"penalty"}, self.penalty...);
-      visitor(Name{"P"}, self.P...);
-    }
-    friend bool operator==(const State& a, const State& b) { return identical(a, b); }
-  };
-
-  RecursiveLeastSquares(Index inputs, Index targets, Settings settings = {}) : settings_(settings) {
-    detail::expect_sizes(name, inputs, targets);
+  RecursiveLeastSquares(Index inputs, Index targets, Settings settings = {})
+      : LearnerBase<RecursiveLeastSquares, T>(inputs, targets), settings_(settings) {
     detail::expect_at_least_zero(name, "ridge", settings.ridge);
     detail::expect_decay(name, settings.decay);
     if (!(settings.ridge * T(largest_input<T>) >= T(1)))
@@ -68,46 +74,36 @@ class RecursiveLeastSquares {
     const double least = settings.ridge * std::pow(static_cast<double>(settings.decay), static_cast<double>(inputs));
     if (!(least * detail::largest_state<T>(0) >= 1))
       refuse(name, "ridge * decay^", inputs, " is ", least, ", expected at least ", 1 / detail::largest_state<T>(0));
-    state_.rows.setZero();
     state_.start(inputs, targets);
     state_.penalty.setConstant(inputs, settings.ridge);
     state_.P = state_.S;
     state_.P.diagonal().setConstant(T(1) / settings.ridge);
-    x_ = Px_ = scale_ = state_.penalty;
-    y_ = prediction_ = Vector::Zero(targets);
+    Px_ = scale_ = state_.penalty;
+    prediction_ = Vector::Zero(targets);
   }
 
-  Index input_count() const { return x_.size(); }
-  Index target_count() const { return prediction_.size(); }
   const Settings& settings() const { return settings_; }
 
-  template <class Input>
-  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
-    detail::expect_query(name, x, input_count());
-    x_ = x;
-    Px_.noalias() = state_.P * x_;
+  const Vector& predict_valid(const Vector& x) {
+    Px_.noalias() = state_.P * x;
     prediction_.noalias() = state_.M * Px_;
     for (Index i = 0; i < prediction_.size(); ++i) prediction_[i] = detail::saturated(prediction_[i]);
     return prediction_;
   }
 
-  template <class Input, class Target>
-  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
-    detail::expect_pair(name, x, y, input_count(), target_count());
+  void observe_valid(const Vector& x, const Vector& y) {
     const T L = settings_.decay;
     Index j = 0;
     state_.penalty.minCoeff(&j);
-    x_ = x;
-    y_ = y;
     if (L != T(1)) {
       state_.penalty *= L;
       state_.P /= L;
     }
-    state_.absorb(x_, y_, L);
+    state_.absorb(x, y, L);
     state_.rows[0] += 1;
 
-    Px_.noalias() = state_.P * x_;
-    bool sound = add(x_.dot(Px_), T(1));
+    Px_.noalias() = state_.P * x;
+    bool sound = add(x.dot(Px_), T(1));
     const T restored = settings_.ridge - state_.penalty[j];
     state_.penalty[j] = settings_.ridge;
     if (restored > T(0)) {
@@ -117,14 +113,8 @@ class RecursiveLeastSquares {
     if (!sound || std::fmod(state_.rows[0], round_length()) == 0) invert();
   }
 
-  const State& state() const { return state_; }
-  void set_state(const State& state) {
-    detail::expect_state(name, state_, state);
-    state_ = state;
-  }
   /// The sums join, and the penalties are those of `later`.
-  void merge(const State& later) {
-    detail::expect_state(name, state_, later);
+  void merge_valid(const State& later) {
     const T L = detail::power(settings_.decay, later.rows[0]);
     state_.Accumulators<T>::merge(later, L);
     if (later.rows[0] > 0) state_.penalty = later.penalty;
@@ -133,10 +123,10 @@ class RecursiveLeastSquares {
   }
 
  private:
-  static constexpr auto name = "RecursiveLeastSquares";
+  using StateBase<RecursiveLeastSquares, State, T>::state_;
 
   /// Rows from one inversion to the next: enough that it adds little to the f^2 of a row.
-  Counter<T> round_length() const { return static_cast<Counter<T>>(std::max<Index>(64, 2 * input_count())); }
+  Counter<T> round_length() const { return static_cast<Counter<T>>(std::max<Index>(64, 2 * Px_.size())); }
 
   /// P <- (P^{-1} + c z z^T)^{-1} = P - Pz (Pz)^T c / (1 + c z^T P z), given Pz. False: rounding has spoilt P, or would
   /// now, since what is left of P along z is smaller than what is taken by the factor 1 + c z^T P z.
@@ -150,7 +140,7 @@ class RecursiveLeastSquares {
   /// P <- (S + D)^{-1}, with S + D scaled to a unit diagonal and then swept (Gauss and Jordan, in place). Pivots that
   /// are lost in rounding are taken as what rounding can tell, which bounds P there as well.
   void invert() {
-    const Index f = input_count();
+    const Index f = Px_.size();
     Eigen::MatrixX<T>& P = state_.P;
     P = state_.S;
     P.diagonal() += state_.penalty;
@@ -169,8 +159,7 @@ class RecursiveLeastSquares {
   }
 
   Settings settings_;
-  State state_;
-  Vector x_, y_, Px_, scale_, prediction_;
+  Vector Px_, scale_, prediction_;
 };
 
 }  // namespace gdssm

@@ -27,26 +27,31 @@ namespace gdssm {
 ///         nothing.
 /// Source  arXiv:2410.11687v1; docs/theory.md, K steps and the state as a value
 template <class Solver, class T = double, class Pairs = Standardised>
-class RegressionLearner {
+class RegressionLearner : public LearnerBase<RegressionLearner<Solver, T, Pairs>, T>,
+                          public StateBase<RegressionLearner<Solver, T, Pairs>, typename Pairs::template State<T>, T> {
+  using Vectors = LearnerBase<RegressionLearner, T>;
+  using Memory = StateBase<RegressionLearner, typename Pairs::template State<T>, T>;
+
  public:
-  using Scalar = T;
   using Vector = Eigen::VectorX<T>;
   using Settings = typename Solver::template Settings<T>;
   using State = typename Pairs::template State<T>;
+  static constexpr auto name = "RegressionLearner";
 
   /// The largest magnitude of an entry of x and y; numbers without rounding may exceed it.
   static constexpr double largest_input = gdssm::largest_input<T>;
 
   RegressionLearner(Index inputs, Index targets, Settings settings = {})
-      : settings_(settings), scratch_(std::max<Index>(inputs, 1), std::max<Index>(targets, 1)) {
-    detail::expect_sizes(name, inputs, targets);
+      : Vectors(inputs, targets),
+        Memory(Pairs::template initial_state<T>(inputs, targets)),
+        settings_(settings),
+        scratch_(inputs, targets) {
     if constexpr (requires { settings.steps; }) {
       if (settings.steps < 0) refuse(name, "steps is ", settings.steps, ", expected at least 0");
       detail::expect_at_least_zero(name, "tolerance", settings.tolerance);
     }
     detail::expect_at_least_zero(name, "ridge", settings.ridge);
     detail::expect_decay(name, settings.decay);
-    state_ = Pairs::template initial_state<T>(inputs, targets);
     if constexpr (rescales) {
       S_ = state_.S;
       M_ = state_.M;
@@ -55,14 +60,11 @@ class RegressionLearner {
     y_ = prediction_ = Vector::Constant(targets, T(0));
   }
 
-  Index input_count() const { return x_.size(); }
-  Index target_count() const { return y_.size(); }
+  using Vectors::input_count;
+  using Vectors::target_count;
   const Settings& settings() const { return settings_; }
 
-  /// The prediction of the target that belongs to x, from what has been observed.
-  template <class Input>
-  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
-    detail::expect_query(name, x, input_count());
+  const Vector& predict_valid(const Vector& x) {
     x_ = x;
     Pairs::pose(state_, x_, squared_units_, prediction_);
     answer_ = {};
@@ -77,10 +79,7 @@ class RegressionLearner {
   /// problem that `Pairs` poses (standardised inputs, targets as they are).
   const Answer<T>& answer() const { return answer_; }
 
-  /// Learns that the input x has the target y.
-  template <class Input, class Target>
-  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
-    detail::expect_pair(name, x, y, input_count(), target_count());
+  void observe_valid(const Vector& x, const Vector& y) {
     x_ = x;
     y_ = y;
     Pairs::absorb(state_, x_, y_, settings_.decay);
@@ -93,28 +92,17 @@ class RegressionLearner {
     detail::expect_inputs(name, "remove: the input", x, input_count());
     detail::expect_inputs(name, "remove: the target", y, target_count());
     if (!(settings_.decay == T(1))) refuse(name, "remove: decay is ", settings_.decay, ", expected 1");
-    if (!(state_.rows.value() > 0)) refuse(name, "remove: no pairs have been observed, expected this one");
+    if (!(state_.rows[0] > 0)) refuse(name, "remove: no pairs have been observed, expected this one");
     x_ = x;
     y_ = y;
     Pairs::remove(state_, x_, y_);
   }
 
-  const State& state() const { return state_; }
-
-  /// Goes on from a state of this shape, wherever it comes from.
-  void set_state(const State& state) {
-    detail::expect_state(name, state_, state);
-    state_ = state;
-  }
-
-  /// Goes on as if it had next seen the pairs of `later`: their sums, with the decay of this learner, join its own.
-  void merge(const State& later) {
-    detail::expect_state(name, state_, later);
-    Pairs::merge(state_, later, settings_.decay);
-  }
+  /// The sums of `later`, with the decay of this learner, join its own.
+  void merge_valid(const State& later) { Pairs::merge(state_, later, settings_.decay); }
 
  private:
-  static constexpr auto name = "RegressionLearner";
+  using Memory::state_;
 
   // Whether the solver works in units by itself; for one that does not, the problem is rescaled.
   static constexpr bool takes_units = requires(const Eigen::MatrixX<T>& S, Settings settings,
@@ -125,7 +113,7 @@ class RegressionLearner {
 
   /// y_ <- the answer to x_, in the units of the query's problem.
   void solve() {
-    const T rows = T(state_.weight.value());
+    const T rows = T(state_.weight[0]);
     if constexpr (takes_units) {
       if (says_something(state_.S))
         answer_ = Solver::solve(state_.S, state_.M, x_, squared_units_, settings_, scratch_, y_, rows);
@@ -150,7 +138,6 @@ class RegressionLearner {
   }
 
   Settings settings_;
-  State state_;
   Eigen::MatrixX<T> S_, M_;  // of the query's problem, where the solver has no units of its own
   Vector x_, y_, squared_units_, inverse_units_, prediction_;
   typename Solver::template Scratch<T> scratch_;

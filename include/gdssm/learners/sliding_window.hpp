@@ -19,17 +19,17 @@ namespace gdssm {
 /// Shapes  x (f), y (m), memory window (f + m); cost as `RidgeLearner`'s
 /// Errors  those of `RegressionLearner`; a window below 1; a state with rows that could not have been observed
 template <class T = double, class Pairs = Standardised>
-class SlidingWindowLearner {
+class SlidingWindowLearner : public LearnerBase<SlidingWindowLearner<T, Pairs>, T> {
  public:
-  using Scalar = T;
   using Vector = Eigen::VectorX<T>;
   using Ridge = RidgeLearner<T, Pairs>;  ///< what learns the rows of the window
+  static constexpr auto name = "SlidingWindowLearner";
 
   struct State {
-    typename Ridge::State window;              ///< the sums over the window
-    typename Ridge::State begun;               ///< the sums over the rows of this round
-    Eigen::Matrix<Counter<T>, 1, 1> position;  ///< of the next row in the round
-    Eigen::MatrixX<T> inputs, targets;         ///< the rows of the window, columns in the order of positions
+    typename Ridge::State window;       ///< the sums over the window
+    typename Ridge::State begun;        ///< the sums over the rows of this round
+    Count<T> position;                  ///< of the next row in the round
+    Eigen::MatrixX<T> inputs, targets;  ///< the rows of the window, columns in the order of positions
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -43,29 +43,24 @@ class SlidingWindowLearner {
   };
 
   SlidingWindowLearner(Index inputs, Index targets, Index window = 100, T ridge = T(1))
-      : window_(inputs, targets, {.ridge = ridge}), begun_(window_), start_(window_) {
+      : LearnerBase<SlidingWindowLearner, T>(inputs, targets),
+        window_(inputs, targets, {.ridge = ridge}),
+        begun_(window_),
+        start_(window_) {
     if (window < 1) refuse(name, "window is ", window, ", expected at least 1");
-    position_.setZero();
     inputs_.setZero(inputs, window);
     targets_.setZero(targets, window);
   }
 
-  Index input_count() const { return inputs_.rows(); }
-  Index target_count() const { return targets_.rows(); }
   Index window() const { return inputs_.cols(); }  ///< how many pairs are remembered
 
-  template <class Input>
-  const Vector& predict(const Eigen::MatrixBase<Input>& x) {
-    return window_.predict(x);
-  }
+  const Vector& predict_valid(const Vector& x) { return window_.predict_valid(x); }
 
-  template <class Input, class Target>
-  void observe(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
-    detail::expect_pair(name, x, y, input_count(), target_count());
+  void observe_valid(const Vector& x, const Vector& y) {
     const auto at = static_cast<Index>(position_[0]);
     if (window_.state().rows[0] == Counter<T>(window())) window_.remove(inputs_.col(at), targets_.col(at));
-    window_.observe(x, y);
-    begun_.observe(x, y);
+    window_.observe_valid(x, y);
+    begun_.observe_valid(x, y);
     inputs_.col(at) = x;
     targets_.col(at) = y;
     position_[0] += 1;
@@ -90,15 +85,13 @@ class SlidingWindowLearner {
     const auto rows = static_cast<Index>(later.window.rows[0]), end = static_cast<Index>(later.position[0]);
     for (Index i = 0; i < rows; ++i) {
       const Index at = (end - rows + i + window()) % window();
-      observe(later.inputs.col(at), later.targets.col(at));
+      this->observe(later.inputs.col(at), later.targets.col(at));
     }
   }
 
  private:
-  static constexpr auto name = "SlidingWindowLearner";
-
   void expect_rows_within(const State& other) const {
-    detail::expect_state(name, state(), other);
+    detail::expect_state<T>(name, state(), other);
     expect_whole("position", other.position[0], window() - 1);
     expect_whole("window.rows", other.window.rows[0], window());
     expect_observable("inputs", other.inputs);
@@ -119,7 +112,7 @@ class SlidingWindowLearner {
   }
 
   Ridge window_, begun_, start_;
-  Eigen::Matrix<Counter<T>, 1, 1> position_;
+  Count<T> position_ = Count<T>::Zero();
   Eigen::MatrixX<T> inputs_, targets_;
 };
 
