@@ -90,14 +90,15 @@ AnyLearner<> make_plain(const std::string& name, const LearnerOptions& options, 
 }
 
 AnyLearner<> make_featured(const std::string& name, const LearnerOptions& options, Index f) {
+  const auto plain = [&](Index inputs, Index) { return make_plain(name, options, inputs); };
   if (const auto degree = number_after(options.features, "polynomial")) {
     const Polynomial<> map(f, *degree);
-    return AnyLearner(WithFeatures(map, make_plain(name, options, map.output_count())));
+    return AnyLearner(WithFeatures(map, 1, plain));
   }
   if (const auto count = number_after(options.features, "fourier")) {
     // Scaled inputs are about sqrt(2 f) from one another.
     const Joined map(Identity<>(f), RandomFourier<>(f, *count, std::sqrt(static_cast<double>(f))));
-    return AnyLearner(WithScaling(WithFeatures(map, make_plain(name, options, map.output_count()))));
+    return AnyLearner(WithScaling(WithFeatures(map, 1, plain)));
   }
   return make_plain(name, options, f);
 }
@@ -151,8 +152,8 @@ AnyLearner<> make_learner(const LearnerOptions& options, Index inputs) {
   for (const Entry& entry : entries)
     if (entry.name == name && !entry.reads_inputs) return make_plain(name, options, inputs);
   if (options.lags == 0) return make_featured(name, options, inputs);
-  return AnyLearner(WithPast(inputs, Beside(Levels{}, RecentTargets{options.lags}),
-                             make_featured(name, options, inputs + options.lags)));
+  return AnyLearner(WithPast(inputs, 1, Beside(Levels{}, RecentTargets{options.lags}),
+                             [&](Index all, Index) { return make_featured(name, options, all); }));
 }
 
 }  // namespace gdssm::predict

@@ -60,10 +60,11 @@ std::vector<Named> all_learners(Index f, Index m) {
   add("window", SlidingWindowLearner<>(f, m, 4));
   add("delta", DeltaLearner<>(f, m));
   add("longhorn, scaled", WithScaling(LonghornLearner<>(f, m), 0.99));
-  add("nlms on features", WithFeatures(Polynomial<>(f, 2), NlmsLearner<>(f * (f + 3) / 2, m)));
-  add("bends", WithBends(f, RidgeLearner<>(2 * f, m)));
-  add("past", WithPast(f, Beside(Levels{}, Changes{}, RecentTargets{2}),
-                       FromLastValue(WithinRange(RidgeLearner<>(2 * f + 2 * m, m)))));
+  add("nlms on features", WithFeatures<NlmsLearner<>, Polynomial<>>(Polynomial<>(f, 2), m));
+  add("bends", WithBends<RidgeLearner<>>(f, m));
+  using Design = Beside<Levels, Changes, RecentTargets>;
+  add("past", WithPast<FromLastValue<WithinRange<RidgeLearner<>>>, Design>(
+                  f, m, Design(Levels{}, Changes{}, RecentTargets{2})));
   add("mean", RunningMean<>(f, m, 0.9));
   add("last", LastValue<>(f, m));
   add("bank", small_bank(f, m));
@@ -495,8 +496,11 @@ TEST_CASE("Sizes and settings that no learner can have are refused", "[misuse]")
   refused([] { RecursiveLeastSquares<>(1, 1, {.ridge = 0}); }, "ridge is 0, expected at least 1e-100");
   refused([] { SlidingWindowLearner<>(1, 1, 0); }, "window is 0, expected at least 1");
   refused([] { NlmsLearner<>(1, 1, {.a = 2}); }, "a is 2, expected at least 0 and below 2");
-  refused([] { WithPast(1, RecentTargets{-1}, LastValue<>(0, 1)); }, "lags is -1, expected at least 0");
-  refused([] { WithPast(2, Levels{}, LastValue<>(1, 1)); }, "the inner learner's number of inputs is 1, expected 2");
+  refused([] { WithPast<LastValue<>, RecentTargets>(1, 1, RecentTargets{-1}); }, "lags is -1, expected at least 0");
+  refused([] { WithPast(2, 1, Levels{}, [](Index, Index m) { return LastValue<>(1, m); }); },
+          "WithPast: the inner learner's number of inputs is 1, expected 2");
+  refused([] { WithBends(2, 1, [](Index f, Index) { return LastValue<>(f, 3); }); },
+          "WithBends: the inner learner's number of targets is 3, expected 1");
   refused([] { Identity<>(0); }, "Identity: there are 0 inputs, expected at least 1");
   refused([] { Polynomial<>(0, 2); }, "there are 0 inputs and the degree is 2, expected at least 1");
   refused([] { RandomFourier<>(1, 0); }, "there are 1 inputs and 0 features, expected at least 1");
@@ -529,7 +533,7 @@ TEST_CASE("A square is learned from polynomial features, exactly", "[theorem]") 
   const Stream line = linear_stream(2, 1, 80, 8);
   Stream stream = line;
   for (Index t = 0; t < 80; ++t) stream.y(0, t) = std::pow(line.x(0, t) - 2 * line.x(1, t), 2);
-  WithFeatures learner(Polynomial<>(2, 2), RidgeLearner<>(5, 1, {.ridge = 1e-9}));
+  WithFeatures<RidgeLearner<>, Polynomial<>> learner(Polynomial<>(2, 2), 1, RidgeSettings<>{.ridge = 1e-9});
   const MatrixXd predictions = predictions_of(learner, stream);
   CHECK((predictions - stream.y).rightCols(60).cwiseAbs().maxCoeff() < 1e-6);
 }

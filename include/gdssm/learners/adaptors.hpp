@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include <Eigen/Core>
@@ -108,24 +109,27 @@ struct RecentPairs {
 };
 
 /// A learner whose inputs are a design z_t:
-///     WithPast learner(f, Beside(Levels{}, RecentTargets{2}), RidgeLearner<>(f + 2 * m, m));
-/// Merged, those rows of the later stream that look back beyond its start stay as it took them, without a past.
-/// Shapes  x (f), y (m); the inner learner has as many inputs as z has entries
-/// Errors  those of `RegressionLearner`, but f may be 0; an inner learner of another number of inputs, lags below 0
-template <class Design, Learner Inner>
-class WithPast : public Adaptor<WithPast<Design, Inner>, RecentPairs<typename Inner::Scalar>, Inner> {
+///     WithPast<RidgeLearner<>> learner(f, m, Beside(Levels{}, RecentTargets{2}), settings);
+///     WithPast<RidgeLearner<>, Changes> other(f, m, Changes{});
+///     WithPast third(f, m, Changes{}, [](Index inputs, Index targets) { return ...; });   // any learner
+/// What follows the design makes the inner learner, see `MakesLearner`, for as many inputs as z has entries. Merged,
+/// those rows of the later stream that look back beyond its start stay as it took them, without a past.
+/// Shapes  x (f), y (m)
+/// Errors  those of the inner learner, but f may be 0; lags below 0
+template <Learner Inner, class Design = Beside<Levels, RecentTargets>>
+class WithPast : public Adaptor<WithPast<Inner, Design>, RecentPairs<typename Inner::Scalar>, Inner> {
   using Base = Adaptor<WithPast, RecentPairs<typename Inner::Scalar>, Inner>;
 
  public:
   using Vector = typename Base::Vector;
   static constexpr auto name = "WithPast";
 
-  WithPast(Index inputs, Design design, Inner inner) : Base(inputs, {}, std::move(inner)), design_(design) {
-    const Index m = this->target_count();
-    if (design.lag_count() < 0) refuse(name, "lags is ", design.lag_count(), ", expected at least 0");
-    expect_equal(name, "the inner learner's number of inputs", inner_.input_count(), design.output_count(inputs, m));
+  template <class... How>
+  requires MakesLearner<Inner, How...> WithPast(Index inputs, Index targets, Design design, const How&... how)
+      : Base(inputs, {}, detail::make_learner<Inner>(name, design_inputs(inputs, targets, design), targets, how...)),
+        design_(design) {
     memory_.input_before.setZero(inputs);
-    memory_.recent.setZero(design.lag_count() * m);
+    memory_.recent.setZero(design.lag_count() * targets);
     z_.setZero(inner_.input_count());
   }
 
@@ -151,6 +155,12 @@ class WithPast : public Adaptor<WithPast<Design, Inner>, RecentPairs<typename In
   using Base::inner_;
   using Base::memory_;
 
+  static Index design_inputs(Index inputs, Index targets, const Design& design) {
+    detail::expect_sizes(name, inputs, targets, 0);
+    if (design.lag_count() < 0) refuse(name, "lags is ", design.lag_count(), ", expected at least 0");
+    return design.output_count(inputs, targets);
+  }
+
   void look_back(const Vector& x) {
     design_(x, memory_.rows[0] > 0 ? memory_.input_before : x, memory_.recent, this->target_count(), z_.data());
   }
@@ -158,6 +168,9 @@ class WithPast : public Adaptor<WithPast<Design, Inner>, RecentPairs<typename In
   Design design_;
   Vector z_;
 };
+
+template <class Design, class Make>
+WithPast(Index, Index, Design, Make) -> WithPast<std::invoke_result_t<const Make&, Index, Index>, Design>;
 
 /// Starts from the last value, not from zero: the inner learner learns y_t - y_{t-1}, and its prediction is added to
 /// y_{t-1}. (A start W_0 other than zero is a shift of the targets, section 4 of docs/theory.md.) What a penalty pulls
@@ -171,6 +184,10 @@ class FromLastValue : public Adaptor<FromLastValue<Inner>, LastTarget<typename I
  public:
   using Vector = typename Base::Vector;
   static constexpr auto name = "FromLastValue";
+
+  template <class... How>
+  requires MakesLearner<Inner, How...> FromLastValue(Index inputs, Index targets, const How&... how)
+      : FromLastValue(detail::make_learner<Inner>(name, inputs, targets, how...)) {}
 
   explicit FromLastValue(Inner inner) : Base(inner.input_count(), {}, inner) {
     change_ = prediction_ = memory_.last = Vector::Zero(this->target_count());
@@ -209,6 +226,10 @@ class WithinRange : public Adaptor<WithinRange<Inner>, TargetRange<typename Inne
   using Scalar = typename Inner::Scalar;
   using Vector = typename Base::Vector;
   static constexpr auto name = "WithinRange";
+
+  template <class... How>
+  requires MakesLearner<Inner, How...> WithinRange(Index inputs, Index targets, const How&... how)
+      : WithinRange(detail::make_learner<Inner>(name, inputs, targets, how...)) {}
 
   explicit WithinRange(Inner inner, Scalar room = Scalar(0.5)) : Base(inner.input_count(), {}, inner), room_(room) {
     detail::expect_at_least_zero(name, "room", room);

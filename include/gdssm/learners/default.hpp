@@ -31,10 +31,10 @@ struct DefaultMembers {
   using Rule = Blend<Hedge, Hedge, LogScore<T>, LogScore<T>, Stacking<LogScore<T>>>;
   using Design = Beside<Levels, Changes, RecentTargets>;
   using Level = WithinRange<RidgeLearner<T>>;
-  using LevelAndLast = WithinRange<WithPast<Beside<Levels, RecentTargets>, RidgeLearner<T>>>;
-  using Autoregression = WithinRange<WithPast<RecentTargets, FromLastValue<RidgeLearner<T>>>>;
-  using Difference = WithinRange<WithPast<Changes, FromLastValue<RidgeLearner<T, Scaled>>>>;
-  using DistributedLag = WithinRange<WithPast<Design, FromLastValue<RidgeLearner<T>>>>;
+  using LevelAndLast = WithinRange<WithPast<RidgeLearner<T>>>;
+  using Autoregression = WithinRange<WithPast<FromLastValue<RidgeLearner<T>>, RecentTargets>>;
+  using Difference = WithinRange<WithPast<FromLastValue<RidgeLearner<T, Scaled>>, Changes>>;
+  using DistributedLag = WithinRange<WithPast<FromLastValue<RidgeLearner<T>>, Design>>;
   using Bent = WithinRange<WithBends<RidgeLearner<T>>>;
 };
 
@@ -69,22 +69,22 @@ DefaultLearner<T> default_learner(Index inputs, Index targets) {
   std::vector<typename Members::Difference> differences;
   for (const Settings& s :
        {Settings{T(1), T(1)}, Settings{T(10), T(1)}, Settings{T(1), T(0.9)}, Settings{T(10), T(0.9)}})
-    differences.emplace_back(WithPast(f, Changes{}, FromLastValue(RidgeLearner<T, Scaled>(f, m, s))), room);
+    differences.emplace_back(WithPast<FromLastValue<RidgeLearner<T, Scaled>>, Changes>(f, m, Changes{}, s), room);
 
   const typename Members::Design design(Levels{}, Changes{}, RecentTargets{2});
   std::vector<typename Members::DistributedLag> lags;
   for (const Settings& s : {Settings{T(10), T(1)}, Settings{T(10), T(0.98)}})
-    lags.emplace_back(WithPast(f, design, FromLastValue(RidgeLearner<T>(2 * f + 2 * m, m, s))), room);
+    lags.emplace_back(WithPast<FromLastValue<RidgeLearner<T>>, typename Members::Design>(f, m, design, s), room);
 
   return DefaultLearner<T>(
       typename Members::Rule(typename Members::Hedge(T(0.001)), typename Members::Hedge(), LogScore<T>(),
                              LogScore<T>({.decay = T(0.95), .share = T(0), .rate = T(1), .discount = T(0.95)}),
                              Stacking<LogScore<T>>()),
       RunningMean<T>(f, m), LastValue<T>(f, m), std::move(levels),
-      WithinRange(WithPast(f, Beside(Levels{}, RecentTargets{1}), RidgeLearner<T>(f + m, m)), room),
-      WithinRange(WithPast(f, RecentTargets{3}, FromLastValue(RidgeLearner<T>(3 * m, m))), room),
+      WithinRange(WithPast<RidgeLearner<T>>(f, m, Beside(Levels{}, RecentTargets{1})), room),
+      WithinRange(WithPast<FromLastValue<RidgeLearner<T>>, RecentTargets>(f, m, RecentTargets{3}), room),
       std::move(differences), std::move(lags),
-      WithinRange(WithBends(f, RidgeLearner<T>(2 * f, m, {.ridge = T(0.3)})), room));
+      WithinRange(WithBends<RidgeLearner<T>>(f, m, Settings{.ridge = T(0.3)}), room));
 }
 
 }  // namespace gdssm

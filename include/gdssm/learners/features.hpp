@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <numbers>
+#include <type_traits>
 #include <utility>
 
 #include <Eigen/Core>
@@ -128,11 +129,13 @@ class Joined {
 };
 
 /// A learner on the features of its inputs:
-///     WithFeatures learner(Polynomial<>(f, 2), RidgeLearner<>(f * (f + 3) / 2, m));
+///     WithFeatures<RidgeLearner<>, Polynomial<>> learner(Polynomial<>(f, 2), m, settings);
+///     WithFeatures other(Polynomial<>(f, 2), m, [](Index inputs, Index targets) { return ...; });   // any learner
+/// What follows the sizes makes the inner learner, see `MakesLearner`, for as many inputs as there are features.
 /// Shapes  x (the map's inputs), y (m)
-/// Errors  those of the inner learner; an inner learner of other inputs than the map has outputs
-template <class Map, Learner Inner>
-class WithFeatures : public LearnerBase<WithFeatures<Map, Inner>, typename Inner::Scalar> {
+/// Errors  those of the inner learner
+template <Learner Inner, class Map>
+class WithFeatures : public LearnerBase<WithFeatures<Inner, Map>, typename Inner::Scalar> {
   using Base = LearnerBase<WithFeatures, typename Inner::Scalar>;
 
  public:
@@ -140,9 +143,11 @@ class WithFeatures : public LearnerBase<WithFeatures<Map, Inner>, typename Inner
   using State = typename Inner::State;
   static constexpr auto name = "WithFeatures";
 
-  WithFeatures(Map map, Inner inner)
-      : Base(map.input_count(), inner.target_count()), map_(std::move(map)), inner_(std::move(inner)) {
-    expect_equal(name, "the inner learner's number of inputs", inner_.input_count(), map_.output_count());
+  template <class... How>
+  requires MakesLearner<Inner, How...> WithFeatures(Map map, Index targets, const How&... how)
+      : Base(map.input_count(), targets),
+        map_(std::move(map)),
+        inner_(detail::make_learner<Inner>(name, map_.output_count(), targets, how...)) {
     phi_.setZero(map_.output_count());
   }
 
@@ -164,5 +169,8 @@ class WithFeatures : public LearnerBase<WithFeatures<Map, Inner>, typename Inner
   Inner inner_;
   Vector phi_;
 };
+
+template <class Map, class Make>
+WithFeatures(Map, Index, Make) -> WithFeatures<std::invoke_result_t<const Make&, Index, Index>, Map>;
 
 }  // namespace gdssm

@@ -32,7 +32,7 @@
 //
 //     how a query is answered from S and M   RegressionLearner<Solver>: RidgeLearner, GradientDescentLearner, ...
 //     how pairs enter S and M                RegressionLearner<Solver, T, Pairs>, with Standardised, Scaled or AsGiven
-//     which inputs it gets                   WithFeatures<Map, Learner>, WithPast<Design, Learner>,
+//     which inputs it gets                   WithFeatures<Learner, Map>, WithPast<Learner, Design>,
 //                                            WithScaling<Learner>, WithBends<Learner>
 //     what it starts from                    FromLastValue<Learner>
 //     what it may answer                     WithinRange<Learner>
@@ -181,6 +181,29 @@ void observe_valid(L& learner, const Eigen::VectorX<typename L::Scalar>& x,
     learner.observe_valid(x, y);
   else
     learner.observe(x, y);
+}
+
+}  // namespace detail
+
+/// How an adaptor gets its inner learner, once it knows the sizes: from settings, Inner(inputs, targets, how...), or
+/// from a function of both numbers that returns one.
+template <class Inner, class... How>
+concept MakesLearner = std::constructible_from<Inner, Index, Index, const How&...> ||
+    (sizeof...(How) == 1 && (std::is_invocable_r_v<Inner, const How&, Index, Index> && ...));
+
+namespace detail {
+
+template <class Inner, class... How>
+Inner make_learner(const char* name, Index inputs, Index targets, const How&... how) {
+  const auto expected = [&](Inner inner) {
+    expect_equal(name, "the inner learner's number of inputs", inner.input_count(), inputs);
+    expect_equal(name, "the inner learner's number of targets", inner.target_count(), targets);
+    return inner;
+  };
+  if constexpr (std::constructible_from<Inner, Index, Index, const How&...>)
+    return expected(Inner(inputs, targets, how...));
+  else
+    return expected(how(inputs, targets)...);
 }
 
 }  // namespace detail

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
 #include <Eigen/Core>
@@ -47,6 +48,10 @@ class WithScaling : public Adaptor<WithScaling<Inner>, PairMoments<typename Inne
   using Scalar = typename Inner::Scalar;
   using Vector = typename Base::Vector;
   static constexpr auto name = "WithScaling";
+
+  template <class... How>
+  requires MakesLearner<Inner, How...> WithScaling(Index inputs, Index targets, const How&... how)
+      : WithScaling(detail::make_learner<Inner>(name, inputs, targets, how...)) {}
 
   explicit WithScaling(Inner inner, Scalar decay = Scalar(1))
       : Base(inner.input_count(), {Moments<Scalar>(inner.input_count()), Moments<Scalar>(inner.target_count())}, inner),
@@ -113,9 +118,10 @@ struct InputMoments {
 /// A learner on [x; h(x)], h_j = min(|z_j|, 3): each input also by how far it is from its mean, so that what bends
 /// there can be followed on both sides. Bounded, so that a row of the first days does no harm later. Merged, moments
 /// join; what the inner learner has learned on other scales is merged as it is.
-///     WithBends learner(f, RidgeLearner<>(2 * f, m));
-/// Shapes  x (f), y (m); the inner learner has 2 f inputs
-/// Errors  those of the inner learner; an inner learner of another number of inputs
+///     WithBends<RidgeLearner<>> learner(f, m, settings);
+/// What follows the sizes makes the inner learner, see `MakesLearner`, for 2 f inputs.
+/// Shapes  x (f), y (m)
+/// Errors  those of the inner learner
 template <Learner Inner>
 class WithBends : public Adaptor<WithBends<Inner>, InputMoments<typename Inner::Scalar>, Inner> {
   using Base = Adaptor<WithBends, InputMoments<typename Inner::Scalar>, Inner>;
@@ -125,8 +131,10 @@ class WithBends : public Adaptor<WithBends<Inner>, InputMoments<typename Inner::
   using Vector = typename Base::Vector;
   static constexpr auto name = "WithBends";
 
-  WithBends(Index inputs, Inner inner) : Base(inputs, {Moments<Scalar>(inputs)}, std::move(inner)) {
-    expect_equal(name, "the inner learner's number of inputs", inner_.input_count(), 2 * inputs);
+  template <class... How>
+  requires MakesLearner<Inner, How...> WithBends(Index inputs, Index targets, const How&... how)
+      : Base(inputs, {Moments<Scalar>(std::max<Index>(inputs, 0))},
+             detail::make_learner<Inner>(name, 2 * inputs, targets, how...)) {
     x_.setZero(inputs);
     z_.setZero(2 * inputs);
   }
@@ -155,5 +163,8 @@ class WithBends : public Adaptor<WithBends<Inner>, InputMoments<typename Inner::
 
   Vector x_, z_;
 };
+
+template <class Make>
+WithBends(Index, Index, Make) -> WithBends<std::invoke_result_t<const Make&, Index, Index>>;
 
 }  // namespace gdssm

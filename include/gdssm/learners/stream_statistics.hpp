@@ -16,8 +16,8 @@
 //     mean_t = mean_{t-1} + d / w_t,     squares_t = L squares_{t-1} + (L w_{t-1} / w_t) d^2
 //
 // (Welford, Technometrics 4, 1962, for L = 1). Two stretches of rows join in the same way, with d the difference of
-// their means (Chan, Golub, LeVeque, The American Statistician 37, 1983). And what else learners remember of targets: the
-// last one and their range.
+// their means (Chan, Golub, LeVeque, The American Statistician 37, 1983). And what else learners remember of targets:
+// the last one and their range.
 
 namespace gdssm {
 
@@ -80,9 +80,7 @@ struct RunningOffset {
   }
 
   /// The difference of the mean of `later`.
-  Eigen::VectorX<T> difference(const RunningOffset& later) const {
-    return later.first - first + later.mean - mean;
-  }
+  Eigen::VectorX<T> difference(const RunningOffset& later) const { return later.first - first + later.mean - mean; }
 
  private:
   /// Moves the base that values are counted from to their mean, base + `mean`, which stays the same number: once values
