@@ -11,7 +11,7 @@
 
 #include "fuzz/harness.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/learners/default.hpp"
+#include "gdssm/learners/default_learner.hpp"
 
 namespace {
 

@@ -10,8 +10,8 @@
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
-#include "gdssm/learners/constant.hpp"
 #include "gdssm/learners/learner.hpp"
+#include "gdssm/learners/mean_and_last_value.hpp"
 
 // Learners around a learner: each changes what the inner one gets to see or may answer, and is a learner again.
 

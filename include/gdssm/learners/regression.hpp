@@ -8,7 +8,7 @@
 #include "gdssm/algorithms/solvers.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/learners/learner.hpp"
-#include "gdssm/learners/pairs.hpp"
+#include "gdssm/learners/sufficient_statistics.hpp"
 
 namespace gdssm {
 

@@ -8,9 +8,9 @@
 #include "gdssm/algorithms/solvers.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
-#include "gdssm/learners/mixing.hpp"
+#include "gdssm/learners/mixing_rules.hpp"
+#include "gdssm/learners/stateful_parts.hpp"
 #include "gdssm/learners/stream_statistics.hpp"
-#include "gdssm/learners/together.hpp"
 
 // Rules of mixing made of rules.
 

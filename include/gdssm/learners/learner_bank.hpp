@@ -9,8 +9,8 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
-#include "gdssm/learners/mixing.hpp"
-#include "gdssm/learners/together.hpp"
+#include "gdssm/learners/mixing_rules.hpp"
+#include "gdssm/learners/stateful_parts.hpp"
 
 namespace gdssm {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/learners/default.hpp"
+#include "gdssm/learners/default_learner.hpp"
 
 #include <cmath>
 

@@ -7,11 +7,11 @@
 #include <Eigen/Core>
 
 #include "gdssm/learners/adaptors.hpp"
-#include "gdssm/learners/bank.hpp"
-#include "gdssm/learners/blend.hpp"
-#include "gdssm/learners/constant.hpp"
+#include "gdssm/learners/combined_rules.hpp"
 #include "gdssm/learners/learner.hpp"
-#include "gdssm/learners/mixing.hpp"
+#include "gdssm/learners/learner_bank.hpp"
+#include "gdssm/learners/mean_and_last_value.hpp"
+#include "gdssm/learners/mixing_rules.hpp"
 #include "gdssm/learners/regression.hpp"
 #include "gdssm/learners/scaling.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/learners/mixing.hpp"
+#include "gdssm/learners/mixing_rules.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -9,10 +9,10 @@
 
 #include <Eigen/Dense>
 
-#include "gdssm/learners/bank.hpp"
-#include "gdssm/learners/blend.hpp"
-#include "gdssm/learners/constant.hpp"
+#include "gdssm/learners/combined_rules.hpp"
 #include "gdssm/learners/intervals.hpp"
+#include "gdssm/learners/learner_bank.hpp"
+#include "gdssm/learners/mean_and_last_value.hpp"
 #include "gdssm/learners/regression.hpp"
 #include "io/support.hpp"
 #include "learners/streams.hpp"
