@@ -11,8 +11,6 @@
 
 namespace gdssm {
 
-static_assert(!Eigen::MatrixXd::IsRowMajor, "gdssm: EIGEN_DEFAULT_TO_ROW_MAJOR is not supported");
-
 namespace detail {
 
 template <class... Derived>

@@ -12,3 +12,7 @@
 #if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
 #error "gdssm tells NaN and infinity from numbers: compile without -ffast-math, or add -fno-finite-math-only"
 #endif
+
+#if defined(EIGEN_DEFAULT_TO_ROW_MAJOR)
+#error "gdssm reads Eigen's matrices column by column: compile without EIGEN_DEFAULT_TO_ROW_MAJOR"
+#endif

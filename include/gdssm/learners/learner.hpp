@@ -43,8 +43,6 @@
 
 namespace gdssm {
 
-static_assert(!Eigen::MatrixXd::IsRowMajor, "gdssm: EIGEN_DEFAULT_TO_ROW_MAJOR is not supported");
-
 /// An online regressor, see the top of this header: for a learner l, vectors x (f) and y (m) of l's scalar,
 ///     l.predict(x)          the prediction of the target of x (m), which stands until the next call
 ///     l.observe(x, y)       learns the pair

@@ -103,7 +103,7 @@ class WithScaling : public Adaptor<WithScaling<Inner>, PairMoments<typename Inne
 
 /// What `WithBends` remembers.
 template <class T>
-struct InputMoments {
+struct BendMoments {
   static constexpr auto inner_name = "learner";
 
   Moments<T> inputs;  ///< of x
@@ -112,7 +112,7 @@ struct InputMoments {
   static void visit(Visitor&& visitor, Self&&... self) {
     visit_part("inputs", visitor, self.inputs...);
   }
-  void merge(const InputMoments& later) { inputs.merge(later.inputs, T(1)); }
+  void merge(const BendMoments& later) { inputs.merge(later.inputs, T(1)); }
 };
 
 /// A learner on [x; h(x)], h_j = min(|z_j|, 3): each input also by how far it is from its mean, so that what bends
@@ -123,8 +123,8 @@ struct InputMoments {
 /// Shapes  x (f), y (m)
 /// Errors  those of the inner learner
 template <Learner Inner>
-class WithBends : public Adaptor<WithBends<Inner>, InputMoments<typename Inner::Scalar>, Inner> {
-  using Base = Adaptor<WithBends, InputMoments<typename Inner::Scalar>, Inner>;
+class WithBends : public Adaptor<WithBends<Inner>, BendMoments<typename Inner::Scalar>, Inner> {
+  using Base = Adaptor<WithBends, BendMoments<typename Inner::Scalar>, Inner>;
 
  public:
   using Scalar = typename Inner::Scalar;

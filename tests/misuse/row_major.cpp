@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// Refused: Eigen's matrices row by row.
+#if !defined(CONTROL)
+#define EIGEN_DEFAULT_TO_ROW_MAJOR
+#endif
+
+#include "gdssm/learners/regression.hpp"
