@@ -31,7 +31,7 @@ void train_step(benchmark::State& state, Index features, Index context, Index ba
   const gdssm::LinearRegression tasks{.features = features, .outputs = features, .context = context};
   gdssm::Batch<Lanes> batch(layer.window(), batch_size, tasks.length(), features, 1);
   const Index groups = static_cast<Index>(batch.groups().size());
-  gdssm::TaskSource<Lanes, gdssm::LinearRegression> source(tasks, groups);
+  const gdssm::TaskSource<Lanes> source(tasks, layer.window(), groups);
 
   const auto optimizer = gdssm::AdamW::reference();
   auto parameters = gdssm::reference_initialization<float>(layer, 1);

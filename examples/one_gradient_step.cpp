@@ -13,7 +13,7 @@ int main() {
   const Eigen::MatrixXd x = Eigen::MatrixXd::Random(f, N + 1);
   const Eigen::MatrixXd y = Eigen::MatrixXd::Random(f, f) * x;
 
-  const double a = gdssm::best_step(gdssm::LinearTask<>{f, N, gdssm::uniform_inputs(2.0)});
+  const double a = gdssm::best_step(gdssm::LinearRegression{.features = f, .outputs = f, .context = N, .range = 2});
   const gdssm::PaperLayer<> layer(f);
   const auto weights = gdssm::gradient_step(layer, a);
   const Eigen::VectorXd answer = layer.predict(weights, gdssm::interleave(x, y.leftCols(N))).col(N - 1);

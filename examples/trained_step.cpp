@@ -7,26 +7,19 @@
 #include <gdssm/gdssm.hpp>
 
 int main() {
-  using Layer = gdssm::PaperLayer<5>;
-  const gdssm::Index f = 5, N = 10, updates = 6000;
-  const Layer layer;
-  const gdssm::LinearRegression tasks{.features = f, .outputs = f, .context = N};
-  const gdssm::LinearTask<> theory{f, N, gdssm::uniform_inputs(1.0)};
-  const double best = gdssm::best_step(theory);
+  const gdssm::PaperLayer<5> layer;
+  const gdssm::LinearRegression tasks{.features = 5, .outputs = 5, .context = 10};
+  const gdssm::TrainingSettings settings{.rate = 3e-3, .updates = 6000};
+  const auto start = gdssm::reference_initialization<float>(layer, 1);
 
-  const gdssm::AdamW optimizer{.groups = {{{}, 3e-3}}};
-  auto run = gdssm::begin_run(optimizer, gdssm::reference_initialization<float>(layer, 1));
-  gdssm::ThreadPool pool;
   std::cout << "updates   loss\n";
-  const auto report = [](const auto& progress) {
+  const auto run = gdssm::train(layer, tasks, settings, start, [](const auto& progress) {
     if (progress.update % 1000 == 0) std::cout << progress.update << "      " << progress.loss << "\n";
-  };
-  // As many contexts side by side as a vector register holds floats, a lane each.
-  const gdssm::TrainingResult result = gdssm::train<gdssm::Lanes<float>, gdssm::VectorTargets>(
-      layer, tasks, optimizer, gdssm::WarmUpCosine{0, updates}, {.updates = updates}, run, pool, report);
-  std::cout << "theory    " << gdssm::expected_loss(theory, best) << "\n" << result.message << "\n";
+  });
+  const double best = gdssm::best_step(tasks);
+  std::cout << "theory    " << gdssm::expected_loss(tasks, best) << "\n" << run.message << "\n";
 
-  const auto distance = gdssm::distance_from_step(gdssm::canonical_form(layer, run.parameters), gdssm::VectorTargets());
+  const auto distance = gdssm::distance_from_step(gdssm::canonical_form(layer, run.weights), gdssm::VectorTargets());
   std::cout << "its step           " << distance.step << ", the best is " << best << "\n"
             << "distances from (7)  A " << distance.A << ", d " << distance.d << ", C " << distance.C << ", L "
             << distance.decay << "\n";

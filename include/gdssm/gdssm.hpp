@@ -43,8 +43,10 @@
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/nonlinear_ssm.hpp"
+#include "gdssm/models/predictor.hpp"
 #include "gdssm/models/run_gradient.hpp"
 #include "gdssm/models/sequence.hpp"
+#include "gdssm/models/stream.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 
 #include "gdssm/tasks/classification.hpp"
@@ -102,6 +104,7 @@
 #include "gdssm/analysis/implicit_weights.hpp"
 #include "gdssm/analysis/loss_by_context.hpp"
 #include "gdssm/analysis/measure_tasks.hpp"
+#include "gdssm/analysis/measured_moments.hpp"
 #include "gdssm/analysis/observation.hpp"
 #include "gdssm/analysis/sample.hpp"
 

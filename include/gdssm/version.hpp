@@ -8,7 +8,7 @@
 namespace gdssm {
 
 /// The version of gdssm, "major.minor.patch". Written here and nowhere else: CMakeLists.txt reads this line.
-inline constexpr std::string_view version = "0.1.0";
+inline constexpr std::string_view version = "0.2.0";
 
 namespace detail {
 

@@ -266,7 +266,8 @@ TEST_CASE("So many tasks give so many losses, each its own task's, whether or no
 
 TEST_CASE("A hit is the largest logit on the most probable class, the first of equal ones", "[definition]") {
   const auto hit = [](Eigen::Vector3d logits, const Eigen::Vector3d& classes) {
-    return detail::LaneHit<3>()(View<double>(logits.data(), 3, 1), View<const double>(classes.data(), 3, 1), 0, 0);
+    return detail::lane_hit<double>(ClassTargets<3>(), View<double>(logits.data(), 3, 1),
+                                    View<const double>(classes.data(), 3, 1), 0, 0);
   };
   CHECK(hit({1, 3, 2}, {0, 1, 0}) == 1);
   CHECK(hit({1, 3, 2}, {0, 0, 1}) == 0);
@@ -278,8 +279,8 @@ TEST_CASE("A hit is the largest logit on the most probable class, the first of e
 
 TEST_CASE("The loss of classes is the cross-entropy, however large the logits are", "[definition]") {
   const auto loss = [](Eigen::Vector3d logits, const Eigen::Vector3d& classes) {
-    return detail::LaneLoss<ClassTargets<3>>()(View<double>(logits.data(), 3, 1),
-                                               View<const double>(classes.data(), 3, 1), 0, 0);
+    return detail::lane_loss<double>(ClassTargets<3>(), View<double>(logits.data(), 3, 1),
+                                     View<const double>(classes.data(), 3, 1), 0, 0);
   };
   const double e = 4 * std::numeric_limits<double>::epsilon();
   CHECK(std::abs(loss({0, 0, 0}, {0, 1, 0}) - std::log(3.0)) <= e);

@@ -129,14 +129,14 @@ TEST_CASE("a constant gate answers every window alike, a preconditioned one with
   random.fill(c);
   auto ws = constant.workspace<double>();
   Eigen::VectorXd o(2);
-  constant.step<double, double>(c, View<const double>(window.data(), f, 3), view_of(o), ws);
+  constant.step<double, double>(c, View<const double, Dynamic, 3>(window.data(), f, 3), view_of(o), ws);
   CHECK(o == c.d.matrix());
 
   const PreconditionedGate<Dynamic, 3, Dynamic> projecting(f, 2);
   auto q = projecting.coefficients<double>();
   random.fill(q);
   auto scratch = projecting.workspace<double>();
-  projecting.step<double, double>(q, View<const double>(window.data(), f, 3), view_of(o), scratch);
+  projecting.step<double, double>(q, View<const double, Dynamic, 3>(window.data(), f, 3), view_of(o), scratch);
   CHECK((o - q.P.matrix() * window * q.d.matrix()).norm() < 1e-15);
 }
 

@@ -13,13 +13,25 @@ namespace {
 static_assert(sizeof(View<float, 3, 2>) == sizeof(float*));
 static_assert(std::is_trivially_copyable_v<View<float>> && std::is_trivially_copyable_v<View<float, 3, 3>>);
 
-// Const may be added and not taken away; sizes may be forgotten or asserted, and not changed.
+// Const may be added and not taken away; sizes may be forgotten, and moved into the type, where they are checked; a
+// number of columns by name alone, since a matrix is no vector.
 static_assert(std::is_convertible_v<View<float, 3, 2>, View<const float, 3, 2>>);
 static_assert(!std::is_convertible_v<View<const float, 3, 2>, View<float, 3, 2>>);
 static_assert(std::is_convertible_v<View<float, 3, 2>, View<float>>);
-static_assert(std::is_convertible_v<View<float>, View<float, 3, 2>>);
+static_assert(std::is_convertible_v<View<float>, View<float, 3>>);
+static_assert(!std::is_convertible_v<View<float>, View<float, 3, 2>> &&
+              !std::is_convertible_v<View<float>, View<float, Dynamic, 1>>);
+static_assert(std::is_constructible_v<View<float, 3, 2>, View<float>>);
 static_assert(!std::is_convertible_v<View<float, 3, 2>, View<float, 2, 3>>);
 static_assert(!std::is_convertible_v<View<float>, View<double>>);
+
+TEST_CASE("a view of another size than the type's is refused, in release too", "[misuse][regression]") {
+  double data[6] = {};
+  const View<double> A(data, 2, 3);
+  CHECK_THROWS_WITH((View<double, 3>(A)), "View: the number of rows is 2, expected 3");
+  CHECK_THROWS_WITH((View<double, Dynamic, 1>(A)), "View: the number of columns is 3, expected 1");
+  CHECK(View<double, 2, 3>(A).data() == data);
+}
 
 TEST_CASE("a view is column-major, and so are its columns", "[view]") {
   double data[] = {1, 2, 3, 4, 5, 6};

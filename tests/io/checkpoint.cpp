@@ -110,8 +110,8 @@ void expect_same_bits(const Optimizer& optimizer) {
     auto whole = begin_run(optimizer, start), first = whole, second = whole;
     train_to<T>(100, layer, optimizer, whole, threads);
     train_to<T>(37, layer, optimizer, first, threads);
-    write_checkpoint(file, first, identity);
-    read_checkpoint(file, second, identity);
+    save(file, first, identity);
+    load(file, second, identity);
     CHECK(second.updates() == 37);
     CHECK(bits_of(second) == bits_of(first));
     CHECK(bits_of(second) != bits_of(whole));
@@ -133,8 +133,8 @@ TEST_CASE("A checkpoint keeps every bit of every number", "[definition][checkpoi
   const TemporaryFolder folder;
   const Mixed state = awkward_state();
   Mixed read;
-  write_checkpoint(folder / "state", state, identity);
-  read_checkpoint(folder / "state", read, identity);
+  save(folder / "state", state, identity);
+  load(folder / "state", read, identity);
   CHECK(bits_of(read) == bits_of(state));
   CHECK(read.updates == state.updates);
   CHECK(folder.names() == std::set<std::string>{"state"});

@@ -144,7 +144,7 @@ TEST_CASE("of preconditioned gates, too, only a Horner stack's last acts", "[sta
   const auto tokens = random_tokens<double>(stack, 5, random);
   auto state = stack.initial_state<double>();
   const auto prediction = run<double>(stack, c, {tokens.view()}, state, 1);
-  const Eigen::VectorXd gated = tokens.matrix().rightCols(3) * c.layers.back().gate.plain.d.matrix();
+  const Eigen::VectorXd gated = tokens.matrix().rightCols(3) * c.layers.back().gate.d.matrix();
   const Eigen::VectorXd expected = stack.implicit_weights(c, state) * gated;
   CHECK((prediction.matrix() - expected).norm() <= 1e-14 * expected.norm());
   CHECK(expected.norm() > 0);

@@ -19,7 +19,7 @@ template <class Method>
 std::pair<float, Layer::Parameters<float>> of_stored_tokens(const Layer& layer, const Layer::Parameters<float>& p,
                                                             const LinearRegression& tasks, Index count) {
   Batch<S> batch(layer.window(), count, tasks.length(), 4, 1);
-  TaskSource<S, LinearRegression> source(tasks, static_cast<Index>(batch.groups().size()));
+  const TaskSource<S> source(tasks, layer.window(), static_cast<Index>(batch.groups().size()));
   for (Index g = 0; g < static_cast<Index>(batch.groups().size()); ++g) source.draw(3, 5, g, batch);
   BatchGradient<Layer, S, VectorTargets, Method> of_batch(layer, batch.windows(), 1);
   auto gradient = p;

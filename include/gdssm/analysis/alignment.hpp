@@ -7,6 +7,7 @@
 #include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/analysis/sample.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
+#include "gdssm/models/predictor.hpp"
 #include "gdssm/tasks/targets.hpp"
 
 namespace gdssm {
@@ -78,51 +79,56 @@ struct Alignment {
   Sample prediction_difference;  ///< norm over the outputs
 };
 
-/// The alignment of two models with the same tokens and outputs, such as trained weights and `gradient_step`. Same bits
-/// for any number of threads.
-///     `S`     what tasks run in, such as Lanes<float>
-///     `Kind`  VectorTargets or ScalarTargets
-/// Errors  std::invalid_argument: an empty range, tasks that don't fit the models
-template <class S, class Kind, class One, class Other, class Tasks>
+namespace detail {
+
+/// Adds how alike two models act on the first `used` lanes of a group, in the outputs from `first`; `scalar` says that
+/// there is one.
+template <class S>
+void compare_derivatives(const Array<S>& prediction, const Array<S>& jacobian, const Array<S>& other_prediction,
+                         const Array<S>& other_jacobian, Index first, bool scalar, Index used, Alignment& found) {
+  const Index m = jacobian.rows(), f = jacobian.cols();
+  for (Index l = 0; l < used; ++l) {
+    const auto J_a = [&](Index i, Index j) { return static_cast<double>(lane(jacobian(i, j), l)); };
+    const auto J_b = [&](Index i, Index j) { return static_cast<double>(lane(other_jacobian(i, j), l)); };
+    double cosine = 0, columns = 0, whole = 0, predictions = 0;
+    for (Index i = first; i < m; ++i) {
+      double ab = 0, aa = 0, bb = 0;
+      for (Index j = 0; j < f; ++j) {
+        ab += J_a(i, j) * J_b(i, j);
+        aa += J_a(i, j) * J_a(i, j);
+        bb += J_b(i, j) * J_b(i, j);
+      }
+      cosine += ab / std::sqrt(aa * bb);
+      const double apart =
+          static_cast<double>(lane(prediction[i], l)) - static_cast<double>(lane(other_prediction[i], l));
+      predictions += apart * apart;
+    }
+    for (Index j = 0; j < f; ++j) {
+      double column = 0;
+      for (Index i = first; i < m; ++i) column += (J_a(i, j) - J_b(i, j)) * (J_a(i, j) - J_b(i, j));
+      columns += std::sqrt(column);
+      whole += column;
+    }
+    found.cosine.add(cosine / static_cast<double>(m - first));
+    found.model_difference.add(scalar ? std::sqrt(whole) : columns / static_cast<double>(f));
+    found.prediction_difference.add(std::sqrt(predictions));
+  }
+}
+
+template <class S, class One, class Other, class Tasks>
 Alignment align(const One& one, const typename One::template Parameters<LaneScalar<S>>& one_parameters,
                 const Other& other, const typename Other::template Parameters<LaneScalar<S>>& other_parameters,
-                const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {
+                const Tasks& tasks, const TaskRange& range, const Targets& kind, ThreadPool& pool) {
   expect_equal("align", "the number of outputs", other.output_count(), one.output_count());
-  const Index f = one.feature_count(), m = one.output_count();
-  constexpr bool scalar = std::is_same_v<Kind, ScalarTargets>;
-  const Index first = scalar ? m - 1 : 0;
+  const Index m = one.output_count(), first = m - kind.counted(m, "align");
   const auto make = [&] {
     return
         [&, a = QueryDerivative<One, S>(one, one_parameters), b = QueryDerivative<Other, S>(other, other_parameters)](
             const LaneGroup<S>& group, Index used, Alignment& found) mutable {
           a(group.tokens.view(), first);
           b(group.tokens.view(), first);
-          for (Index l = 0; l < used; ++l) {
-            const auto J_a = [&](Index i, Index j) { return static_cast<double>(lane(a.jacobian()(i, j), l)); };
-            const auto J_b = [&](Index i, Index j) { return static_cast<double>(lane(b.jacobian()(i, j), l)); };
-            double cosine = 0, columns = 0, whole = 0, predictions = 0;
-            for (Index i = first; i < m; ++i) {
-              double ab = 0, aa = 0, bb = 0;
-              for (Index j = 0; j < f; ++j) {
-                ab += J_a(i, j) * J_b(i, j);
-                aa += J_a(i, j) * J_a(i, j);
-                bb += J_b(i, j) * J_b(i, j);
-              }
-              cosine += ab / std::sqrt(aa * bb);
-              const double apart =
-                  static_cast<double>(lane(a.prediction()[i], l)) - static_cast<double>(lane(b.prediction()[i], l));
-              predictions += apart * apart;
-            }
-            for (Index j = 0; j < f; ++j) {
-              double column = 0;
-              for (Index i = first; i < m; ++i) column += (J_a(i, j) - J_b(i, j)) * (J_a(i, j) - J_b(i, j));
-              columns += std::sqrt(column);
-              whole += column;
-            }
-            found.cosine.add(cosine / static_cast<double>(m - first));
-            found.model_difference.add(scalar ? std::sqrt(whole) : columns / static_cast<double>(f));
-            found.prediction_difference.add(std::sqrt(predictions));
-          }
+          compare_derivatives(a.prediction(), a.jacobian(), b.prediction(), b.jacobian(), first, kind.count == 1, used,
+                              found);
         };
   };
   const auto merge = [](Alignment& whole, const Alignment& part) {
@@ -130,7 +136,27 @@ Alignment align(const One& one, const typename One::template Parameters<LaneScal
     whole.model_difference.merge(part.model_difference);
     whole.prediction_difference.merge(part.prediction_difference);
   };
-  return detail::measure_tasks<S>(one, tasks, range, 1, Alignment{}, make, merge, pool);
+  return measure_tasks<S>(one, tasks, range, 1, Alignment{}, make, merge, pool);
+}
+
+}  // namespace detail
+
+/// The alignment of two models with the same tokens and outputs, such as trained weights and `gradient_step`, in the
+/// coordinates that count as the tasks say. Same bits for any number of threads.
+/// Errors  std::invalid_argument: an empty range, tasks that don't fit the models
+template <class One, class OneParameters, class Other, class OtherParameters, class Tasks>
+Alignment align(const One& one, const OneParameters& one_parameters, const Other& other,
+                const OtherParameters& other_parameters, const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {
+  return detail::align<Lanes<detail::ScalarOf<One, OneParameters>>>(one, one_parameters, other, other_parameters, tasks,
+                                                                    range, targets_of(tasks), pool);
+}
+
+/// The same in other scalars or lanes S, and with targets of a kind that is given: VectorTargets or ScalarTargets.
+template <class S, class Kind, class One, class Other, class Tasks>
+Alignment align(const One& one, const typename One::template Parameters<LaneScalar<S>>& one_parameters,
+                const Other& other, const typename Other::template Parameters<LaneScalar<S>>& other_parameters,
+                const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {
+  return detail::align<S>(one, one_parameters, other, other_parameters, tasks, range, Kind(), pool);
 }
 
 }  // namespace gdssm

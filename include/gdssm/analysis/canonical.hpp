@@ -37,10 +37,12 @@ struct StepDistance {
 };
 
 /// Weights of the same function in canonical scale: A / (|A|_F sgn A_01), d / (|d| sgn d_2), C times both factors.
-/// Errors  std::invalid_argument: A or d is zero
+/// Errors  std::invalid_argument: A or d is zero, a window of other than three tokens
 template <class Parameters>
 Parameters canonicalised(Parameters p) {
   using T = typename std::remove_cvref_t<decltype(p.readout.C)>::Scalar;
+  if (p.attention.A.rows() != 3 || p.gate.d.size() != 3)
+    refuse("canonical_form", "windows have ", p.gate.d.size(), " tokens, expected 3: x_t, y_t and x_{t+1}");
   const T norm_A = p.attention.A.norm(), norm_d = p.gate.d.norm();
   if (!(norm_A > T(0)) || !(norm_d > T(0)))
     refuse("canonical_form", "|A| is ", norm_A, " and |d| is ", norm_d, ", expected both positive");
@@ -53,9 +55,10 @@ Parameters canonicalised(Parameters p) {
 }
 
 /// The canonical form of a layer's weights.
-/// Errors  std::invalid_argument: A or d is zero
+/// Errors  std::invalid_argument: A or d is zero; static_assert: a window of other than three tokens
 template <class Layer, class Parameters>
 auto canonical_form(const Layer& layer, const Parameters& p) {
+  static_assert(Layer::Window::width == 3, "canonical_form: the window must have three tokens, x_t, y_t and x_{t+1}");
   using T = typename std::remove_cvref_t<decltype(p.readout.C)>::Scalar;
   const Parameters canonical = canonicalised(p);
   const auto c = layer.prepare(p);

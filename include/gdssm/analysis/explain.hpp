@@ -58,6 +58,8 @@ struct ExplainOptions {
   Index tasks = 500;       ///< that candidates are judged on; they are fitted to others, at most as many
   Index context = 0;       ///< N; 0 for f
   std::uint64_t seed = 1;  ///< of the tasks
+  Targets targets = {};    ///< what of a prediction counts: all of it, or `ScalarTargets`
+  int threads = 1;         ///< of the short form, which makes a pool
 
   std::function<void(double)> done = [](double) {};  ///< is told the share of the work that is done
 };
@@ -228,6 +230,9 @@ inline std::string no_descent(const Candidate& candidate) {
   return {};
 }
 
+/// What a model makes of the tokens of a context.
+using ObserveTokens = std::function<Observation(const Eigen::MatrixXd&)>;
+
 /// A context as a sentence gives it, and the two answers to its query.
 inline std::string told(const Counterexample& example) {
   const auto vector = [](const Eigen::VectorXd& v) {
@@ -245,9 +250,8 @@ inline std::string told(const Counterexample& example) {
 
 /// The input that shows best that a model is not the candidate: one pair of the worst task and a query if that tells
 /// them apart by half of the answer, else that whole task.
-template <class Observe>
-Counterexample counterexample(const Candidate& candidate, const CandidateSetup& setup,
-                              const std::vector<Observation>& seen, const Observe& observe) {
+inline Counterexample counterexample(const Candidate& candidate, const CandidateSetup& setup,
+                                     const std::vector<Observation>& seen, const ObserveTokens& observe) {
   const auto compared = [&](Observation of) {
     Eigen::VectorXd expected = predict(candidate, candidate_context(of, setup));
     return Counterexample{std::move(of), std::move(expected)};
@@ -269,10 +273,10 @@ Counterexample counterexample(const Candidate& candidate, const CandidateSetup& 
   return compared(whole);
 }
 
-template <class Kind, class Layer>
+template <class Layer>
 std::vector<LayerReport> layer_reports(const HornerStack<Layer>& stack,
-                                       const typename HornerStack<Layer>::template Parameters<double>& parameters) {
-  constexpr bool scalar = std::is_same_v<Kind, ScalarTargets>;
+                                       const typename HornerStack<Layer>::template Parameters<double>& parameters,
+                                       bool scalar) {
   const Eigen::VectorXd& d = parameters.layers.back().gate.d;
   const double factor_d = d[2] < 0 ? -d.norm() : d.norm();
   std::vector<LayerReport> reports;
@@ -306,10 +310,10 @@ inline Explanation nothing(Explanation found, const std::string& reason) {
 }
 
 /// The verdict, from what was observed on tasks to fit to and on tasks to judge on.
-template <class Observe>
-Explanation explain_observed(Explanation found, const CandidateSetup& setup, const std::vector<Observation>& to_fit,
-                             const std::vector<Observation>& to_judge, const Observe& observe,
-                             const std::function<void(double)>& done, ThreadPool& pool) {
+inline Explanation explain_observed(Explanation found, const CandidateSetup& setup,
+                                    const std::vector<Observation>& to_fit, const std::vector<Observation>& to_judge,
+                                    const ObserveTokens& observe, const std::function<void(double)>& done,
+                                    ThreadPool& pool) {
   for (const auto* tasks : {&to_fit, &to_judge}) {
     double squares = 0;
     for (const Observation& seen : *tasks)
@@ -342,11 +346,13 @@ Explanation explain_observed(Explanation found, const CandidateSetup& setup, con
   return nothing(std::move(found), "nearest is " + description + " (" + shares + "), but " + shown);
 }
 
-template <class Kind, class Layer>
+template <class Layer>
 Explanation explain_stack(const HornerStack<Layer>& stack,
                           const typename HornerStack<Layer>::template Parameters<double>& parameters, double residual,
-                          const ExplainOptions& options, ThreadPool& pool) {
-  constexpr bool scalar = std::is_same_v<Kind, ScalarTargets>;
+                          const Targets& kind, const ExplainOptions& options, ThreadPool& pool) {
+  const bool scalar = kind == Targets(ScalarTargets());
+  if (!scalar && !(kind == Targets()))
+    refuse("explain", "targets have ", kind.count, " coordinates that count, expected all or the last alone");
   constexpr Index always_tried = 3, fewest_fitted = 50, most_fitted = 250, outputs_fitted = 2500;
   const Index f = stack.feature_count(), context = options.context == 0 ? f : options.context;
   if (options.tasks < 1 || context < 1)
@@ -355,7 +361,7 @@ Explanation explain_stack(const HornerStack<Layer>& stack,
   const LinearRegression tasks{.features = f, .outputs = scalar ? 1 : f, .context = context};
 
   Explanation found;
-  found.layers = layer_reports<Kind>(stack, parameters);
+  found.layers = layer_reports(stack, parameters, scalar);
   CandidateSetup setup{.most_steps = (std::max)(always_tried, stack.steps() + 1),
                        .preconditioners = stack.steps() == 1,
                        .residual = residual != 0};
@@ -384,18 +390,31 @@ Explanation explain_stack(const HornerStack<Layer>& stack,
 
 }  // namespace detail
 
+namespace detail {
+
+/// What counts: as the type says, or as the options do.
+template <class Kind>
+Targets kind_of(const ExplainOptions& options) {
+  if constexpr (std::is_same_v<Kind, Targets>)
+    return options.targets;
+  else
+    return Kind();
+}
+
+}  // namespace detail
+
 /// Which learning algorithm a stack is: the simplest of the candidates that explains its predictions as well as any, or
 /// none, with the input that shows it. Candidates are gradient descent of 1, 2, ..., K + 1 tuned steps (at least 3),
 /// ridge regression and least squares, each also on the loss discounted by the measured decay, and for a single layer
 /// the step with a preconditioner on either side. Same bits for any number of threads.
-///     `Kind`  VectorTargets or ScalarTargets
+///     `Kind`  VectorTargets or ScalarTargets; or Targets, as the options say
 /// Errors  std::invalid_argument: no task, parameters of another number of layers
 /// Source  docs/theory.md, which algorithm it is
 template <class Kind, class Layer>
 Explanation explain(const HornerStack<Layer>& stack,
                     const typename HornerStack<Layer>::template Parameters<double>& parameters,
                     const ExplainOptions& options, ThreadPool& pool) {
-  return detail::explain_stack<Kind>(stack, parameters, 0, options, pool);
+  return detail::explain_stack(stack, parameters, 0, detail::kind_of<Kind>(options), options, pool);
 }
 
 /// Of the reference's stack, whose residual connection subtracts the query: what the rest of it is.
@@ -403,7 +422,7 @@ template <class Kind, class Layer>
 Explanation explain(const TwoStepStack<Layer>& stack,
                     const typename TwoStepStack<Layer>::template Parameters<double>& parameters,
                     const ExplainOptions& options, ThreadPool& pool) {
-  return detail::explain_stack<Kind>(stack.without_residual(), parameters, -1, options, pool);
+  return detail::explain_stack(stack.without_residual(), parameters, -1, detail::kind_of<Kind>(options), options, pool);
 }
 
 /// Of one layer.
@@ -415,7 +434,21 @@ Explanation explain(
   const HornerStack stack(layer, 1);
   auto p = stack.template parameters<double>();
   p.layers[0] = parameters;
-  return detail::explain_stack<Kind>(stack, p, 0, options, pool);
+  return detail::explain_stack(stack, p, 0, detail::kind_of<Kind>(options), options, pool);
+}
+
+/// The same by a short call, for weights in float or double.
+///     std::cout << explain(layer, run.weights).verdict;
+template <class Model, class Parameters>
+Explanation explain(const Model& model, const Parameters& weights, const ExplainOptions& options = {}) {
+  auto p = model.template parameters<double>();
+  visit(
+      [](const Name&, const auto& from, auto& to) {
+        for (Index i = 0; i < to.size(); ++i) to.data()[i] = static_cast<double>(from.data()[i]);
+      },
+      weights, p);
+  ThreadPool pool(options.threads);
+  return explain<Targets>(model, p, options, pool);
 }
 
 }  // namespace gdssm

@@ -83,7 +83,7 @@ class S5Layer {
 
   template <class T>
   Parameters<T> parameters() const {
-    const auto zeros = [](Index rows, Index cols) { return detail::zeros<Eigen::MatrixX<T>>(rows, cols); };
+    const auto zeros = [](Index rows, Index cols) { return zeros_in<InMatrices<T>>(rows, cols); };
     return {zeros(pairs_, 1),      zeros(pairs_, 1),      zeros(pairs_, 1),      zeros(pairs_, width_),
             zeros(pairs_, width_), zeros(width_, pairs_), zeros(width_, pairs_), zeros(width_, 1),
             zeros(width_, width_), zeros(width_, 1)};
@@ -254,15 +254,15 @@ class S5Layer {
   // The state as the memory of (2) with one row, and its factors.
   template <class S>
   static View<const Complex<S>, Dynamic, 1> read(const Array<Complex<S>>& array) {
-    return array.view();
+    return array.view().column(0);
   }
   template <class S>
   static View<Complex<S>, Dynamic, 1> memory(Array<Complex<S>>& array) {
-    return array.view();
+    return array.view().column(0);
   }
   template <class S>
   static View<const Complex<S>, 1, 1> left(const Workspace<S>& ws) {
-    return ws.one.view();
+    return View<const Complex<S>, 1, 1>(ws.one.view());
   }
   template <class S>
   static View<const Complex<S>, Dynamic, 1> right(const Workspace<S>& ws, Index t) {

@@ -26,6 +26,7 @@ class SequenceModel {
   using Window = SlidingWindow<Dynamic, 3, 2>;
   static constexpr Index features = Dynamic;
   static constexpr Index outputs = Dynamic;
+  static constexpr bool sensitive = false;
 
   /// For contexts of so many pairs; predictions are as long as tokens.
   SequenceModel(Input input, Layer layer, Index context, Index depth)

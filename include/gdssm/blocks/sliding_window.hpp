@@ -96,7 +96,14 @@ class SlidingWindow {
     if (length < first || (length - first) % Stride != 0)
       refuse(where, "the sequence has ", length, " tokens, expected ", first, " + ", Stride,
              " k, so that it ends with a window");
-    return (length - first) / Stride + 1;
+    return completed(length, state);
+  }
+
+  /// The number of windows that `length` more tokens complete after `state`, wherever they end.
+  template <class T>
+  Index completed(Index length, const State<T>& state) const {
+    const Index first = Width + state.skip - state.held;
+    return length < first ? 0 : (length - first) / Stride + 1;
   }
 
  private:
@@ -105,8 +112,8 @@ class SlidingWindow {
 
 namespace detail {
 
-/// The windows of a sequence that begins in a state: those that reach back to tokens which the state holds are
-/// assembled in `staging` (Features x 2 (Width - 1)), all others are views of the sequence itself.
+/// The windows that a sequence completes which begins in a state: those that reach back to tokens which the state holds
+/// are assembled in `staging` (Features x 2 (Width - 1)), all others are views of the sequence itself.
 template <class Window, class T>
 class WindowedSequence {
   using Tokens = View<const T, Window::size>;
@@ -117,7 +124,7 @@ class WindowedSequence {
       : tokens_(tokens),
         staging_(staging),
         offset_(state.skip - state.held),
-        count_(window.windows(tokens.cols(), state)) {
+        count_(window.completed(tokens.cols(), state)) {
     for (Index k = 0; k < state.held; ++k)
       copy(View<const T, Window::size, 1>(state.tokens.view().column(k)), staging.column(k));
     if (state.held > 0)
@@ -142,11 +149,16 @@ class WindowedSequence {
 
   /// Leaves in `state` what the tokens leave there when they are pushed one by one.
   template <class State>
-  void finish(State& state) const {
-    const auto last = (*this)[count_ - 1];
-    for (Index k = 0; k < Window::shared; ++k) copy(last.column(Window::stride + k), state.tokens.view().column(k));
-    state.held = Window::shared;
-    state.skip = Window::gap;
+  void finish(const Window& window, State& state) const {
+    Index next = 0;
+    if (count_ > 0) {
+      const auto last = (*this)[count_ - 1];
+      for (Index k = 0; k < Window::shared; ++k) copy(last.column(Window::stride + k), state.tokens.view().column(k));
+      state.held = Window::shared;
+      state.skip = Window::gap;
+      next = (count_ - 1) * Window::stride + Window::width + offset_;
+    }
+    for (; next < tokens_.cols(); ++next) window.push(tokens_.column(next), state);
   }
 
  private:

@@ -12,6 +12,7 @@
 
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/step_size.hpp"
+#include "gdssm/tasks/drifting_regression.hpp"
 
 // The closed form with a decay below 1, which forgets: what it loses where the map changes now and then, on an endless
 // stream and in a context of so many pairs, and the decay that is best.
@@ -236,6 +237,16 @@ auto discounted_step(const AugmentedSsm<LocalAttention<F, Width, Stride>, Diagon
   auto p = gradient_step(layer, step);
   p.recurrence.Lambda.setConstant(Discretization::Lambda(decay));
   return p;
+}
+
+/// Drifting tasks as they are drawn, as theory reads them, (9c): `best_decay`, `best_step` and `expected_loss` take it.
+/// Errors  std::invalid_argument: tasks that refuse their own options; noise, distractors or unequal scales
+inline DriftingContext<double> theory_of(const DriftingRegression& tasks) {
+  tasks.check();
+  const LinearTask<double> task = theory_of(tasks.regression);
+  if (task.noise_variance > 0 || task.distractors > 0)
+    refuse("theory_of", "drifting tasks have noise or distractors, expected neither");
+  return {task.features, task.context, tasks.change, task.inputs, task.weight_variance};
 }
 
 }  // namespace gdssm

@@ -10,6 +10,7 @@
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"
+#include "gdssm/tasks/linear_regression.hpp"
 
 // The best step of gradient descent and what it loses, without a scan.
 //
@@ -464,6 +465,66 @@ T expected_loss(const ContextMoments<T>& moments, const std::type_identity_t<Eig
                 const std::type_identity_t<T>& weight_variance = T(1),
                 const std::type_identity_t<T>& noise_variance = T(0)) {
   return detail::step_loss("expected_loss", moments, P, weight_variance, noise_variance).at("expected_loss", T(1));
+}
+
+// The same for tasks as they are drawn, so that a distribution is declared once.
+
+/// The moments of one input coordinate of a regression's tasks, (9): its law, with the variance range^2 / 12, times
+/// `scale`.
+inline InputMoments<double> input_moments(const LinearRegression& tasks, double scale = 1) {
+  const double variance = tasks.range * tasks.range * scale * scale / 12;
+  switch (tasks.inputs) {
+    case InputLaw::uniform:
+      return uniform_inputs(tasks.range * scale);
+    case InputLaw::normal:
+      return normal_inputs(variance);
+    case InputLaw::laplace:
+      return laplace_inputs(variance);
+    case InputLaw::exponential:
+      return exponential_inputs(variance);
+  }
+  refuse("input_moments", "the law of the inputs is unknown");
+}
+
+/// A regression's tasks as theory reads them.
+/// Errors  std::invalid_argument: tasks that refuse their own options, inputs of unequal scales (`moments_of` has
+/// those)
+inline LinearTask<double> theory_of(const LinearRegression& tasks) {
+  tasks.check();
+  if (tasks.scales.size() > 0) refuse("theory_of", "inputs have scales of their own, expected inputs that are alike");
+  return {tasks.features,
+          tasks.context,
+          input_moments(tasks),
+          tasks.weight_scale * tasks.weight_scale,
+          tasks.label_noise * tasks.label_noise,
+          tasks.distractors,
+          1.0};
+}
+
+/// The same of inputs of any scales, (8a).
+/// Errors  std::invalid_argument: tasks that refuse their own options, distractors
+inline ContextMoments<double> moments_of(const LinearRegression& tasks) {
+  tasks.check();
+  expect_equal("moments_of", "the number of distractors", tasks.distractors, Index(0));
+  std::vector<InputMoments<double>> inputs;
+  for (Index j = 0; j < tasks.features; ++j)
+    inputs.push_back(input_moments(tasks, tasks.scales.size() > 0 ? tasks.scales[j] : 1.0));
+  return independent_context(inputs, tasks.context);
+}
+
+/// (8), or (8a) for inputs of unequal scales: the step that loses least on these tasks.
+/// Errors  as those
+inline double best_step(const LinearRegression& tasks) {
+  if (tasks.scales.size() == 0) return best_step(theory_of(tasks));
+  return best_step(moments_of(tasks), tasks.weight_scale * tasks.weight_scale, tasks.label_noise * tasks.label_noise);
+}
+
+/// (9): the loss per output of one step of size a on these tasks.
+/// Errors  as those
+inline double expected_loss(const LinearRegression& tasks, double step) {
+  if (tasks.scales.size() == 0) return expected_loss(theory_of(tasks), step);
+  return expected_loss(moments_of(tasks), step, tasks.weight_scale * tasks.weight_scale,
+                       tasks.label_noise * tasks.label_noise);
 }
 
 }  // namespace gdssm

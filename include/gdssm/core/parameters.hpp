@@ -6,6 +6,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"
 
 namespace gdssm {
@@ -154,6 +155,18 @@ bool identical(const Aggregate& a, const Aggregate& b) {
       },
       a, b);
   return same;
+}
+
+/// Refuses a value whose members do not have the shapes that are expected: "where: gate.d is 2 x 1, expected 3 x 1".
+/// Errors  std::invalid_argument
+template <class Aggregate>
+void expect_shapes(const char* where, const Aggregate& expected, const Aggregate& got) {
+  visit(
+      [&](const Name& name, const auto& a, const auto& b) {
+        if (a.rows() != b.rows() || a.cols() != b.cols())
+          refuse(where, name.str(), " is ", b.rows(), " x ", b.cols(), ", expected ", a.rows(), " x ", a.cols());
+      },
+      expected, got);
 }
 
 }  // namespace gdssm

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cstddef>
 #include <new>
+#include <stdexcept>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -33,6 +35,12 @@ struct Extent<Dynamic> {
   Index size_;
 };
 
+/// Refuses a view of another size than the type's.
+[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_size(const char* what, Index size, Index expected) {
+  throw std::invalid_argument(std::string("View: the number of ") + what + " is " + std::to_string(size) +
+                              ", expected " + std::to_string(expected));
+}
+
 /// The size in the type if there is one, else the one given: with it constructors take any size and then refuse a wrong
 /// one, where `Extent` would assert.
 template <Index Size>
@@ -54,11 +62,16 @@ class View {
  public:
   constexpr View(T* data, Index rows, Index cols) : data_(data), rows_(rows), cols_(cols) {}
 
-  /// Adds const, or moves a size from the type to run time or back (which is asserted).
+  /// Adds const, or moves a size from the type to run time or back. A matrix does not become a vector without a word:
+  /// a number of columns moves into the type when asked for by name only.
+  /// Errors  std::invalid_argument: another size than the type's
   template <class U, Index R, Index C>
-  requires(std::is_convertible_v<U (*)[], T (*)[]>&& detail::compatible<Rows, R>&&
-               detail::compatible<Cols, C>) constexpr View(const View<U, R, C>& other)
-      : View(other.data(), other.rows(), other.cols()) {}
+  requires(std::is_convertible_v<U (*)[], T (*)[]>&& detail::compatible<Rows, R>&& detail::compatible<Cols, C>)  //
+      constexpr explicit(Cols != Dynamic && C == Dynamic) View(const View<U, R, C>& other)
+      : View(other.data(), Rows == Dynamic ? other.rows() : Rows, Cols == Dynamic ? other.cols() : Cols) {
+    if (Rows != Dynamic && R == Dynamic && other.rows() != Rows) detail::refuse_size("rows", other.rows(), Rows);
+    if (Cols != Dynamic && C == Dynamic && other.cols() != Cols) detail::refuse_size("columns", other.cols(), Cols);
+  }
 
   /// A view of nothing, for a result that is not wanted; `present` tells.
   static constexpr View absent() { return {nullptr, Rows == Dynamic ? 0 : Rows, Cols == Dynamic ? 0 : Cols}; }

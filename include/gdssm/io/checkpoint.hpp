@@ -6,25 +6,29 @@
 #include "gdssm/io/checkpoint_tensors.hpp"
 #include "gdssm/io/safetensors.hpp"
 
-// Computations that go on where they were left, bit for bit: all of one in one file.
+// Weights, states and whole computations in files: anything whose members `visit` names.
 
 namespace gdssm {
 
-/// Saves a computation, whole or not at all: what was saved before stays until the new file is complete on disk.
-///     write_checkpoint("run.safetensors", run, {{"seed", "1"}, {"model", "f = 10"}});
+/// Saves a value, every bit of it, whole or not at all: what was saved before stays until the new file is complete on
+/// disk. The file is safetensors, a matrix a tensor; what else tells the value from others of its shape, options, seed
+/// and model, can be given in words.
+///     save("layer.safetensors", weights);
+///     save("run.safetensors", run, {{"seed", "1"}, {"model", "f = 10"}});
 /// Errors  those of `AtomicFile` and `checkpoint_of`
-template <class State>
-void write_checkpoint(const std::filesystem::path& path, const State& state, const CheckpointIdentity& identity) {
-  write_safetensors(path, checkpoint_of(state, identity, path.string()));
+template <class Value>
+void save(const std::filesystem::path& path, const Value& value, const CheckpointIdentity& identity = {}) {
+  write_safetensors(path, checkpoint_of(value, identity, path.string()));
 }
 
-/// Sets a computation that has just been begun to where `write_checkpoint` left it.
-///     auto run = begin_run(optimizer, start);
-///     if (std::filesystem::exists("run.safetensors")) read_checkpoint("run.safetensors", run, identity);
-/// Errors  those of `read_safetensors` and `take_checkpoint`
-template <class State>
-void read_checkpoint(const std::filesystem::path& path, State& state, const CheckpointIdentity& identity) {
-  take_checkpoint(read_safetensors(path), path.string(), identity, state);
+/// Reads what `save` saved into a value that has just been begun, which says what shapes are expected; the words must
+/// be the same.
+///     auto weights = layer.parameters<float>();
+///     load("layer.safetensors", weights);
+/// Errors  those of `read_safetensors` and `take_checkpoint`; the value is then as before
+template <class Value>
+void load(const std::filesystem::path& path, Value& value, const CheckpointIdentity& identity = {}) {
+  take_checkpoint(read_safetensors(path), path.string(), identity, value);
 }
 
 }  // namespace gdssm

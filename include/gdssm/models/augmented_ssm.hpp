@@ -293,8 +293,8 @@ class AugmentedSsm {
     return true;
   }
 
-  /// The predictions at the last k windows of a sequence, k the columns of `predictions`; moves `state` on. A sequence
-  /// in parts equals the whole, cut at the end of any window: the next part begins with the token after it.
+  /// The predictions at the last k of the windows that a sequence completes, k the columns of `predictions`; moves
+  /// `state` on. A sequence may be cut anywhere: its parts, one after the other, equal the whole.
   template <class P, class S>
   void forward(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state,
                View<S, outputs> predictions, Workspace<S>& ws) const {
@@ -306,7 +306,7 @@ class AugmentedSsm {
       absorb(c, windows[t], sequence.mask_of(t), state.recurrence, ws);
       if (t >= first) predict_window(c, windows[t], state.recurrence, predictions.column(t - first), ws);
     }
-    windows.finish(state.window);
+    windows.finish(window(), state.window);
   }
 
   /// Forward and reverse in one: (11), with L's share by history or by (12).
@@ -380,8 +380,8 @@ class AugmentedSsm {
 
   const Window& window() const { return attention_.window(); }
 
-  /// The windows of a sequence that begins in `state`.
-  /// Errors  std::invalid_argument: a sequence that doesn't end with a window, a mask of another length
+  /// The windows that a sequence completes which begins in `state`.
+  /// Errors  std::invalid_argument: tokens of another height, a mask of another length
   template <class S>
   detail::WindowedSequence<Window, S> read(const Sequence<S, features>& sequence,
                                            const typename Window::template State<S>& state, Workspace<S>& ws) const {
@@ -498,6 +498,7 @@ class AugmentedSsm {
   void pull(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
             Cotangent& cotangent, Coefficients<S>& c_bar, View<const S, cols, rows> last_memory_bar,
             WindowBar window_bar, GradientWorkspace<S, Method>& ws) const {
+    window().windows(sequence.tokens.cols(), state.window, "AugmentedSsm::vjp");  // refuses tokens left over
     const auto windows = read(sequence, state.window, ws.forward);
     const Index n = windows.count(), first = first_of_last(k, n);
     begin(n, k, ws);
@@ -515,7 +516,7 @@ class AugmentedSsm {
     if (last_memory_bar.present()) seed(last_memory_bar, c_bar, ws);
     for (Index t = n - 1; t >= 0; --t)
       release(c, windows[t], sequence.mask_of(t), t, t >= first ? t - first : -1, c_bar, window_bar(t), ws);
-    windows.finish(state.window);
+    windows.finish(window(), state.window);
   }
 
   template <class S, class Method>

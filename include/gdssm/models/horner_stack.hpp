@@ -167,7 +167,7 @@ class HornerStack {
       absorb(c, windows[t], sequence.mask_of(t), state, ws);
       if (t >= first) predict_window(c, windows[t], state, predictions.column(t - first), ws);
     }
-    windows.finish(state.window);
+    windows.finish(window(), state.window);
   }
 
   /// Forward and reverse in one, as `AugmentedSsm::vjp`.
@@ -316,6 +316,7 @@ class HornerStack {
             Cotangent& cotangent, Coefficients<T>& c_bar, const State<T>* last_state_bar, WindowBar window_bar,
             GradientWorkspace<T, Method>& ws) const {
     auto& last = ws.layers.back();
+    window().windows(sequence.tokens.cols(), state.window, "HornerStack::vjp");  // refuses tokens left over
     const auto windows = layer_.read(sequence, state.window, last.forward);
     const Index n = windows.count(), first = Layer::first_of_last(losses, n);
     for (auto& layer : ws.layers) layer_.begin(n, losses, layer);
@@ -339,7 +340,7 @@ class HornerStack {
         layer_.release(c.layers[l], windows[t], sequence.mask_of(t), t, t >= first ? t - first : -1, c_bar.layers[l],
                        window_bar(t), ws.layers[l]);
     }
-    windows.finish(state.window);
+    windows.finish(window(), state.window);
   }
 
   Layer layer_;

@@ -163,7 +163,7 @@ class NonlinearSsm {
   template <class P, class S>
   void forward(const Coefficients<P>& c, const Sequence<S, 1>& sequence, State<S>& state, View<S, 1> predictions,
                Workspace<S>& ws) const {
-    const Index windows = layer_.window().windows(sequence.tokens.cols(), state.window);
+    const Index windows = layer_.window().completed(sequence.tokens.cols(), state.window);
     expect_mask(sequence, windows);
     const Index first = Layer::first_of_last(predictions.cols(), windows);
     Index t = 0;

@@ -99,6 +99,7 @@ class TwoStepStack {
       return;
     }
     expect_equal("TwoStepStack::forward", "the number of columns of the predictions", predictions.cols(), length);
+    window().windows(length, first.window, "TwoStepStack::forward");  // refuses tokens left over
     const auto windows = layer.read(sequence, first.window, ws.layer);
     const Index n = windows.count();
 

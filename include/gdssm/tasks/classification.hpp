@@ -59,6 +59,8 @@ struct Classification {
 
   /// Tokens in a sequence, 2N + 1.
   Index length() const { return regression.length(); }
+  /// The classes' logits count.
+  Targets targets() const { return {Targets::Loss::cross_entropy, classes()}; }
 
   /// Task i of a seed as a model reads it, in normal tokens, with the labels to be predicted at the last `losses`
   /// windows, as one-hot vectors; zeros below the classes.

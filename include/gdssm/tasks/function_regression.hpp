@@ -15,6 +15,7 @@
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/view.hpp"
+#include "gdssm/tasks/targets.hpp"
 #include "gdssm/tasks/token_sequence.hpp"
 
 namespace gdssm {
@@ -108,6 +109,8 @@ struct FunctionRegression {
 
   /// Tokens in a sequence, 2N + 1.
   Index length() const { return 2 * context + 1; }
+  /// The last coordinate counts.
+  Targets targets() const { return ScalarTargets(); }
 
   /// Task i of a seed as a model reads it, in normal tokens with scalar targets, and what it is to predict at the last
   /// `losses` windows: f(x_{t+1}), free of noise, in the last coordinate, zeros above.

@@ -12,6 +12,7 @@
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/view.hpp"
+#include "gdssm/tasks/targets.hpp"
 #include "gdssm/tasks/token_sequence.hpp"
 
 namespace gdssm {
@@ -83,6 +84,8 @@ struct LinearRegression {
 
   /// Tokens in a sequence of this distribution, 2N + 1.
   Index length() const { return 2 * context + 1; }
+  /// All coordinates count of outputs as long as the inputs, of fewer outputs the last ones.
+  Targets targets() const { return {Targets::Loss::squared_error, outputs < features ? outputs : 0}; }
 
   /// Task i of a seed as a model reads it, in normal tokens, with what it is to predict at the last `losses` windows:
   /// W* x_{t+1}, free of noise. Scalar targets are a token's and a prediction's last coordinate, zeros above.

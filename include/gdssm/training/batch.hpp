@@ -34,15 +34,17 @@ class Batch {
   using P = LaneScalar<S>;
 
  public:
-  /// Room for `count` contexts of one length, each to be put in by `set`.
+  /// Room for `count` contexts of one length, each to be put in by `set`; or of up to this length by `replace`, if they
+  /// are `ragged`.
   /// Shapes  tokens (Features x length), targets (height x losses)
   /// Errors  std::invalid_argument: no context, a length that doesn't end with a window, more losses than windows
   template <class Window>
-  Batch(const Window& window, Index count, Index length, Index height, Index losses)
+  Batch(const Window& window, Index count, Index length, Index height, Index losses, bool ragged = false)
       : windows_(window.windows(length, window.template initial_state<P>())),
         losses_(losses),
         loss_count_(count * losses),
-        count_(count) {
+        count_(count),
+        ragged_(ragged) {
     if (count < 1) refuse("Batch", "there are ", count, " contexts, expected at least one");
     if (losses < 0 || losses > windows_)
       refuse("Batch", "there are ", losses, " targets a context, expected 0 to ", windows_);
@@ -95,6 +97,22 @@ class Batch {
     expect_room("target", targets.rows(), targets.cols(), to.targets);
     place(tokens, b % lane_count<S>, to.tokens);
     place(targets, b % lane_count<S>, to.targets);
+  }
+
+  /// The same for a context of any length up to the batch's in the place of context b, which the batch then masks; for
+  /// batches that were made with `ragged`.
+  /// Errors  as `set`, and tokens that don't end with a window
+  template <class Window, class Tokens, class Targets>
+  void replace(Index b, const Window& window, const Eigen::MatrixBase<Tokens>& tokens,
+               const Eigen::MatrixBase<Targets>& targets) {
+    const Index n = window.windows(tokens.cols(), window.template initial_state<P>(), "Batch");
+    LaneGroup<S>& to = group(b);
+    const Index lane = b % lane_count<S>;
+    for (Array<S>* const array : {&to.tokens, &to.targets, &to.mask, &to.present})
+      for (Index i = 0; i < array->size(); ++i) set_lane((*array)[i], lane, P(0));
+    set(b, tokens, targets);
+    mark(n, lane, to.mask);
+    mark(targets.cols(), lane, to.present);
   }
 
   /// The lane groups, contexts in order.

@@ -133,7 +133,7 @@ class GradientSum {
 /// The mean loss of a model over a batch and its gradient: 1/2 |yhat - y|^2 over the number of losses and, for vector
 /// targets, of outputs; for classes the cross-entropy over the number of losses. The same input gives the same bits on
 /// any number of threads. Allocates when it is made, not when it is called.
-///     `Kind`    VectorTargets, ScalarTargets or ClassTargets
+///     `Kind`    what of a prediction counts: VectorTargets, ScalarTargets, ClassTargets, or Targets, a value
 ///     `Method`  StoredHistory or ForwardSensitivity
 /// Errors  std::invalid_argument: a batch larger than the sizes it was made for, tokens or targets of another height
 /// Source  docs/theory.md, exact gradients
@@ -145,7 +145,9 @@ class BatchGradient {
  public:
   using Parameters = typename Model::template Parameters<P>;
 
-  BatchGradient(const Model& model, Index windows, Index losses) : sum_(model, windows, losses) {}
+  /// For batches of up to so many windows and losses a context.
+  BatchGradient(const Model& model, Index windows, Index losses, const Kind& targets = {})
+      : sum_(model, windows, losses), targets_(targets) {}
 
   /// The loss; its gradient replaces what is in `gradient`.
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient) {
@@ -161,12 +163,12 @@ class BatchGradient {
     expect_equal("BatchGradient", "the number of features of a token", batch.groups().front().tokens.rows(),
                  model.feature_count());
     expect_equal("BatchGradient", "the number of rows of the targets", batch.target_height(), model.output_count());
-    const P scale = P(1) / (P(batch.loss_count()) * P(Loss<S, Kind>::averaged_over(model.output_count())));
+    const P scale = P(1) / (P(batch.loss_count()) * P(Loss<S>::averaged_over(targets_, model.output_count())));
     return sum_(parameters, static_cast<Index>(batch.groups().size()), gradient, pool,
                 [&](Index g, Index, typename Sum::Share& share) {
                   draw(g);
                   const LaneGroup<S>& group = batch.groups()[static_cast<std::size_t>(g)];
-                  Loss<S, Kind> loss(group.targets.view(), scale, group.present.view());
+                  Loss<S> loss(targets_, group.targets.view(), scale, group.present.view());
                   sum_.pull({group.tokens.view(), batch.ragged() ? group.mask.view() : View<const S>::absent()},
                             batch.losses(), loss, share);
                   return sum_lanes(loss.value());
@@ -175,6 +177,7 @@ class BatchGradient {
 
  private:
   Sum sum_;
+  Targets targets_;
   ThreadPool alone_;
 };
 

@@ -23,16 +23,22 @@ struct ParameterGroup {
   bool optional = false;           ///< names that no parameter has are passed over; otherwise they are refused
 };
 
+/// Groups in order; or one rate for all parameters, without decay.
+struct ParameterGroups : std::vector<ParameterGroup> {
+  using std::vector<ParameterGroup>::vector;
+  explicit(false) ParameterGroups(double rate) : vector{{{}, rate}} {}
+};
+
 /// AdamW: with g the gradient and n the number of updates, this one included,
 ///     m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,
 ///     p <- p - rate (m^ / (sqrt(v^) + eps) + decay p),   m^ = m / (1 - b1^n),   v^ = v / (1 - b2^n)
 /// Adam is the same with decay 0. Rates and decays are the groups'; a schedule multiplies the rates.
 /// Source  Kingma, Ba, 1412.6980; Loshchilov, Hutter, 1711.05101; docs/theory.md, training and alignment
 struct AdamW {
-  std::vector<ParameterGroup> groups;  ///< the first that takes a parameter has it
-  double b1 = 0.9;                     ///< of the mean of gradients
-  double b2 = 0.999;                   ///< of the mean of their squares
-  double epsilon = 1e-8;               ///< beside the root
+  ParameterGroups groups;  ///< the first that takes a parameter has it; `AdamW{3e-3}` is one rate for all
+  double b1 = 0.9;         ///< of the mean of gradients
+  double b2 = 0.999;       ///< of the mean of their squares
+  double epsilon = 1e-8;   ///< beside the root
 
   /// What the reference trains with: Adam at 1e-4 on the decays, if there are any, AdamW at 2e-4 with decay 0.05 on all
   /// else.
@@ -89,15 +95,28 @@ struct AdamW {
           using T = typename std::remove_cvref_t<decltype(p)>::Scalar;
           const ParameterGroup& group = group_of(name);
           const T rate = T(group.learning_rate * schedule), decay = T(group.weight_decay);
-          m.array() = T(b1) * m.array() + T(1 - b1) * g.array();
-          v.array() = T(b2) * v.array() + T(1 - b2) * g.array().square();
-          p.array() -=
-              rate * (T(unbias_1) * m.array() / ((T(unbias_2) * v.array()).sqrt() + T(epsilon)) + decay * p.array());
+          move(g.data(), {T(unbias_1), T(unbias_2), rate, decay}, p.data(), m.data(), v.data(), p.size());
         },
         parameters, gradient, state.first, state.second);
   }
 
  private:
+  template <class T>
+  struct Factors {
+    T unbias_1, unbias_2, rate, decay;
+  };
+
+  /// The update of n numbers, whatever the shapes that they have: compiled once for a scalar type.
+  template <class T>
+  void move(const T* gradient, const Factors<T>& by, T* weight, T* first, T* second, Index n) const {
+    using Numbers = Eigen::Array<T, Eigen::Dynamic, 1>;
+    const Eigen::Map<const Numbers> g(gradient, n);
+    Eigen::Map<Numbers> p(weight, n), m(first, n), v(second, n);
+    m = T(b1) * m + T(1 - b1) * g;
+    v = T(b2) * v + T(1 - b2) * g.square();
+    p -= by.rate * (by.unbias_1 * m / ((by.unbias_2 * v).sqrt() + T(epsilon)) + by.decay * p);
+  }
+
   static const Name& leaf_of(const Name& name) { return name.tail ? leaf_of(*name.tail) : name; }
 
   static bool takes(const ParameterGroup& group, std::string_view own) {

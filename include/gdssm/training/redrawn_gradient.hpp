@@ -40,7 +40,7 @@ class RedrawnGradient {
   P operator()(const Parameters& parameters, std::uint64_t seed, std::uint64_t first, Index count, Parameters& gradient,
                ThreadPool& pool) {
     if (count < 1) refuse("RedrawnGradient", "there are ", count, " tasks, expected at least 1");
-    const P scale = P(1) / (P(count) * P(Loss<S, Kind>::averaged_over(sum_.model().output_count())));
+    const P scale = P(1) / (P(count) * P(Loss<S>::averaged_over(Kind(), sum_.model().output_count())));
     return sum_(parameters, (count + lane_count<S> - 1) / lane_count<S>, gradient, pool,
                 [&](Index g, Index s, typename Sum::Share& share) {
                   const Index begin = g * lane_count<S>;
@@ -72,7 +72,7 @@ class RedrawnGradient {
         tasks_.target(View<const S, Dynamic, 1>(tokens.column(2 * count)), drawn.target.view().column(0), drawn.task);
       return View<const S>(tokens);
     };
-    Loss<S, Kind> loss(drawn.target.view(), scale, drawn.present.view());
+    Loss<S> loss(Kind(), drawn.target.view(), scale, drawn.present.view());
     sum_.pull_runs(tasks_.context, run, loss, share);
     return sum_lanes(loss.value());
   }

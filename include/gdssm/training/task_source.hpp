@@ -2,57 +2,97 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
-#include <utility>
+#include <functional>
+#include <memory>
 #include <vector>
 
+#include "gdssm/tasks/targets.hpp"
+#include "gdssm/tasks/token_sequence.hpp"
 #include "gdssm/training/batch.hpp"
 
 namespace gdssm {
 
+/// A distribution of tasks. Satisfied by a type with
+///     Index length() const                                       tokens in a sequence
+///     TokenSequence sequence(seed, index, losses) const          task `index` of a seed, the same whoever draws it,
+///     with
+///                                                                targets for its last `losses` windows
+/// and, if it likes,
+///     Targets targets() const                                    what of a target counts; all of it otherwise
+///     static constexpr bool ragged = true                        sequences have up to length() tokens
+///     workspace<S>(), sequence(seed, index, tokens, targets, workspace)
+///                                                                draws as many tasks as S has lanes, those of index,
+///                                                                index + 1, ..., into memory of the caller
+template <class T>
+concept TaskDistribution = requires(const T& tasks, std::uint64_t seed, std::uint64_t index, Index losses) {
+  { tasks.length() } -> std::convertible_to<Index>;
+  { tasks.sequence(seed, index, losses) } -> std::convertible_to<TokenSequence>;
+};
+
+namespace detail {
+
+template <class Tasks>
+inline constexpr bool is_ragged = false;
+template <class Tasks>
+requires requires { Tasks::ragged; }
+inline constexpr bool is_ragged<Tasks> = Tasks::ragged;
+
+}  // namespace detail
+
 /// Puts tasks of a distribution into batches, a group of lanes at a time, on any thread, groups apart from one another.
-///     `Tasks`  sequence(seed, index, losses) -> tokens and targets of one task, and length(), the tokens in it; or, to
-///              draw all lanes at once, workspace<S>() and sequence(seed, index, tokens, targets, workspace), as
-///              `LinearRegression` has them; kept by reference
-/// Errors  std::invalid_argument from `draw`: tasks of other sizes than the batch's
-template <class S, class Tasks>
+/// The distribution's type is erased: what reads batches is compiled once for all. Keeps the tasks by reference.
+/// Errors  std::invalid_argument from `draw`: tasks of other sizes than the batch's, tokens that don't end with a
+/// window
+template <class S>
 class TaskSource {
-  static constexpr bool draws_lanes = requires(const Tasks& tasks) { tasks.template workspace<S>(); };
-
  public:
-  /// For batches of up to so many groups.
-  TaskSource(const Tasks& tasks, Index groups)
-      : tasks_(tasks), scratch_(static_cast<std::size_t>(groups), scratch(tasks)) {}
-
-  /// Tasks first, first + 1, ... of a seed become the batch's contexts; this draws those of group g.
-  void draw(std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) {
-    const Index begin = g * lane_count<S>, end = (std::min)(begin + lane_count<S>, batch.count());
-    if constexpr (draws_lanes) {
-      // Lanes beyond the batch's count are drawn too; they bear no loss.
-      auto& [tokens, mask, targets, present] = batch.lane_group(g);
-      tasks_.sequence(seed, first + static_cast<std::uint64_t>(begin), tokens.view(), targets.view(),
-                      scratch_[static_cast<std::size_t>(g)]);
+  /// For batches of up to so many groups, whose windows are `window`.
+  template <TaskDistribution Tasks, class Window>
+  TaskSource(const Tasks& tasks, const Window& window, Index groups)
+      : length_(tasks.length()), targets_(targets_of(tasks)), ragged_(detail::is_ragged<Tasks>) {
+    if constexpr (requires { tasks.template workspace<S>(); }) {
+      using Scratch = std::vector<decltype(tasks.template workspace<S>())>;
+      auto scratch = std::make_shared<Scratch>(static_cast<std::size_t>(groups), tasks.template workspace<S>());
+      draw_ = [&tasks, scratch](std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) {
+        // Lanes beyond the batch's count are drawn too; they bear no loss.
+        auto& [tokens, mask, targets, present] = batch.lane_group(g);
+        tasks.sequence(seed, first, tokens.view(), targets.view(), (*scratch)[static_cast<std::size_t>(g)]);
+      };
     } else {
-      for (Index b = begin; b < end; ++b) {
-        const auto [tokens, targets] = tasks_.sequence(seed, first + static_cast<std::uint64_t>(b), batch.losses());
-        expect_equal("TaskSource", "the number of tokens of a task", tokens.cols(), batch.lane_group(g).tokens.cols());
-        expect_equal("TaskSource", "the number of targets of a task", targets.cols(), batch.losses());
-        batch.set(b, tokens, targets);
-      }
+      draw_ = [&tasks, window](std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) {
+        const Index begin = g * lane_count<S>, end = (std::min)(begin + lane_count<S>, batch.count());
+        for (Index b = begin; b < end; ++b) {
+          const TokenSequence drawn =
+              tasks.sequence(seed, first + static_cast<std::uint64_t>(b - begin), batch.losses());
+          expect_equal("TaskSource", "the number of targets of a task", drawn.targets.cols(), batch.losses());
+          if (detail::is_ragged<Tasks>) {
+            batch.replace(b, window, drawn.tokens, drawn.targets);
+            continue;
+          }
+          expect_equal("TaskSource", "the number of tokens of a task", drawn.tokens.cols(),
+                       batch.lane_group(g).tokens.cols());
+          batch.set(b, drawn.tokens, drawn.targets);
+        }
+      };
     }
   }
 
- private:
-  struct Unneeded {};
-  static auto scratch([[maybe_unused]] const Tasks& tasks) {
-    if constexpr (draws_lanes)
-      return tasks.template workspace<S>();
-    else
-      return Unneeded();
+  Index length() const { return length_; }             ///< tokens in a sequence, at most
+  const Targets& targets() const { return targets_; }  ///< what of a target counts
+  bool ragged() const { return ragged_; }              ///< whether sequences differ in length
+
+  /// Tasks first, first + 1, ... of a seed become the batch's contexts; this draws those of group g.
+  void draw(std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) const {
+    draw_(seed, first + static_cast<std::uint64_t>(g * lane_count<S>), g, batch);
   }
 
-  const Tasks& tasks_;
-  std::vector<decltype(scratch(std::declval<const Tasks&>()))> scratch_;
+ private:
+  Index length_;
+  Targets targets_;
+  bool ragged_;
+  std::function<void(std::uint64_t, std::uint64_t, Index, Batch<S>&)> draw_;
 };
 
 }  // namespace gdssm

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "gdssm/core/thread_pool.hpp"
 #include "gdssm/training/gradient.hpp"
+#include "gdssm/training/initialization.hpp"
 #include "gdssm/training/optimizer.hpp"
 #include "gdssm/training/schedule.hpp"
 #include "gdssm/training/task_source.hpp"
@@ -72,39 +76,33 @@ struct TrainingProgress {
   const Parameters& parameters;  ///< after it
 };
 
-/// The training loop: draws tasks, takes the gradient of the mean loss over them, updates, and tells the callbacks, any
-/// objects that can be called with a `TrainingProgress`; one that returns true stops the run.
-///     `Tasks`     as `TaskSource` wants it
-///     `Schedule`  factor of the learning rates for update n = 1, 2, ...
-/// Same bits for any number of threads. `run` continues where it stands; S is the lanes that tasks run in.
-/// Errors  std::invalid_argument: options below 1, tasks that don't fit the model. Divergence is a status.
-template <class S, class Kind, class Method = ForwardSensitivity, class Model, class Tasks, class Optimizer,
-          class Schedule, class... Callback>
-TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& optimizer, const Schedule& schedule,
-                     const TrainingOptions& options,
-                     TrainingRun<typename Model::template Parameters<LaneScalar<S>>, Optimizer>& run, ThreadPool& pool,
-                     Callback&&... callback) {
-  if (options.batch < 1 || options.updates_per_draw < 1 || options.losses < 1 || options.updates < 0)
-    refuse("train", "batch, updates a draw, losses and updates are ", options.batch, ", ", options.updates_per_draw,
-           ", ", options.losses, " and ", options.updates, ", expected at least 1, 1, 1 and 0");
-  Batch<S> batch(model.window(), options.batch, tasks.length(), model.output_count(), options.losses);
-  TaskSource<S, Tasks> source(tasks, static_cast<Index>(batch.groups().size()));
-  BatchGradient<Model, S, Kind, Method> loss_gradient(model, batch.windows(), options.losses);
+namespace detail {
+
+template <class T>
+bool all_finite(const T* numbers, Index n) {
+  bool finite = true;
+  for (Index i = 0; i < n; ++i) finite = finite && std::isfinite(numbers[i]);
+  return finite;
+}
+
+/// The loop, which knows the shape of the parameters and no model.
+template <class Parameters, class Optimizer>
+TrainingResult run_training(const Optimizer& optimizer, const std::function<double(Index)>& schedule,
+                            const TrainingOptions& options, TrainingRun<Parameters, Optimizer>& run,
+                            const std::function<double(Index, bool, Parameters&)>& loss_and_gradient,
+                            const std::function<bool(const TrainingProgress<Parameters>&)>& stops) {
   auto gradient = run.parameters;
   auto good = run;
   Index drawn = -1;
   double loss = std::nan("");
-
   while (run.updates() < options.updates) {
     const Index draw = run.updates() / options.updates_per_draw;
-    const bool fresh = draw != drawn;
-    loss = static_cast<double>(loss_gradient(run.parameters, batch, gradient, pool, [&](Index group) {
-      if (fresh) source.draw(options.seed, static_cast<std::uint64_t>(draw * options.batch), group, batch);
-    }));
+    loss = loss_and_gradient(draw, draw != drawn, gradient);
     drawn = draw;
 
     bool finite = std::isfinite(loss);
-    visit([&](const Name&, const auto& matrix) { finite = finite && matrix.allFinite(); }, gradient);
+    visit([&](const Name&, const auto& matrix) { finite = finite && all_finite(matrix.data(), matrix.size()); },
+          gradient);
     if (!finite) {
       const Index update = run.updates() + 1;
       run = good;
@@ -113,9 +111,60 @@ TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& op
     }
     good = run;
     optimizer.update(gradient, schedule(run.updates() + 1), run.parameters, run.optimizer);
+    if (stops && stops({run.updates(), loss, run.parameters}))
+      return {TrainingStatus::stopped, run.updates(), loss,
+              "a callback stopped the run after update " + std::to_string(run.updates())};
+  }
+  return {TrainingStatus::finished, run.updates(), loss, "all " + std::to_string(run.updates()) + " updates were made"};
+}
 
-    const TrainingProgress<typename Model::template Parameters<LaneScalar<S>>> progress{run.updates(), loss,
-                                                                                        run.parameters};
+/// Sensitivities, where a model has them.
+template <class Model>
+using BestMethod = std::conditional_t<Model::sensitive, ForwardSensitivity, StoredHistory>;
+
+}  // namespace detail
+
+/// The training loop: draws tasks, takes the gradient of the mean loss over them, updates, and tells the callbacks, any
+/// objects that can be called with a `TrainingProgress`; one that returns true stops the run.
+///     `S`         what tasks run in, such as Lanes<float>
+///     `Kind`      what of a target counts: as the tasks say, or one that they must agree with
+///     `Method`    of the gradient
+///     `Schedule`  factor of the learning rates for update n = 1, 2, ...
+/// Same bits for any number of threads. `run` continues where it stands.
+/// Errors  std::invalid_argument: options below 1, tasks that don't fit the model, targets of another kind than the
+///         tasks'. Divergence is a status.
+template <class S, class Kind = Targets, class Method = void, class Model, TaskDistribution Tasks, class Optimizer,
+          class Schedule, class... Callback>
+TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& optimizer, const Schedule& schedule,
+                     const TrainingOptions& options,
+                     TrainingRun<typename Model::template Parameters<LaneScalar<S>>, Optimizer>& run, ThreadPool& pool,
+                     Callback&&... callback) {
+  using Parameters = typename Model::template Parameters<LaneScalar<S>>;
+  using Gradient = std::conditional_t<std::is_void_v<Method>, detail::BestMethod<Model>, Method>;
+  if (options.batch < 1 || options.updates_per_draw < 1 || options.losses < 1 || options.updates < 0)
+    refuse("train", "batch, updates a draw, losses and updates are ", options.batch, ", ", options.updates_per_draw,
+           ", ", options.losses, " and ", options.updates, ", expected at least 1, 1, 1 and 0");
+  Targets kind = targets_of(tasks);
+  if constexpr (!std::is_same_v<Kind, Targets>) {
+    const Index m = model.output_count();
+    const Targets asked = Kind();
+    if (requires { tasks.targets(); } &&
+        !(asked.loss == kind.loss && asked.counted(m, "train") == kind.counted(m, "train")))
+      refuse("train", "targets are of another kind than the tasks say: ", asked.counted(m), " ",
+             asked.loss == Targets::Loss::cross_entropy ? "classes" : "coordinates", ", expected ", kind.counted(m),
+             " ", kind.loss == Targets::Loss::cross_entropy ? "classes" : "coordinates");
+    kind = asked;
+  }
+  Batch<S> batch(model.window(), options.batch, tasks.length(), model.output_count(), options.losses,
+                 detail::is_ragged<Tasks>);
+  const TaskSource<S> source(tasks, model.window(), static_cast<Index>(batch.groups().size()));
+  BatchGradient<Model, S, Targets, Gradient> loss_gradient(model, batch.windows(), options.losses, kind);
+  const auto loss_and_gradient = [&](Index draw, bool fresh, Parameters& gradient) {
+    return static_cast<double>(loss_gradient(run.parameters, batch, gradient, pool, [&](Index group) {
+      if (fresh) source.draw(options.seed, static_cast<std::uint64_t>(draw * options.batch), group, batch);
+    }));
+  };
+  const auto stops = [&](const TrainingProgress<Parameters>& progress) {
     [[maybe_unused]] const auto wants_stop = [&](auto& call) {
       if constexpr (std::is_void_v<decltype(call(progress))>) {
         call(progress);
@@ -124,13 +173,61 @@ TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& op
         return static_cast<bool>(call(progress));
       }
     };
-    [[maybe_unused]] bool stop = false;
+    bool stop = false;
     ((stop = wants_stop(callback) || stop), ...);  // every callback sees every update
-    if (stop)
-      return {TrainingStatus::stopped, run.updates(), loss,
-              "a callback stopped the run after update " + std::to_string(run.updates())};
-  }
-  return {TrainingStatus::finished, run.updates(), loss, "all " + std::to_string(run.updates()) + " updates were made"};
+    return stop;
+  };
+  return detail::run_training<Parameters, Optimizer>(optimizer, schedule, options, run, loss_and_gradient, stops);
+}
+
+/// How a model is trained by the short call; every setting has a default.
+struct TrainingSettings {
+  double rate = 1e-3;                          ///< learning rate of AdamW, for all weights; `optimizer` takes its place
+  Index updates = 10000;                       ///< in all
+  Index batch = 64;                            ///< tasks in a draw
+  Index updates_per_draw = 1;                  ///< updates made on each draw
+  Index losses = 1;                            ///< windows with a loss, the last of each context
+  std::uint64_t seed = 1;                      ///< of the tasks, and of the start that is drawn
+  int threads = 1;                             ///< that share the work; the results are the same bits for any number
+  AdamW optimizer = {};                        ///< groups with rates and decays of their own
+  std::function<double(Index)> schedule = {};  ///< factor of the rates at update n; by default half a cosine to zero
+};
+
+/// What training made of a model.
+template <class Parameters>
+struct Trained : TrainingResult {
+  Parameters weights;  ///< after the last update
+};
+
+/// Trains a model from given weights on a distribution of tasks.
+///     auto run = train(layer, tasks, {.rate = 3e-3, .updates = 4000}, start);     // run.weights, run.message
+/// Callbacks are called as by the long form, which also continues and saves runs.
+/// Errors  as the long form's
+template <class P = float, class Model, TaskDistribution Tasks, class... Callback>
+Trained<typename Model::template Parameters<P>> train(const Model& model, const Tasks& tasks,
+                                                      const TrainingSettings& settings,
+                                                      const typename Model::template Parameters<P>& start,
+                                                      Callback&&... callback) {
+  const AdamW optimizer = settings.optimizer.groups.empty() ? AdamW{settings.rate} : settings.optimizer;
+  const auto schedule = settings.schedule ? settings.schedule : WarmUpCosine{0, (std::max)(settings.updates, Index(1))};
+  auto run = begin_run(optimizer, start);
+  ThreadPool pool(settings.threads);
+  TrainingResult result = train<Lanes<P>>(model, tasks, optimizer, schedule,
+                                          TrainingOptions{.updates = settings.updates,
+                                                          .batch = settings.batch,
+                                                          .updates_per_draw = settings.updates_per_draw,
+                                                          .losses = settings.losses,
+                                                          .seed = settings.seed},
+                                          run, pool, callback...);
+  return {std::move(result), std::move(run.parameters)};
+}
+
+/// Trains a model from random weights, those of `reference_initialization`.
+///     auto run = train(layer, tasks, {.rate = 3e-3, .updates = 4000});
+template <class P = float, class Model, TaskDistribution Tasks>
+Trained<typename Model::template Parameters<P>> train(const Model& model, const Tasks& tasks,
+                                                      const TrainingSettings& settings = {}) {
+  return train<P>(model, tasks, settings, reference_initialization<P>(model, settings.seed));
 }
 
 }  // namespace gdssm

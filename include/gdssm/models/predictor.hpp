@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <type_traits>
+
+#include "gdssm/core/lanes.hpp"
+#include "gdssm/models/sequence.hpp"
+
+namespace gdssm {
+
+namespace detail {
+
+/// The scalar type of a model's parameters, float or double.
+template <class Model, class Parameters>
+using ScalarOf = std::conditional_t<std::is_same_v<Parameters, typename Model::template Parameters<float>>, float, double>;
+
+}  // namespace detail
+
+/// A model and its weights as one run-time value that predicts, so that what measures predictions is compiled once and
+/// not once a model. Copies share the weights and have scratch of their own: one for each thread. Keeps the model by
+/// reference.
+///     `S`  what runs through it, a scalar or lanes; the weights are its lanes' scalar
+template <class S>
+class Predictor {
+ public:
+  template <class Model>
+  Predictor(const Model& model, const typename Model::template Parameters<LaneScalar<S>>& parameters)
+      : features_(model.feature_count()),
+        outputs_(model.output_count()),
+        windows_([&model](Index length) {
+          return model.window().windows(length, model.window().template initial_state<LaneScalar<S>>());
+        }),
+        start_([&model, c = std::make_shared<const typename Model::template Coefficients<LaneScalar<S>>>(
+                            model.prepare(parameters))] {
+          return Predict([&model, c, first = model.template initial_state<S>(),
+                          state = model.template initial_state<S>(),
+                          ws = model.template workspace<S>()](const Sequence<S>& sequence, View<S> predictions) mutable {
+            state = first;
+            model.forward(*c, Sequence<S, Model::features>{sequence.tokens, sequence.mask}, state,
+                          View<S, Model::outputs>(predictions), ws);
+          });
+        }),
+        predict_(start_()) {}
+  Predictor(const Predictor& other)
+      : features_(other.features_),
+        outputs_(other.outputs_),
+        windows_(other.windows_),
+        start_(other.start_),
+        predict_(start_()) {}
+  Predictor& operator=(const Predictor&) = delete;
+
+  Index feature_count() const { return features_; }  ///< entries of a token
+  Index output_count() const { return outputs_; }    ///< entries of a prediction
+  /// Windows in a sequence of so many tokens.        Errors  as `SlidingWindow::windows`
+  Index windows(Index length) const { return windows_(length); }
+
+  /// The predictions at the last k windows of a sequence that begins in the first state, k the columns of
+  /// `predictions`.        Shapes  tokens (features x T), predictions (outputs x k)
+  void operator()(const Sequence<S>& sequence, View<S> predictions) { predict_(sequence, predictions); }
+
+ private:
+  using Predict = std::function<void(const Sequence<S>&, View<S>)>;
+
+  Index features_, outputs_;
+  std::function<Index(Index)> windows_;
+  std::function<Predict()> start_;
+  Predict predict_;
+};
+
+}  // namespace gdssm

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/core/parameters.hpp"
+#include "gdssm/models/predictor.hpp"
+
+namespace gdssm {
+
+/// A model that reads one endless stream of tokens: weights and state are inside, and the state can be read, saved and
+/// set.
+///     Stream stream(layer, weights);
+///     if (const auto answer = stream.step(token)) use(*answer);
+///     save("stream.safetensors", stream.state());
+/// Same bits as `Model::forward`.
+template <class Model, class P>
+class Stream {
+ public:
+  using State = typename Model::template State<P>;
+  using Prediction = detail::Matrix<P, Model::outputs, 1>;
+
+  /// Errors  std::invalid_argument: weights of other sizes than the model's
+  Stream(Model model, const typename Model::template Parameters<P>& weights)
+      : model_(std::move(model)),
+        coefficients_(model_.template coefficients<P>()),
+        state_(model_.template initial_state<P>()),
+        workspace_(model_.template workspace<P>()),
+        token_(model_.feature_count(), 1) {
+    expect_shapes("Stream", model_.template parameters<P>(), weights);
+    model_.prepare(weights, coefficients_);
+  }
+
+  /// Takes one token in; the prediction when it completed a window.
+  /// Errors  std::invalid_argument: a token of another size, or an entry that is not finite; the state is then as before
+  template <class Derived>
+  std::optional<Prediction> step(const Eigen::MatrixBase<Derived>& token) {
+    expect_equal("Stream", "the number of columns of a token", token.cols(), Index(1));
+    expect_equal("Stream", "the number of features of a token", token.rows(), model_.feature_count());
+    token_.matrix() = token.template cast<P>();
+    expect_finite("Stream", "token", token_.matrix());
+    Prediction prediction = detail::zeros<P, Model::outputs, 1>(model_.output_count(), 1);
+    const View<P, Model::outputs, 1> out(prediction.data(), prediction.rows(), 1);
+    if (!model_.template step<P, P>(coefficients_, token_.view(), state_, out, workspace_)) return std::nullopt;
+    return prediction;
+  }
+
+  const Model& model() const { return model_; }
+  const State& state() const { return state_; }  ///< what later predictions depend on
+
+  /// Goes on from a state that `state` gave, here or in another process.
+  /// Errors  std::invalid_argument: a state of other sizes than the model's
+  void set_state(State state) {
+    expect_shapes("Stream", model_.template initial_state<P>(), state);
+    state_ = std::move(state);
+  }
+  /// Begins anew.
+  void restart() { state_ = model_.template initial_state<P>(); }
+
+ private:
+  Model model_;
+  typename Model::template Coefficients<P> coefficients_;
+  State state_;
+  typename Model::template Workspace<P> workspace_;
+  Array<P, Model::features, 1> token_;
+};
+
+template <class Model, class Parameters>
+Stream(Model, Parameters) -> Stream<Model, detail::ScalarOf<Model, Parameters>>;
+
+}  // namespace gdssm
