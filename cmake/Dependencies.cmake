@@ -24,10 +24,17 @@ function(gdssm_headers package target repository tag include)
     target_include_directories(${target} INTERFACE ${${name}_SOURCE_DIR}/${include})
     set(${name}_SOURCE_DIR ${${name}_SOURCE_DIR} PARENT_SCOPE)
   endif()
+  set(${package}_VERSION ${${package}_VERSION} PARENT_SCOPE)
+  set(${package}_DIR ${${package}_DIR} PARENT_SCOPE)
 endfunction()
 
+# Eigen 5 calls itself incompatible with whoever asks for 3.4: any version is looked for, and then checked.
 set(gdssm_eigen_version 3.4)
-gdssm_headers(Eigen3 Eigen3::Eigen https://gitlab.com/libeigen/eigen.git 3.4.0 . ${gdssm_eigen_version})
+gdssm_headers(Eigen3 Eigen3::Eigen https://gitlab.com/libeigen/eigen.git 3.4.0 .)
+if(DEFINED Eigen3_VERSION AND Eigen3_VERSION VERSION_LESS gdssm_eigen_version)
+  message(FATAL_ERROR "Eigen ${Eigen3_VERSION} in ${Eigen3_DIR}, expected at least ${gdssm_eigen_version}: set Eigen3_DIR, "
+                      "or FETCHCONTENT_TRY_FIND_PACKAGE_MODE to NEVER, by which it is fetched")
+endif()
 
 set(gdssm_nlohmann_json_version 3.10)
 if(GDSSM_IO)
