@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What pages and doc comments say of one another is true:  pages.py CHECK  [ROOT]
 
+arrows     headers include only the folders that the table in CONTRIBUTING.md lets them, which all stand above theirs,
+           outside io/ no other library but Eigen, and core/requirements.hpp, if by way of others
 equations  every number of an equation that a header, a program, a test or a page cites has its equation in
            docs/theory.md or docs/baselines.md, numbers are given once, and headers cite every one
 labels     labels of doc comments (Shapes, Errors, ...) begin a line or stand after a gap and before one: else they are no
@@ -114,8 +116,55 @@ def tutorial(root):
     return wrong
 
 
+# Headers that do not include core/requirements.hpp, and count as if they did.
+UNCHECKED = {"blocks/discretization.hpp", "core/view.hpp"}
+
+
+def arrows(root):
+    page = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| folder of include/gdssm .*\n\|[-|]*\n((?:\|.*\n)+)", page, re.M)
+    if not table:
+        return ["CONTRIBUTING.md: the table of folders is not there"]
+    wrong, allowed = [], {}
+    for row in table[1].splitlines():
+        folder, _, names = (cell.strip() for cell in row.strip("|").split("|"))
+        allowed[folder] = [name.strip() for name in names.split(",") if name.strip()]
+        for name in allowed[folder]:
+            if name not in allowed or name == folder:
+                wrong.append(f"CONTRIBUTING.md: {folder} may include {name}, which does not stand above it")
+
+    top = root / "include/gdssm"
+    includes = {}
+    for header in sorted(top.rglob("*.hpp")):
+        name = header.relative_to(top).as_posix()
+        text = header.read_text(encoding="utf-8")
+        includes[name] = re.findall(r'^#include "gdssm/(.+)"', text, re.M)
+        folder = name.rpartition("/")[0]
+        if not folder:
+            continue
+        if folder not in allowed:
+            wrong.append(f"CONTRIBUTING.md: no row for the folder of include/gdssm/{name}")
+            continue
+        for other in includes[name]:
+            if other.rpartition("/")[0] not in [folder, *allowed[folder]]:
+                wrong.append(f"include/gdssm/{name}: includes {other}, expected {', '.join([folder, *allowed[folder]])}")
+        for library in re.findall(r"^#include <(.+)>", text, re.M):
+            if folder != "io" and re.search(r"[/.]", library) and not library.startswith("Eigen/"):
+                wrong.append(f"include/gdssm/{name}: includes <{library}>, expected Eigen and the standard library alone")
+
+    reach = {"core/requirements.hpp"} | UNCHECKED
+    while grown := {name for name in includes if name not in reach and reach & set(includes[name])}:
+        reach |= grown
+    for name in includes:
+        if name not in reach:
+            wrong.append(f"include/gdssm/{name}: includes no header that leads to core/requirements.hpp")
+    if sum(map(len, includes.values())) < 300:
+        wrong.append("fewer than 300 includes were found")
+    return wrong
+
+
 def main():
-    checks = {"equations": equations, "labels": labels, "links": links, "tutorial": tutorial}
+    checks = {"arrows": arrows, "equations": equations, "labels": labels, "links": links, "tutorial": tutorial}
     if len(sys.argv) < 2 or sys.argv[1] not in checks:
         sys.exit(__doc__)
     root = Path(sys.argv[2] if len(sys.argv) > 2 else Path(__file__).parents[2]).resolve()
