@@ -86,6 +86,7 @@ struct Classification {
   }
 
   /// The same into memory of the caller, as many tasks as S has lanes.
+  /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
     check();

@@ -48,6 +48,7 @@ struct ConstructedRegression {
   }
 
   /// The same into memory of the caller, as many tasks as S has lanes.
+  /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
     check();
@@ -56,6 +57,8 @@ struct ConstructedRegression {
     expect_equal("ConstructedRegression", "the number of tokens", tokens.cols(), length());
     expect_equal("ConstructedRegression", "the number of rows of the targets", targets.rows(), Index(1));
     detail::expect_losses("ConstructedRegression", losses, length());
+    expect_equal("ConstructedRegression", "the number of targets that the workspace has room for", ws.targets.cols(),
+                 length());
     const View<S> normal = ws.tokens.view(), expected = ws.targets.view().columns(0, losses);
     regression.sequence(seed, index, normal, expected, ws.regression);
     for (Index t = 0; t < length(); ++t)

@@ -56,6 +56,7 @@ struct DriftingRegression {
   }
 
   /// The same into memory of the caller, as many tasks as S has lanes, each bit for bit as it is drawn alone.
+  /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
     check();
@@ -63,6 +64,11 @@ struct DriftingRegression {
     detail::expect_losses("DriftingRegression", losses, N);
     expect_equal("DriftingRegression", "the number of tokens", tokens.cols(), length());
     expect_equal("DriftingRegression", "the number of rows of the targets", targets.rows(), regression.features);
+    expect_equal("DriftingRegression", "the number of rows of the workspace's map", ws.drawn.rows(),
+                 regression.outputs);
+    expect_equal("DriftingRegression", "the number of columns of the workspace's map", ws.drawn.cols(),
+                 regression.features);
+    expect_equal("DriftingRegression", "the number of maps that the workspace has room for", ws.changed.size(), N + 1);
     regression.begin(seed, index, ws.regression);
     ws.changed.fill(S(0));
     for (Index t = 0; t <= N; ++t) {
@@ -130,12 +136,16 @@ struct AnnouncedRegression {
   }
 
   /// The same into memory of the caller, as many tasks as S has lanes.
+  /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
+    check();
     const Index f = drifting.regression.features, N = drifting.regression.context, losses = targets.cols();
     detail::expect_losses("AnnouncedRegression", losses, N);
     expect_equal("AnnouncedRegression", "the number of rows of the tokens", tokens.rows(), f + 1);
+    expect_equal("AnnouncedRegression", "the number of tokens", tokens.cols(), length());
     expect_equal("AnnouncedRegression", "the number of rows of the targets", targets.rows(), f + 1);
+    expect_equal("AnnouncedRegression", "the number of targets that the workspace has room for", ws.targets.cols(), N);
     const View<S> plain = ws.tokens.view(), expected = ws.targets.view().columns(0, losses);
     drifting.sequence(seed, index, plain, expected, ws.drifting);
     const auto widen = [f](View<S> from, View<S> to) {

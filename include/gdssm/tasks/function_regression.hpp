@@ -68,9 +68,11 @@ struct FunctionRegression {
   ///     ReLU network            |x| |x'| (sin h + (pi - h) cos h) / (pi f), h the angle between x and x'
   ///     decision tree           (m / f)^depth, m the entries whose signs agree
   /// No predictor that is linear in the context's labels loses less than the one that k leads to.
-  /// Shapes  x, x' (f)
+  /// Shapes  x, x' (f)        Errors  std::invalid_argument: others
   template <class X, class Y>
   double covariance(const Eigen::MatrixBase<X>& x, const Eigen::MatrixBase<Y>& other) const {
+    expect_equal(name, "the number of entries of x", x.size(), features);
+    expect_equal(name, "the number of entries of x'", other.size(), features);
     const auto f = static_cast<double>(features);
     switch (function) {
       case FunctionClass::linear:
@@ -147,6 +149,7 @@ struct FunctionRegression {
   }
 
   /// The same into memory of the caller, as many tasks as S has lanes.
+  /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
     check();
@@ -155,6 +158,7 @@ struct FunctionRegression {
     expect_equal(name, "the number of rows of the targets", targets.rows(), features);
     expect_equal(name, "the number of tokens", tokens.cols(), length());
     detail::expect_losses(name, losses, context);
+    check_workspace(ws);
     draw_function(seed, index, ws);
     targets.fill(S(0));
     for (Index t = 0; t <= context; ++t) {
@@ -176,6 +180,17 @@ struct FunctionRegression {
   struct Pair {
     S value, label;
   };
+
+  template <class S>
+  void check_workspace(const Workspace<S>& ws) const {
+    const bool network = function == FunctionClass::relu_network, tree = function == FunctionClass::decision_tree;
+    const Index leaves = Index(1) << depth, units = network ? hidden : 0;
+    expect_equal(name, "the number of rows of the workspace's weights", ws.weights.rows(), tree ? leaves : features);
+    expect_equal(name, "the number of columns of the workspace's weights", ws.weights.cols(), network ? hidden : 1);
+    expect_equal(name, "the number of hidden units of the workspace", ws.outer.size(), units);
+    expect_equal(name, "the number of hidden units' values in the workspace", ws.hidden.size(), units);
+    expect_equal(name, "the number of nodes of the workspace", ws.entries.size(), tree ? leaves - 1 : 0);
+  }
 
   template <class S>
   static void draw_normal(std::uint64_t seed, std::uint64_t index, std::uint32_t part, double deviation, View<S> out) {

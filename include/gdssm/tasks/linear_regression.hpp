@@ -112,6 +112,7 @@ struct LinearRegression {
   }
 
   /// The same into memory of the caller, without allocating where there are no distractors.
+  /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
     check();
@@ -130,6 +131,7 @@ struct LinearRegression {
   /// Has the workspace remember the task: its weights and its distractors.
   template <class S>
   void begin(std::uint64_t seed, std::uint64_t index, Workspace<S>& ws) const {
+    check_workspace(ws);
     draw_weights(seed, index, ws.weights.view());
     if (distractors > 0) distracting(seed, index, ws.noise);
   }
@@ -139,6 +141,7 @@ struct LinearRegression {
   template <class S>
   void run(std::uint64_t seed, std::uint64_t index, Index t, View<S> tokens, const Workspace<S>& ws) const {
     check_height(tokens);
+    check_workspace(ws);
     const Index n = tokens.cols() / 2;
     if (tokens.cols() % 2 == 0 || t < 0 || t + n > context)
       refuse("LinearRegression", "a run of ", tokens.cols(), " tokens from pair ", t,
@@ -150,8 +153,12 @@ struct LinearRegression {
   }
 
   /// What is to be predicted for an input of the task that the workspace remembers: W* x, zeros above.
+  /// Shapes  x (f), y (f)        Errors  std::invalid_argument: other heights, the workspace of other tasks
   template <class S>
   void target(View<const S, Dynamic, 1> x, View<S, Dynamic, 1> y, const Workspace<S>& ws) const {
+    check_height(x);
+    check_height(y);
+    check_workspace(ws);
     kernels::multiply(ws.weights.view(), x, lower(y));
   }
 
@@ -183,7 +190,15 @@ struct LinearRegression {
   static std::uint32_t part_of(Index t) { return pairs_part + static_cast<std::uint32_t>(t); }
 
   template <class S>
-  void check_height(View<S> tokens) const {
+  void check_workspace(const Workspace<S>& ws) const {
+    expect_equal("LinearRegression", "the number of rows of the workspace's weights", ws.weights.rows(), outputs);
+    expect_equal("LinearRegression", "the number of columns of the workspace's weights", ws.weights.cols(), features);
+    expect_equal("LinearRegression", "the number of targets of which the workspace knows what is noise",
+                 ws.noise.size(), distractors > 0 ? context : Index(0));
+  }
+
+  template <class S, Index Cols>
+  void check_height(View<S, Dynamic, Cols> tokens) const {
     if (outputs > features)
       refuse("LinearRegression", "there are ", outputs, " outputs, expected at most ", features, ", the features");
     expect_equal("LinearRegression", "the number of rows of tokens and targets", tokens.rows(), features);
