@@ -37,7 +37,8 @@ class Batch {
   /// Room for `count` contexts of one length, each to be put in by `set`; or of up to this length by `replace`, if they
   /// are `ragged`.
   /// Shapes  tokens (Features x length), targets (height x losses)
-  /// Errors  std::invalid_argument: no context, a length that doesn't end with a window, more losses than windows
+  /// Errors  std::invalid_argument: no context, a length that doesn't end with a window, more losses than windows, a
+  ///         height below 1
   template <class Window>
   Batch(const Window& window, Index count, Index length, Index height, Index losses, bool ragged = false)
       : windows_(window.windows(length, window.template initial_state<P>())),
@@ -48,6 +49,7 @@ class Batch {
     if (count < 1) refuse("Batch", "there are ", count, " contexts, expected at least one");
     if (losses < 0 || losses > windows_)
       refuse("Batch", "there are ", losses, " targets a context, expected 0 to ", windows_);
+    if (height < 1) refuse("Batch", "the targets have ", height, " rows, expected at least 1");
     allocate(window.features(), length, height);
     for (Index b = 0; b < count; ++b) {
       mark(windows_, b % lane_count<S>, group(b).mask);
@@ -89,9 +91,11 @@ class Batch {
   }
 
   /// Puts context b's numbers in, flush right; sizes as when it was made. Converts them to the lanes' scalar.
-  /// Errors  std::invalid_argument: tokens or targets of other rows than the batch's, or more of them than it has
+  /// Errors  std::invalid_argument: tokens or targets of other rows than the batch's, or more of them than it has; no
+  ///         context b
   template <class Tokens, class Targets>
   void set(Index b, const Eigen::MatrixBase<Tokens>& tokens, const Eigen::MatrixBase<Targets>& targets) {
+    if (b < 0 || b >= count_) refuse("Batch", "the context is ", b, ", expected 0 to ", count_ - 1);
     LaneGroup<S>& to = group(b);
     expect_room("token", tokens.rows(), tokens.cols(), to.tokens);
     expect_room("target", targets.rows(), targets.cols(), to.targets);
@@ -118,7 +122,12 @@ class Batch {
   /// The lane groups, contexts in order.
   const std::vector<LaneGroup<S>>& groups() const { return groups_; }
   /// Group g, which holds contexts g lanes and those after it; what is written there must keep its sizes.
-  LaneGroup<S>& lane_group(Index g) { return groups_[static_cast<std::size_t>(g)]; }
+  /// Errors  std::invalid_argument: no group g
+  LaneGroup<S>& lane_group(Index g) {
+    if (g < 0 || g >= static_cast<Index>(groups_.size()))
+      refuse("Batch", "the group is ", g, ", expected 0 to ", groups_.size() - 1);
+    return groups_[static_cast<std::size_t>(g)];
+  }
   Index count() const { return count_; }                                  ///< contexts
   Index windows() const { return windows_; }                              ///< of the longest context
   Index losses() const { return losses_; }                                ///< of the context with the most

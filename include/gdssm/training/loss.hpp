@@ -19,7 +19,8 @@ namespace gdssm {
 /// 1 in floating point either, so that the loss is at least 0 for p >= 0. Coordinates that do not count have the
 /// gradient zero.
 /// Shapes  targets (m x k), column j for the j-th of the last k windows; predictions (m)
-/// Errors  std::invalid_argument: targets of fewer coordinates than count
+/// Errors  std::invalid_argument: targets of fewer coordinates than count, a prediction or a derivative of another
+///         length, a window without a target, another number of losses marked present than of targets
 template <class S>
 class Loss {
  public:
@@ -27,11 +28,15 @@ class Loss {
   Loss(const Targets& kind, View<const S> targets, LaneScalar<S> scale, View<const S> present = View<const S>::absent())
       : kind_(kind), targets_(targets), scale_(scale), present_(present) {
     kind.counted(targets.rows(), "Loss");
+    if (present.present()) expect_equal("Loss", "the number of losses marked present", present.size(), targets.cols());
   }
 
   /// Adds the loss of prediction j; its derivative replaces what is in g.
   template <Index Outputs>
   void operator()(Index j, View<const S, Outputs, 1> prediction, View<S, Outputs, 1> g) {
+    if (j < 0 || j >= targets_.cols()) refuse("Loss", "the window is ", j, ", expected 0 to ", targets_.cols() - 1);
+    expect_equal("Loss", "the length of the prediction", prediction.size(), targets_.rows());
+    expect_equal("Loss", "the length of the derivative", g.size(), prediction.size());
     const S scale = present_.present() ? present_[j] * S(scale_) : S(scale_);
     for (Index i = 0; i < g.size(); ++i) g[i] = S(0);
     if (kind_.loss == Targets::Loss::squared_error)

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
 
@@ -61,9 +62,12 @@ class OnlineGradient<
   }
 
   /// `Layer::step`, sensitivities included. True when the token completed a window.
+  /// Errors  std::invalid_argument: a token or a prediction of another length
   template <class P, class S>
   bool step(const typename Layer::template Coefficients<P>& c, View<const S, F, 1> token, State<S>& state,
             View<S, F, 1> prediction, Workspace<S>& ws) const {
+    expect_equal("OnlineGradient", "the number of features of a token", token.size(), layer_.row_count());
+    expect_equal("OnlineGradient", "the length of the prediction", prediction.size(), layer_.row_count());
     auto& window = state.layer.window;
     const bool complete = layer_.window().push(token, window);
     if (!complete) return false;
@@ -83,9 +87,11 @@ class OnlineGradient<
 
   /// Adds to `c_bar` the gradient of a loss at the last complete window, g = d loss / d yhat_t. To be called before the
   /// next window is complete: in a stream of pairs, when y_{t+1} has come but x_{t+2} has not.
+  /// Errors  std::invalid_argument: a g of another length
   template <class P, class S>
   void pull(const typename Layer::template Coefficients<P>& c, const State<S>& state, View<const S, F, 1> g,
             typename Layer::template Coefficients<S>& c_bar, Workspace<S>& ws) const {
+    expect_equal("OnlineGradient", "the length of the loss's derivative", g.size(), layer_.row_count());
     const View<const S, F, Width> X = state.last_window.view();
     const View<const S, F, F> memory = state.layer.recurrence.memory.view();
     layer_.gate().step(c.gate, X, ws.layer.o.view(), ws.layer.gate);

@@ -83,10 +83,14 @@ struct AdamW {
   }
 
   /// One update of `parameters` by `gradient`, the rates multiplied by `schedule`.
-  /// Errors  std::invalid_argument: a parameter that no group takes; nothing is changed then
+  /// Errors  std::invalid_argument: a parameter that no group takes, parameters, gradient and state of different sizes;
+  ///         nothing is changed then
   template <class Parameters>
   void update(const Parameters& gradient, double schedule, Parameters& parameters, State<Parameters>& state) const {
     visit([&](const Name& name, const auto&) { group_of(name); }, gradient);  // before anything is changed
+    expect_shapes("AdamW, the gradient", parameters, gradient);
+    expect_shapes("AdamW, the state", parameters, state.first);
+    expect_shapes("AdamW, the state", parameters, state.second);
     ++state.updates;
     const auto n = static_cast<double>(state.updates);
     const double unbias_1 = 1 / (1 - std::pow(b1, n)), unbias_2 = 1 / (1 - std::pow(b2, n));
