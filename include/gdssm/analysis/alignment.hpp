@@ -30,9 +30,12 @@ class QueryDerivative {
         jacobian_(model.output_count(), model.feature_count()) {}
 
   /// Rows first_row, ..., m - 1 of the derivative; rows above keep what they held.
-  /// Errors  std::invalid_argument: a sequence that does not end with a window
+  /// Errors  std::invalid_argument: a sequence that does not end with a window, tokens of another height, no such row
   void operator()(const View<const S, Model::features>& tokens, Index first_row = 0) {
     const Index f = model_.feature_count(), m = model_.output_count();
+    expect_equal("QueryDerivative", "the number of features of a token", tokens.rows(), f);
+    if (first_row < 0 || first_row >= m)
+      refuse("QueryDerivative", "the first row is ", first_row, ", expected 0 to ", m - 1);
     auto before = model_.template initial_state<S>();
     const Index windows = model_.window().windows(tokens.cols(), before.window);
     const Index head = tokens.cols() - (windows > 1 ? Model::Window::stride : tokens.cols());
@@ -119,6 +122,7 @@ template <class S, class One, class Other, class Tasks>
 Alignment align(const One& one, const typename One::template Parameters<LaneScalar<S>>& one_parameters,
                 const Other& other, const typename Other::template Parameters<LaneScalar<S>>& other_parameters,
                 const Tasks& tasks, const TaskRange& range, const Targets& kind, ThreadPool& pool) {
+  expect_equal("align", "the number of features", other.feature_count(), one.feature_count());
   expect_equal("align", "the number of outputs", other.output_count(), one.output_count());
   const Index m = one.output_count(), first = m - kind.counted(m, "align");
   const auto make = [&] {

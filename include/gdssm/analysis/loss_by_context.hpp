@@ -61,6 +61,7 @@ Found score_tasks(const Model& model, const Parameters& parameters, const Tasks&
                   const std::type_identity_t<std::function<void(Found&, const Found&)>>& merge, ThreadPool& pool) {
   const Predictor<S> predictor(model, parameters);
   const Index outputs = model.output_count();
+  kind.counted(outputs, "loss_by_context");
   const auto make = [&] {
     return [&, predict = predictor, predictions = Array<S>(outputs, k)](const LaneGroup<S>& group, Index used,
                                                                         Found& found) mutable {

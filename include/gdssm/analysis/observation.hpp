@@ -37,6 +37,7 @@ class Observer {
  public:
   /// `outputs` is m, `probe` is s, and `residual` times the query is added to every answer: the last row of a
   /// `TwoStepStack` is its stack's without the residual connection, less the query.
+  /// Errors  std::invalid_argument: more outputs than the model or a token has, or none; a probe of 0
   Observer(const Model& model, const typename Model::template Parameters<double>& parameters, Index outputs,
            double probe, double residual = 0)
       : model_(model),
@@ -44,10 +45,18 @@ class Observer {
         workspace_(model.template workspace<double>()),
         outputs_(outputs),
         probe_(probe),
-        residual_(residual) {}
+        residual_(residual) {
+    const Index most = model.output_count() < model.feature_count() ? model.output_count() : model.feature_count();
+    if (outputs < 1 || outputs > most) refuse("Observer", "there are ", outputs, " outputs, expected 1 to ", most);
+    if (!(probe > 0 || probe < 0)) refuse("Observer", "the probe is ", probe, ", expected a number other than 0");
+  }
 
   /// Shapes  tokens (f x (2N+1)), N >= 1
+  /// Errors  std::invalid_argument: others
   Observation operator()(const Eigen::MatrixXd& tokens) {
+    expect_equal("Observer", "the number of features of a token", tokens.rows(), model_.feature_count());
+    if (tokens.cols() < 3 || tokens.cols() % 2 == 0)
+      refuse("Observer", "the sequence has ", tokens.cols(), " tokens, expected an odd number from 3 on");
     const Index f = tokens.rows(), pairs = tokens.cols() / 2, head = pairs > 1 ? tokens.cols() - 2 : 0;
     Observation seen{Eigen::MatrixXd(f, pairs),
                      Eigen::MatrixXd(outputs_, pairs),

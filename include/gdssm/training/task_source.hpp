@@ -43,15 +43,16 @@ inline constexpr bool is_ragged<Tasks> = Tasks::ragged;
 
 /// Puts tasks of a distribution into batches, a group of lanes at a time, on any thread, groups apart from one another.
 /// The distribution's type is erased: what reads batches is compiled once for all. Keeps the tasks by reference.
-/// Errors  std::invalid_argument from `draw`: tasks of other sizes than the batch's, tokens that don't end with a
-/// window
+/// Errors  std::invalid_argument: no groups; from `draw`: tasks of other sizes than the batch's, tokens that don't end
+///         with a window, a group beyond those that there is room for
 template <class S>
 class TaskSource {
  public:
   /// For batches of up to so many groups, whose windows are `window`.
   template <TaskDistribution Tasks, class Window>
   TaskSource(const Tasks& tasks, const Window& window, Index groups)
-      : length_(tasks.length()), targets_(targets_of(tasks)), ragged_(detail::is_ragged<Tasks>) {
+      : length_(tasks.length()), groups_(groups), targets_(targets_of(tasks)), ragged_(detail::is_ragged<Tasks>) {
+    if (groups < 1) refuse("TaskSource", "there are ", groups, " groups, expected at least 1");
     if constexpr (requires { tasks.template workspace<S>(); }) {
       using Scratch = std::vector<decltype(tasks.template workspace<S>())>;
       auto scratch = std::make_shared<Scratch>(static_cast<std::size_t>(groups), tasks.template workspace<S>());
@@ -85,11 +86,12 @@ class TaskSource {
 
   /// Tasks first, first + 1, ... of a seed become the batch's contexts; this draws those of group g.
   void draw(std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) const {
+    if (g < 0 || g >= groups_) refuse("TaskSource", "the group is ", g, ", expected 0 to ", groups_ - 1);
     draw_(seed, first + static_cast<std::uint64_t>(g * lane_count<S>), g, batch);
   }
 
  private:
-  Index length_;
+  Index length_, groups_;
   Targets targets_;
   bool ragged_;
   std::function<void(std::uint64_t, std::uint64_t, Index, Batch<S>&)> draw_;
