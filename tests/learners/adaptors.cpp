@@ -50,8 +50,7 @@ TEST_CASE("Merged, a past is that of the later stream, if it has one", "[theorem
   const Stream stream = integer_stream(2, 1, 6, 2);
   const Stream first{stream.x.leftCols(4), stream.y.leftCols(4)}, second{stream.x.rightCols(2), stream.y.rightCols(2)};
   Seen seen;
-  const WithPast fresh(2, 1, Beside(Changes{}, RecentTargets{2}),
-                       [&](Index f, Index m) { return Probe(f, m, &seen); });
+  const WithPast fresh(2, 1, Beside(Changes{}, RecentTargets{2}), [&](Index f, Index m) { return Probe(f, m, &seen); });
   auto one = fresh, other = fresh;
   predictions_of(one, first);
   const auto before = one.state();

@@ -414,37 +414,6 @@ TEST_CASE("A learner chosen at run time refuses the state of another, though it 
   refused(longer, "AnyLearner: a state has 2 names and 3 members, expected as many members as names");
 }
 
-TEST_CASE("Intervals refuse what is no prediction or no target, and stay as they are", "[misuse]") {
-  Intervals<> intervals(2);
-  const VectorXd good{{1, 2}};
-  for (int rows = 0; rows < 2; ++rows) {  // the first error does not count, which is no excuse
-    const auto state = intervals.state();
-    for (const double bad : {1.1e100, -std::numeric_limits<double>::infinity(), std::nan("")}) {
-      CAPTURE(rows, bad);
-      const VectorXd other{{1, bad}};
-      const std::string of_prediction = message_of([&] { intervals.observe(other, good); });
-      CHECK(of_prediction.starts_with("Intervals: observe: the prediction entry 1 is "));
-      const std::string of_target = message_of([&] { intervals.observe(good, other); });
-      CHECK(of_target.starts_with("Intervals: observe: the target entry 1 is "));
-      CHECK(intervals.state() == state);
-    }
-    const VectorXd wide = VectorXd::Zero(3);
-    CHECK(message_of([&] { intervals.observe(wide, good); }) ==
-          "Intervals: observe: the prediction has 3 entries, expected 2");
-    CHECK(message_of([&] { intervals.observe(good, wide); }) ==
-          "Intervals: observe: the target has 3 entries, expected 2");
-    CHECK(intervals.state() == state);
-    intervals.observe(good, VectorXd::Constant(2, 1e100));
-  }
-  CHECK(intervals.half_widths().allFinite());
-
-  auto state = intervals.state();
-  state.log_multiple[1] = -231;
-  for (const auto& message :
-       {message_of([&] { intervals.set_state(state); }), message_of([&] { intervals.merge(state); })})
-    CHECK(message == "Intervals: set_state: log_multiple entry 1 is -231, expected of magnitude at most 230.259");
-}
-
 TEST_CASE("What the largest inputs and targets lead to is a state that every learner takes", "[regression]") {
   test::Engine engine(10);
   const std::vector<double> extremes{1e100, -1e100, 1e60, -1e80, 0, 1};

@@ -10,7 +10,6 @@
 #include <Eigen/Dense>
 
 #include "gdssm/learners/combined_rules.hpp"
-#include "gdssm/learners/intervals.hpp"
 #include "gdssm/learners/learner_bank.hpp"
 #include "gdssm/learners/mean_and_last_value.hpp"
 #include "gdssm/learners/regression.hpp"
@@ -228,6 +227,180 @@ TEST_CASE("Rows on which all experts say the same leave LogScore as it is", "[th
   CHECK(rule.state() == state);
 }
 
+/// A rule after some rows, on which the experts err differently.
+template <class Rule>
+Rule after_rows(Rule rule, Index K, Index rows, std::uint64_t seed) {
+  test::Random random(seed);
+  rule.start(K, 2);
+  MatrixXd predictions(2, K);
+  VectorXd y(2);
+  for (Index t = 0; t < rows; ++t) {
+    random.fill(predictions);
+    for (double& entry : y) entry = random();
+    rule.mix(predictions);
+    rule.update(predictions, y);
+  }
+  return rule;
+}
+
+TEST_CASE("Theorem: AdaHedge's weights, gap and e are (14)'s, its shares (15)'s and its bound (16)'s", "[theorem]") {
+  for (const double share : {0.0, 0.02}) {
+    const Index K = 4;
+    AdaHedge<> rule(share);
+    rule.start(K, 1);
+    test::Random random(11);
+    VectorXd R = VectorXd::Zero(K), w = VectorXd::Constant(K, 0.25);
+    double gap = 0, e = 0, sharing = 0;
+    const double log_K = std::log(4.0);
+    for (int t = 0; t < 60; ++t) {
+      CAPTURE(share, t);
+      MatrixXd predictions(1, K);
+      random.fill(predictions);
+      const double y = random(), eta_before = log_K / (gap + e);
+      const VectorXd l = (predictions.row(0).array() - y).square();
+      const VectorXd decayed = (-eta_before * l.array()).exp();
+      gap += w.dot(l) - (t == 0 ? l.minCoeff() : -std::log(w.dot(decayed)) / eta_before);
+      e = std::max(e, 1e-6 * l.maxCoeff());
+      R += l;
+      if (share > 0) {
+        const double eta = t == 0 ? log_K / (gap + e) : eta_before;
+        VectorXd v = (-eta * (R.array() - R.minCoeff())).exp();
+        v /= v.sum();
+        R = -((1 - share) * v.array() + share / 4).log() / eta;
+        sharing += std::log(1 / (1 - share)) / eta;
+      }
+      const double next = log_K / (gap + e);
+      w = (-next * (R.array() - R.minCoeff())).exp();
+      w /= w.sum();
+      rule.mix(predictions);
+      rule.update(predictions, VectorXd::Constant(1, y));
+      CHECK((rule.weights() - w).cwiseAbs().maxCoeff() < 1e-12);
+      CHECK(rule.state().gap[0] == Approx(gap).epsilon(1e-12));
+      CHECK(rule.state().floor[0] == Approx(e).epsilon(1e-14));
+      CHECK(rule.state().sharing[0] == Approx(sharing).epsilon(1e-12));
+      const double changes = 3, price = 1 + changes * std::log(4 / share) / log_K;
+      CHECK(rule.regret_bound() == Approx(gap + (gap + e) + sharing).epsilon(1e-12));
+      if (share > 0) CHECK(rule.regret_bound(0, 3) == Approx(gap + (gap + e) * price + sharing).epsilon(1e-12));
+    }
+    if (share == 0) CHECK(std::isinf(rule.regret_bound(0, 1)));
+  }
+}
+
+TEST_CASE("Theorem: of two AdaHedges merged, losses, gaps and shares add up, and the larger e stands", "[theorem]") {
+  const auto one = after_rows(AdaHedge<>(0.01), 3, 20, 1), other = after_rows(AdaHedge<>(0.01), 3, 30, 2);
+  const auto a = one.state(), b = other.state();
+  for (const bool swapped : {false, true}) {
+    auto merged = swapped ? other : one;
+    merged.merge(swapped ? a : b);
+    const MatrixXd sum = a.losses + b.losses;
+    for (Index i = 0; i < 2; ++i) {
+      CHECK(merged.state().losses.col(i) == VectorXd(sum.col(i).array() - sum.col(i).minCoeff()));
+      CHECK(merged.state().floor[i] == std::max(a.floor[i], b.floor[i]));
+      const double eta = std::log(3.0) / (a.gap[i] + b.gap[i] + std::max(a.floor[i], b.floor[i]));
+      VectorXd w = (-eta * merged.state().losses.col(i).array()).exp();
+      CHECK((merged.weights().col(i) - w / w.sum()).cwiseAbs().maxCoeff() < 1e-14);
+    }
+    CHECK(merged.state().gap == a.gap + b.gap);
+    CHECK(merged.state().sharing == a.sharing + b.sharing);
+  }
+}
+
+TEST_CASE("Theorem: of two LogScores merged, evidence multiplies and the earlier errors fade", "[theorem]") {
+  const LogScore<>::Settings settings{.decay = 0.9};
+  for (const Index rows : {4, 60}) {
+    const auto one = after_rows(LogScore<>(settings), 3, 20, 3), other = after_rows(LogScore<>(settings), 3, rows, 4);
+    const auto a = one.state(), b = other.state();
+    auto merged = one;
+    merged.merge(b);
+    for (Index i = 0; i < 2; ++i) {
+      const double faded = std::max(0.0, 1 - 0.1 * b.weight[i]);
+      const VectorXd w = a.weights.col(i).cwiseProduct(b.weights.col(i));
+      CHECK((merged.weights().col(i) - w / w.sum()).cwiseAbs().maxCoeff() < 1e-15);
+      CHECK(merged.state().weight[i] == Approx(faded * a.weight[i] + b.weight[i]).epsilon(1e-15));
+      CHECK((merged.state().squares.col(i) - (faded * a.squares.col(i) + b.squares.col(i))).cwiseAbs().maxCoeff() <
+            1e-15);
+    }
+    CHECK(a.weight[0] > 1);
+  }
+}
+
+TEST_CASE("Theorem: LogScore's weights are w^c d^a, shared, with the median of all errors in d", "[theorem]") {
+  for (const Index K : {2, 3, 4, 5}) {
+    const double D = 0.9, alpha = 0.03, power = 0.7, c = 0.95;
+    LogScore<> rule({.decay = D, .share = alpha, .rate = power, .discount = c});
+    rule.start(K, 1);
+    test::Random random(12);
+    std::vector<double> S(static_cast<std::size_t>(K), 0);
+    VectorXd w = VectorXd::Constant(K, 1 / static_cast<double>(K));
+    double W = 0;
+    for (int t = 0; t < 40; ++t) {
+      CAPTURE(K, t);
+      MatrixXd predictions(1, K);
+      for (Index k = 0; k < K; ++k) predictions(0, k) = random() * static_cast<double>(1 + k * k);
+      const double y = random();
+      if (t > 0) {
+        std::vector<double> sorted = S;
+        std::sort(sorted.begin(), sorted.end());
+        const std::size_t half = sorted.size() / 2;
+        const double median = K % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+        for (Index k = 0; k < K; ++k) {
+          const double v = (S[static_cast<std::size_t>(k)] + 2 * median / W) / (W + 2);
+          const double d = std::pow(1 + std::pow(y - predictions(0, k), 2) / (4 * v), -2.5) / std::sqrt(v);
+          w[k] = std::pow(w[k], c) * std::pow(d, power);
+        }
+        w = (1 - alpha) * w / w.sum() + VectorXd::Constant(K, alpha / static_cast<double>(K));
+      }
+      for (Index k = 0; k < K; ++k) {
+        double& sum = S[static_cast<std::size_t>(k)];
+        sum = D * sum + std::pow(y - predictions(0, k), 2);
+      }
+      W = D * W + 1;
+      rule.mix(predictions);
+      rule.update(predictions, VectorXd::Constant(1, y));
+      CHECK((rule.weights() - w).cwiseAbs().maxCoeff() < 1e-13);
+    }
+  }
+}
+
+TEST_CASE("Theorem: stacking is ridge regression of what its base misses, of two merged that of all rows",
+          "[theorem]") {
+  const Index K = 3;
+  const auto one = after_rows(Stacking<LogScore<>>(LogScore<>(), 2), K, 20, 5),
+             other = after_rows(Stacking<LogScore<>>(LogScore<>(), 2), K, 15, 6);
+  const auto fresh = after_rows(Stacking<LogScore<>>(LogScore<>(), 2), K, 0, 0);
+  const auto a = one.state(), b = other.state();
+  auto merged = one;
+  merged.merge(b);
+  const auto s = merged.state();
+  CHECK(s.rows[0] == 35);
+  CHECK(s.counted == a.counted + b.counted);
+  CHECK(s.products == a.products + b.products);
+  CHECK(s.targets == a.targets + b.targets);
+  CHECK(s.squares == a.squares + b.squares);
+  CHECK(s.least == a.least.cwiseMin(b.least));
+  CHECK(s.most == a.most.cwiseMax(b.most));
+
+  MatrixXd predictions(2, K);
+  test::Random(7).fill(predictions);
+  LogScore<> base;
+  base.start(K, 2);
+  base.set_state(s.inner);
+  const VectorXd start = base.mix(predictions), mixture = merged.mix(predictions);
+  for (Index i = 0; i < 2; ++i) {
+    const VectorXd d = predictions.row(i).transpose().array() - start[i];
+    const double s2 = s.squares[i] / s.counted[i];
+    const MatrixXd H = s.products.middleCols(i * K, K) / s2 + 2 * MatrixXd::Identity(K, K);
+    const double expected = start[i] + d.dot(H.ldlt().solve(VectorXd(s.targets.col(i) / s2)));
+    CHECK(std::abs(mixture[i] - expected) < 1e-13);
+  }
+
+  auto empty = fresh;  // 0 is no target of its
+  empty.merge(a);
+  CHECK(empty.state().least == a.least);
+  CHECK(empty.state().most == a.most);
+  CHECK(a.least.maxCoeff() < 0);
+}
+
 TEST_CASE("In float too, one row more counts after 2^24, and one loss more after as many", "[regression]") {
   const float many = 16777216;
   const Eigen::MatrixXf predictions{{3, 1}};
@@ -281,56 +454,6 @@ TEST_CASE("Members of other sizes, no members and shares of 1 or below 0 are ref
   CHECK(message_of([] { LogScore<>({.discount = 0}); }).find("expected above 0") != std::string::npos);
   for (const double rate : {-0.1, 1.1, std::nan("")})
     CHECK(message_of([&] { LogScore<>({.rate = rate}); }).find(", expected from 0 to 1") != std::string::npos);
-}
-
-TEST_CASE("Theorem: the share of misses follows from where q began and ended, on any errors", "[theorem]") {
-  for (const int kind : {0, 1, 2}) {
-    Intervals<> intervals(1);
-    test::Random random(8);
-    const double start = intervals.state().log_multiple[0];
-    int misses = 0, rows = 0;
-    for (int t = 0; t < 5000; ++t) {
-      const double u = random(), scale = kind == 1 && t > 2500 ? 50 : 1;
-      const double e = kind == 2 ? 0.1 / (u * u + 1e-4) : scale * u;
-      const double h = intervals.half_widths()[0];
-      if (t >= 10) {
-        misses += std::abs(e) > h;
-        ++rows;
-      }
-      intervals.observe(VectorXd::Zero(1), VectorXd::Constant(1, e));
-    }
-    const double moved = intervals.state().log_multiple[0] - start;
-    CHECK(static_cast<double>(misses) / rows - 0.05 == Approx(moved / (0.05 * rows)).margin(1e-9));
-    CHECK(std::abs(static_cast<double>(misses) / rows - 0.05) < 0.01);
-  }
-}
-
-TEST_CASE("In float too, intervals weigh an error more after 2^24 of them", "[regression]") {
-  const float many = 16777216;
-  Intervals<float> intervals(1, {.decay = 1});
-  auto state = intervals.state();
-  state.rows[0] = many;
-  state.weight[0] = state.errors[0] = many;
-  intervals.set_state(state);
-  for (int t = 0; t < 100; ++t) intervals.observe(Eigen::VectorXf::Zero(1), Eigen::VectorXf::Ones(1));
-  CHECK(static_cast<double>(intervals.state().weight[0]) == many + 100.0);
-  CHECK(static_cast<double>(intervals.state().errors[0]) == many + 100.0);
-
-  state.errors[0] = std::numeric_limits<float>::max();
-  CHECK(message_of([&] { intervals.set_state(state); }) ==
-        "Intervals: set_state: errors has an entry of magnitude 3.40282e+38, expected at most 1e+38");
-}
-
-TEST_CASE("After a million exact predictions, intervals still widen until they cover errors again", "[regression]") {
-  Intervals<> intervals(1, {.decay = 1});
-  const VectorXd zero = VectorXd::Zero(1), one = VectorXd::Ones(1);
-  intervals.observe(zero, one);
-  intervals.observe(zero, one);
-  for (int t = 0; t < 1'000'000; ++t) intervals.observe(zero, zero);
-  CHECK(intervals.half_widths()[0] > 0);
-  int misses = 0;
-  for (; intervals.half_widths()[0] < 1 && misses < 10'000; ++misses) intervals.observe(zero, one);
-  CHECK(misses < 10'000);
 }
 
 }  // namespace

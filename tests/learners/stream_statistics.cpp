@@ -91,8 +91,7 @@ TEST_CASE("Theorem: z is (x - mean) / deviation, with x itself in the deviation"
         const double w = before.weight;
         const VectorXd mean = (w * before.mean + x.col(t)) / (w + 1);
         const VectorXd squares = before.squares + w * (before.mean - mean).cwiseAbs2() + (x.col(t) - mean).cwiseAbs2();
-        const VectorXd expected =
-            (x.col(t) - before.mean).cwiseQuotient((squares / (w + 1)).cwiseSqrt());
+        const VectorXd expected = (x.col(t) - before.mean).cwiseQuotient((squares / (w + 1)).cwiseSqrt());
         CHECK(difference(z, expected) < 1e-13);
         CHECK(z.cwiseAbs().maxCoeff() <= std::sqrt(w) + 1 / std::sqrt(w));
       }
