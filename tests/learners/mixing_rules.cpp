@@ -169,7 +169,7 @@ TEST_CASE("Stacking finds a combination that no weights between 0 and 1 make", "
     rule.mix(predictions);
     rule.update(predictions, y);
   }
-  CHECK(recent < 1e-3);
+  CHECK(recent < 3e-6);
 }
 
 /// The logarithms of LogScore's densities of three experts at a target, up to a number common to all.

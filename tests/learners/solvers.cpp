@@ -92,7 +92,7 @@ void check_iteration(Index steps_to_converge) {
     CAPTURE(f, tight.answer.steps);
     CHECK(tight.answer.ending == Ending::converged);
     CHECK(tight.answer.steps <= steps_to_converge);
-    CHECK(difference(tight.prediction, exact) < 1e-8);
+    CHECK(difference(tight.prediction, exact) < 1e-10);
 
     // The bound holds after any number of steps, and says something.
     for (const Index K : {1, 2, 4, 8, 16}) {
@@ -156,7 +156,7 @@ TEST_CASE("Theorem: of all W = M p(H) of their degree, conjugate gradients find 
       const VectorXd w = powers * (powers.transpose() * H * powers).ldlt().solve(powers.transpose() * row);
       expected[i] = w.dot(p.q);
     }
-    CHECK(difference(Solved<ConjugateGradients>(p, {.steps = K, .ridge = rho}).prediction, expected) < 1e-9);
+    CHECK(difference(Solved<ConjugateGradients>(p, {.steps = K, .ridge = rho}).prediction, expected) < 1e-13);
   }
 }
 
@@ -168,7 +168,7 @@ TEST_CASE("Theorem: of a singular S, conjugate gradients end by themselves at th
     const Solved<ConjugateGradients> solved(p, {.steps = 1000, .ridge = 0});
     CHECK(solved.answer.ending == Ending::stalled);
     CHECK(solved.answer.steps <= 3 * rank);
-    CHECK(difference(solved.prediction, p.least(VectorXd::Ones(f))) < 1e-6);
+    CHECK(difference(solved.prediction, p.least(VectorXd::Ones(f))) < 1e-11);
   }
 }
 
@@ -178,7 +178,7 @@ TEST_CASE("Theorem: elimination is ridge regression, also of dependent columns",
       const Problem p(f, 5);
       const Solved<Elimination> solved(p, {.ridge = rho});
       CHECK(solved.answer.ending == Ending::eliminated);
-      CHECK(difference(solved.prediction, p.ridge(rho)) < 1e-9);
+      CHECK(difference(solved.prediction, p.ridge(rho)) < 5e-12);
     }
   // Equal columns, rho = 0: the answer of either alone.
   const Problem one(3, 6);
@@ -186,7 +186,7 @@ TEST_CASE("Theorem: elimination is ridge regression, also of dependent columns",
   twice.S << one.S, one.S, one.S, one.S;
   twice.M << one.M, one.M;
   twice.q << one.q, one.q;
-  CHECK(difference(Solved<Elimination>(twice, {.ridge = 0}).prediction, one.ridge(0)) < 1e-9);
+  CHECK(difference(Solved<Elimination>(twice, {.ridge = 0}).prediction, one.ridge(0)) < 2e-14);
 }
 
 TEST_CASE("Theorem: of a singular S, elimination's answer is that of the least map that fits", "[theorem]") {
@@ -196,7 +196,7 @@ TEST_CASE("Theorem: of a singular S, elimination's answer is that of the least m
       Problem p(f, 3);
       p.set_inputs(linear_stream(f, 2, rank, 7).x, 8);
       const Solved<Elimination> solved(p, {.ridge = 0});
-      CHECK(difference(solved.prediction, p.least(VectorXd::Ones(f))) < 1e-8);
+      CHECK(difference(solved.prediction, p.least(VectorXd::Ones(f))) < 2e-11);
       if (rank < f - 1)  // descent from 0 ends there as well
         CHECK(difference(solved.prediction, Solved<Descent>(p, {.steps = 200000, .ridge = 0}).prediction) < 1e-6);
 
@@ -204,7 +204,7 @@ TEST_CASE("Theorem: of a singular S, elimination's answer is that of the least m
       Elimination::Scratch<double> scratch(f, 2);
       VectorXd prediction(2);
       Elimination::solve(p.S, p.M, p.q, units.cwiseAbs2(), RidgeSettings<double>{.ridge = 0}, scratch, prediction);
-      CHECK(difference(prediction, p.least(units.cwiseInverse())) < 1e-8);
+      CHECK(difference(prediction, p.least(units.cwiseInverse())) < 5e-12);
     }
 }
 
@@ -212,7 +212,7 @@ TEST_CASE("What rounding leaves of a column that depends on others is not taken 
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
     const Problem p = dependent_inputs(9, 5, seed);
-    CHECK(difference(Solved<Elimination>(p, {.ridge = 0}).prediction, p.least(VectorXd::Ones(9))) < 1e-6);
+    CHECK(difference(Solved<Elimination>(p, {.ridge = 0}).prediction, p.least(VectorXd::Ones(9))) < 1e-10);
   }
 }
 
@@ -247,7 +247,7 @@ TEST_CASE("Least squares on fewer rows than inputs, or on equal columns, is the 
   stream.x.row(5) = 3 * stream.x.row(1);
   RidgeLearner<> least(6, 2, {.ridge = 0}), ridge(6, 2, {.ridge = 1e-8});
   const MatrixXd penalised = test::predictions_of(ridge, stream);
-  CHECK(difference(test::predictions_of(least, stream), penalised) < 1e-5);
+  CHECK(difference(test::predictions_of(least, stream), penalised) < 2e-7);
 }
 
 MatrixXd direct_inverse(const RecursiveLeastSquares<>& learner) {
@@ -265,7 +265,7 @@ double inverse_error(const RecursiveLeastSquares<>& learner) {
 }
 
 /// Columns that break recursive least squares elsewhere: zero, equal, of 1e6 beside 1e-3, the same row over and over.
-void check_faults(Index rows, double decay) {
+void check_faults(Index rows, double decay, double tolerance) {
   CAPTURE(rows, decay);
   RecursiveLeastSquares<> learner(6, 1, {.ridge = 1, .decay = decay});
   test::Random random(9);
@@ -276,7 +276,7 @@ void check_faults(Index rows, double decay) {
     y << 2 * x[1] - 1e-6 * x[3] + 0.1 * random();
     learner.observe(x, y);
   }
-  CHECK(inverse_error(learner) < 1e-6);
+  CHECK(inverse_error(learner) < tolerance);
   CHECK(learner.state().P.allFinite());
   const double f = 6, least = std::pow(decay, f);
   CHECK(learner.state().P.diagonal().maxCoeff() <= 1 / least * (1 + 1e-9));
@@ -285,20 +285,36 @@ void check_faults(Index rows, double decay) {
 }
 
 TEST_CASE("Theorem: the inverse that is kept is the inverse, and bounded, on columns that break others", "[theorem]") {
-  for (const double decay : {0.9, 0.99, 0.999, 1.0}) check_faults(50000, decay);
+  for (const double decay : {0.9, 0.99, 0.999, 1.0}) check_faults(50000, decay, 2e-11);
 }
 
 // Seventy seconds: named on the command line, test_learners "[long]".
-TEST_CASE("The inverse is within 1e-6 of a direct solve after 10^8 rows", "[.][long]") {
-  check_faults(100000000, 0.99);
-  check_faults(100000000, 1);
+TEST_CASE("The inverse is within 1e-8 of a direct solve after 10^8 rows", "[.][long]") {
+  check_faults(100000000, 0.99, 1e-8);
+  check_faults(100000000, 1, 1e-8);
 }
 
 TEST_CASE("Theorem: without forgetting, recursive least squares is ridge regression on pairs as given", "[theorem]") {
   const Stream stream = linear_stream(4, 2, 300, 10);
   RecursiveLeastSquares<> recursive(4, 2, {.ridge = 3});
   RidgeLearner<double, AsGiven> ridge(4, 2, {.ridge = 3});
-  CHECK(difference(test::predictions_of(recursive, stream), test::predictions_of(ridge, stream)) < 1e-12);
+  CHECK(difference(test::predictions_of(recursive, stream), test::predictions_of(ridge, stream)) < 2e-14);
+}
+
+TEST_CASE("Theorem: merged, recursive least squares has the sums of all rows and the penalty of the later ones",
+          "[theorem]") {
+  const Stream stream = linear_stream(4, 2, 50, 11);
+  const RecursiveLeastSquares<> fresh(4, 2, {.ridge = 2, .decay = 0.95});
+  RecursiveLeastSquares<> whole = fresh, one = fresh, other = fresh;
+  test::predictions_of(whole, stream);
+  test::predictions_of(one, Stream{stream.x.leftCols(23), stream.y.leftCols(23)});
+  test::predictions_of(other, Stream{stream.x.rightCols(27), stream.y.rightCols(27)});
+  one.merge(other.state());
+  CHECK(one.state().rows == whole.state().rows);
+  CHECK(difference(one.state().S, whole.state().S) < 1e-14);
+  CHECK(difference(one.state().M, whole.state().M) < 1e-14);
+  CHECK(one.state().penalty == other.state().penalty);
+  CHECK(inverse_error(one) < 1e-14);
 }
 
 TEST_CASE("The penalty of recursive least squares keeps its floor through merges, and one that is no number is refused",
