@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/core/elementary.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -95,6 +96,32 @@ TEST_CASE("derivatives of softplus, logistic, sqrt, sin and cos are limits of di
     }
     check([](const auto& z) { return sqrt(z); }, x);
   }
+}
+
+TEST_CASE("silu and gelu are their definitions, and their derivatives those of dual numbers", "[dual]") {
+  const double rounding = 8 * std::numeric_limits<double>::epsilon();
+  for (const double x : {-3.0, -1.25, -0.1, 0.0, 0.4, 1.0, 2.5}) {
+    CAPTURE(x);
+    CHECK(std::abs(silu(x) - x / (1 + std::exp(-x))) <= rounding);
+    const double inner = std::sqrt(2 / std::acos(-1.)) * (x + 0.044715 * x * x * x);
+    CHECK(std::abs(gelu(x) - x / 2 * (1 + std::tanh(inner))) <= rounding);
+    CHECK(std::abs(silu_derivative(x) - silu(Dual<double>(x, 1)).derivative) <= rounding);
+    CHECK(std::abs(gelu_derivative(x) - gelu(Dual<double>(x, 1)).derivative) <= rounding);
+  }
+}
+
+TEMPLATE_TEST_CASE("The larger of lanes is the larger of each two", "[lanes]", Lanes<float>, Lanes<double>,
+                   (Lanes<float, 32>)) {
+  using T = LaneScalar<TestType>;
+  TestType a(T(0)), b(T(0));
+  for (Index l = 0; l < TestType::count; ++l) {
+    a.set(l, T(l % 3 - 1));
+    b.set(l, T(l % 2) / 2);
+  }
+  const TestType c = larger(a, b);
+  for (Index l = 0; l < TestType::count; ++l) CHECK(c[l] == std::max(a[l], b[l]));
+  CHECK(larger(1.0, 2.0) == 2);
+  CHECK(larger(2.0, 1.0) == 2);
 }
 
 }  // namespace

@@ -96,5 +96,12 @@ TEST_CASE("copy and add go entry by entry", "[view]") {
   CHECK(a == b);
 }
 
+TEST_CASE("arrays of nothing are equal when they have the same shape", "[view]") {
+  CHECK(Array<double>(0, 3) == Array<double>(0, 3));
+  CHECK(!(Array<double>(0, 2) == Array<double>(0, 3)));
+  CHECK(!(Array<double>(2, 0) == Array<double>(3, 0)));
+  CHECK(!(Array<double>(0, 3) == Array<double>(3, 0)));
+}
+
 }  // namespace
 }  // namespace gdssm
