@@ -112,10 +112,12 @@ def faults_of(file, text):
     found = []
 
     def add(first, last, what, edits, faulty):
-        """`edits`: (start, end, replacement, order); `faulty`: (start, end, text) for whoever reads it."""
+        """`edits`: (start, end, replacement), with @ for the number; `faulty`: the same for whoever reads it."""
         begin = text.rfind("\n", 0, tokens[first].start) + 1
         end = text.find("\n", tokens[last].end - 1)
-        seen = text[begin:faulty[0]] + faulty[2] + text[faulty[1]:end]
+        seen = text[begin:end]
+        for start, stop, new in reversed(faulty):
+            seen = seen[:start - begin] + new + seen[stop - begin:]
         line = lambda place: text.count("\n", 0, place) + 1
         found.append(Fault(file, line(tokens[first].start), line(tokens[last].end - 1), what, edits,
                            " ".join(text[begin:end].split()), " ".join(seen.split())))
@@ -140,7 +142,7 @@ def faults_of(file, text):
             continue
         before, after = tokens[i - 1], tokens[i + 1]
         spaced = before.end < t.start and t.end < after.start
-        replace = lambda new, shown: add(i, i, t.text, [(t.start, t.end, new)], (t.start, t.end, shown))
+        replace = lambda new, shown: add(i, i, t.text, [(t.start, t.end, new)], [(t.start, t.end, shown)])
         if t.text in BINARY and spaced and before.text not in ("operator", "template") and i not in angle:
             if before.kind in ("name", "number", "text") and before.text != "return" or before.text in (")", "]", "}"):
                 name, other = BINARY[t.text]
@@ -152,7 +154,8 @@ def faults_of(file, text):
             add(first, last, t.text, [
                 (tokens[first].start, tokens[first].start, f"faults::{'both' if t.text == '&&' else 'either'}(@, bool("),
                 (t.start, t.end, "), [&] { return bool("), (tokens[last].end, tokens[last].end, "); })")],
-                (t.start, t.end, "||" if t.text == "&&" else "&&"))
+                [(tokens[first].start, tokens[first].start, "("), (t.start, t.end, "||" if t.text == "&&" else "&&"),
+                 (tokens[last].end, tokens[last].end, ")")])
         elif t.text in ("!", "-") and not spaced and t.end == after.start and (
                 before.kind == "sign" and before.text not in (")", "]", "}") or before.text == "return"):
             replace(f"faults::{'Not' if t.text == '!' else 'Negative'}{{@}}->*", "")
@@ -165,13 +168,13 @@ def faults_of(file, text):
                 tokens[i + 2].text != "{":
             add(i - 2, i, t.text, [(tokens[i - 2].start, after.end,
                                     f"faults::{'least' if t.text == 'min' else 'greatest'}(@, ")],
-                (t.start, t.end, "max" if t.text == "min" else "min"))
+                [(t.start, t.end, "max" if t.text == "min" else "min")])
         elif t.text in ("+=", "-=", "*=", "/="):
             last = operand(i + 1, 1, (";", ",")) - 1
             name = "negated" if t.text in ("+=", "-=") else "inverted"
             other = {"+=": "-=", "-=": "+=", "*=": "/=", "/=": "*="}[t.text]
             add(i, last, t.text, [(after.start, after.start, f"faults::{name}(@, "),
-                                  (tokens[last].end, tokens[last].end, ")")], (t.start, t.end, other))
+                                  (tokens[last].end, tokens[last].end, ")")], [(t.start, t.end, other)])
         # A statement: an assignment or a call.
         heads = before.text in (";", "{", "}", "else") or (
             before.text == ")" and tokens[partner.get(i - 1, 1) - 1].text in ("if", "for", "while", "constexpr"))
@@ -188,5 +191,5 @@ def faults_of(file, text):
                 tokens[end - 1].text == ")")
             if tokens[end].text == ";" and acts and not declares:
                 add(i, end, "left out", [(t.start, t.start, "faults::on(@) ? void() : void("),
-                                         (tokens[end].start, tokens[end].start, ")")], (t.start, tokens[end].end, ";"))
+                                         (tokens[end].start, tokens[end].start, ")")], [(t.start, tokens[end].end, ";")])
     return found

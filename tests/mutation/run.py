@@ -84,7 +84,7 @@ class Run:
                 path.write_text(text)
 
     def compile(self, source, arguments):
-        """Compiles, dropping the faults that keep it from doing so."""
+        """Compiles, dropping the faults that keep it from doing so, and returns what the compiler prints."""
         command = self.compiler + [
             "-std=c++20", "-w", "-include", str(HERE / "faults.hpp"), "-I", str(self.scratch / "include"), "-I",
             str(ROOT / "tests"), f"-DGDSSM_GOLDEN_DIR=\"{ROOT}/tests/golden\"", "-D_GLIBCXX_ASSERTIONS",
@@ -92,7 +92,7 @@ class Run:
         for _ in range(40):
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode == 0:
-                return
+                return done.stdout
             bad, since = set(), []
             for line in done.stderr.splitlines():  # what led to an error stands before it
                 since.append(line)
@@ -208,6 +208,9 @@ def main():
     everything = run.scratch / "everything.cpp"
     everything.write_text("".join(f'#include "{file}"\n' for file in run.headers))
     run.compile(everything, ["-fsyntax-only"])
+    seen = set(map(int, re.findall(r"\bfaults::\w+[({](\d+)", run.compile(everything, ["-E", "-P"]))))
+    run.faults = {number: fault for number, fault in run.faults.items() if number in seen}  # not another machine's code
+    run.write_headers()
     folders = options.folders or FOLDERS
     table = []
     for folder in folders:
