@@ -400,6 +400,7 @@ def main():
     if path.suffix == ".md":
         text = filter_page(path.relative_to(ROOT).as_posix(), text)
     elif path.suffix == ".hpp":
+        text = re.sub(r"\bexplicit\([^\n]*?\) (?=View\(|operator |ParameterGroups\()", "", text)  # Doxygen takes it for a name
         text = filter_header(path, text)
     sys.stdout.reconfigure(encoding="utf-8")
     sys.stdout.write(text)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/blocks/linear_input.hpp"
+#include "gdssm/blocks/preconditioned_gate.hpp"
 #include "gdssm/blocks/projected_attention.hpp"
 #include "gdssm/blocks/softmax_local_attention.hpp"
 #include "reproduce/ablation.hpp"

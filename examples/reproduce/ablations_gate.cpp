@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/blocks/common_decay.hpp"
+#include "gdssm/blocks/constant_gate.hpp"
 #include "gdssm/blocks/gated_local_attention.hpp"
 #include "reproduce/ablation.hpp"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <limits>
 
+#include "gdssm/blocks/constant_gate.hpp"
 #include "gdssm/blocks/linear_input.hpp"
 #include "gdssm/blocks/selective_recurrence.hpp"
 #include "reproduce/ablation.hpp"

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gdssm/analysis/canonical.hpp"
+#include "gdssm/blocks/preconditioned_gate.hpp"
 #include "gdssm/construction/step_size.hpp"
 #include "gdssm/io/csv.hpp"
 #include "gdssm/training/initialization.hpp"

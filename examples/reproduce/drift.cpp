@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/construction/drift.hpp"
 #include "gdssm/io/csv.hpp"
 #include "gdssm/training/initialization.hpp"

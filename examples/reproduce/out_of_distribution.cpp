@@ -59,21 +59,6 @@ std::string text_of(const Shift& shift, double value) {
   return shift.name == "law" ? laws[static_cast<std::size_t>(value)] : rounded(value, 3);
 }
 
-/// What theory says of tasks: the loss (9) of a step, and the best step.
-LinearTask<> theory_of(const LinearRegression& t) {
-  const double variance = t.range * t.range / 12;
-  const InputMoments<> inputs = t.inputs == InputLaw::uniform   ? uniform_inputs(t.range)
-                                : t.inputs == InputLaw::normal  ? normal_inputs(variance)
-                                : t.inputs == InputLaw::laplace ? laplace_inputs(variance)
-                                                                : exponential_inputs(variance);
-  return {.features = t.features,
-          .context = t.context,
-          .inputs = inputs,
-          .weight_variance = t.weight_scale * t.weight_scale,
-          .noise_variance = t.label_noise * t.label_noise,
-          .distractors = t.distractors};
-}
-
 /// One value of a shift.
 struct Point {
   double zero, expected, best;  ///< (9) of the step 0, of the step for the training tasks, of the best step

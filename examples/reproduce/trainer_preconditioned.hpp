@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "gdssm/blocks/preconditioned_gate.hpp"
 #include "reproduce/trainer.hpp"
 
 namespace gdssm::reproduce {

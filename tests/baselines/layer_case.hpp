@@ -82,8 +82,9 @@ struct ModelCase {
     auto c_bar = model.template coefficients<T>();
     auto ws = model.template gradient_workspace<T>((tokens.cols() - 1) / 2, k);
     const Array<T> x = sequence<T>();
+    auto state = model.template initial_state<T>();
     model.vjp(
-        c, Sequence<T>{x.view()}, k,
+        c, Sequence<T>{x.view()}, state, k,
         [&g](Index j, View<const T, Dynamic, 1>, View<T, Dynamic, 1> y_bar) {
           for (Index i = 0; i < y_bar.size(); ++i) y_bar[i] = g(i, j);
         },

@@ -143,9 +143,9 @@ TEST_CASE("a constant gate answers every window alike, a preconditioned one with
 TEST_CASE("sizes that controls can't have are refused by name", "[misuse]") {
   CHECK_THROWS_WITH(ProjectedAttention<>(3, 0), "ProjectedAttention: the number of rows is 0, expected at least 1");
   CHECK_THROWS_WITH((ProjectedAttention<3, 2>(3, 1)), "ProjectedAttention: the number of rows is 1, expected 2");
-  CHECK_THROWS_WITH(LinearInput<3>(2), "SlidingWindow: the number of features is 2, expected 3");
-  CHECK_THROWS_WITH(SoftmaxLocalAttention<3>(2), "SlidingWindow: the number of features is 2, expected 3");
-  CHECK_THROWS_WITH(GatedLocalAttention<3>(2), "SlidingWindow: the number of features is 2, expected 3");
+  CHECK_THROWS_WITH(LinearInput<3>(2), "LinearInput: the number of features is 2, expected 3");
+  CHECK_THROWS_WITH(SoftmaxLocalAttention<3>(2), "SoftmaxLocalAttention: the number of features is 2, expected 3");
+  CHECK_THROWS_WITH(GatedLocalAttention<3>(2), "GatedLocalAttention: the number of features is 2, expected 3");
   CHECK_THROWS_WITH(ConstantGate<>(0), "ConstantGate: rows and features are 0 and 0, expected at least 1");
   CHECK_THROWS_WITH((PreconditionedGate<Dynamic, 3, Dynamic>(3, 0)),
                     "PreconditionedGate: the number of rows is 0, expected at least 1");

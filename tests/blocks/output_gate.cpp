@@ -43,7 +43,7 @@ auto gated(const Gate& gate, const Eigen::MatrixXd& window) {
   gate.prepare(p, c);
   auto ws = gate.template workspace<double>();
   Eigen::VectorXd o(gate.row_count());
-  const View<const double> X = view_of(window);
+  const View<const double, Gate::features, Gate::width> X(view_of(window));
   gate.template step<double, double>(c, X, view_of(o), ws);
   return std::pair(p, o);
 }

@@ -119,7 +119,8 @@ void check_constructed_tokens(const Layer& layer, Index n, Engine& engine) {
   stream(layer, layer.prepare(p), tokens, [&](Index t, const auto& state, const auto& prediction) {
     const ExactMatrix M = context.y.leftCols(t) * context.x.leftCols(t).transpose();
     const ExactMatrix W_1 = zero - a * gradient(zero, context.S(t), M), expected = W_1 * context.x.col(t);
-    CHECK(state.recurrence.memory.matrix() == W_1);
+    CHECK(state.recurrence.memory.matrix() == M);
+    CHECK(ExactMatrix(a * state.recurrence.memory.matrix()) == W_1);
     CHECK(prediction.matrix() == expected);
     CHECK(predictions.col(t - 1) == expected);
   });
@@ -244,7 +245,7 @@ TEST_CASE("constructions refuse what does not fit the layer", "[misuse]") {
 
   const ConstructedLayer<Dynamic, GivenDecay> odd(
       TokenProjection<>(3, 5), DiagonalRecurrence<Dynamic, 1, GivenDecay>(3, 1), Readout<1>(), ProjectionGate<>(3, 5));
-  CHECK_THROWS_WITH(gradient_step(odd, 0.5), "gradient_step: the size of a constructed token is 5, expected 6");
+  CHECK_THROWS_WITH(gradient_step(odd, 0.5), "TokenProjection: the size of a constructed token is 5, expected 6");
 
   const PaperLayer<> plain(2);
   const auto p = gradient_step(plain, 0.5);

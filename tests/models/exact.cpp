@@ -143,7 +143,7 @@ TEST_CASE("Theorem: the states of two parts merge into the whole's, for every cu
 template <class Model>
 bool is_idle_gate(const Model& model, const Name& name) {
   if constexpr (requires { model.layer_count(); })
-    return name.tail->head == "gate" && name.head != "layers_" + std::to_string(model.layer_count() - 1);
+    return name.tail->head == "gate" && name.number != model.layer_count() - 1;
   else
     return false;
 }

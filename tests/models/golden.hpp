@@ -15,9 +15,9 @@ namespace gdssm::test {
 
 /// The reference's name of a parameter: "layers_0/seq/w_q" of "attention.A", or of "layers_0.attention.A".
 inline std::string reference_name(const Name& name) {
-  if (name.head.substr(0, 7) == "layers_") {
+  if (name.head == "layers") {
     std::string of_layer = reference_name(*name.tail);
-    return of_layer.replace(0, of_layer.find('/'), name.head);
+    return of_layer.replace(0, of_layer.find('/'), "layers_" + std::to_string(name.number));
   }
   const std::string ours = name.str();
   for (const auto& [known, theirs] : {std::pair{"attention.A", "seq/w_q"},

@@ -221,7 +221,7 @@ def main():
     known = {}
     for line in (HERE / "equivalent.txt").read_text().splitlines():
         if line and not line.startswith("#"):
-            file, original, faulty, why = line.split(" | ")
+            file, original, faulty, why = line.split("  |  ")
             known[file, original, faulty] = why
     # Of a run of some folders, only what their programs come by.
     counted = {n: f for n, f in run.faults.items() if not options.folders or n in run.reached}

@@ -162,7 +162,11 @@ TEST_CASE("Layers of a stack, and dense layers around one, have streams of their
   const PaperLayer<> layer(4);
   const HornerStack<PaperLayer<>> stack(layer, 3);
   const auto p = reference_initialization<double>(stack, 5);
-  for (std::size_t l = 0; l < 5; ++l) CHECK(identical(p.layers[l], reference_initialization<double>(layer, 5, l)));
+  for (std::size_t l = 0; l < 5; ++l) {
+    auto alone = layer.parameters<double>();
+    layer.draw(alone, 5, l);
+    CHECK(identical(p.layers[l], alone));
+  }
   CHECK(!identical(p.layers[0], p.layers[1]));
   CHECK(identical(p.layers[0], reference_initialization<double>(layer, 5)));
 }

@@ -166,7 +166,7 @@ TEST_CASE("the cross-entropy of confident logits is at least zero, and pulls tow
 TEST_CASE("targets with fewer rows than classes are refused", "[misuse]") {
   const Array<double> two(2, 1);
   CHECK_THROWS_WITH((CrossEntropy<double, 3>(two.view(), 1.0)),
-                    "CrossEntropy: the targets have 2 rows, expected at least 3, one for each class");
+                    "Loss: predictions have 2 coordinates, expected at least 3");
 }
 
 }  // namespace

@@ -44,21 +44,20 @@ TEMPLATE_TEST_CASE("A loss refuses predictions, windows and marks without a targ
   CHECK(squared(3, 2, 3, 3, 1, 2) == "");
   for (const Index length : {2, 4})
     CHECK(squared(3, 2, length, length, 0, 0) ==
-          "SquaredError: the number of rows of the targets is 3, expected " + std::to_string(length));
-  CHECK(squared(3, 2, 3, 2, 0, 0) == "SquaredError: the length of the derivative is 2, expected 3");
-  CHECK(squared(3, 2, 3, 3, 2, 0) == "SquaredError: the window is 2, expected 0 to 1");
-  CHECK(squared(3, 2, 3, 3, -1, 0) == "SquaredError: the window is -1, expected 0 to 1");
-  CHECK(squared(3, 2, 3, 3, 0, 1) == "SquaredError: the number of losses marked present is 1, expected 2");
+          "Loss: the length of the prediction is " + std::to_string(length) + ", expected 3");
+  CHECK(squared(3, 2, 3, 2, 0, 0) == "Loss: the length of the derivative is 2, expected 3");
+  CHECK(squared(3, 2, 3, 3, 2, 0) == "Loss: the window is 2, expected 0 to 1");
+  CHECK(squared(3, 2, 3, 3, -1, 0) == "Loss: the window is -1, expected 0 to 1");
+  CHECK(squared(3, 2, 3, 3, 0, 1) == "Loss: the number of losses marked present is 1, expected 2");
   CHECK(said<SquaredError<S, ScalarTargets>, S>(2, 1, 3, 3, 0, 0) ==
-        "SquaredError: the number of rows of the targets is 2, expected 3");
+        "Loss: the length of the prediction is 3, expected 2");
 
   const auto classes = said<CrossEntropy<S, 3>, S>;
-  CHECK(classes(3, 2, 4, 4, 1, 2) == "");
-  CHECK(classes(3, 2, 2, 2, 0, 0) ==
-        "CrossEntropy: the prediction has 2 rows, expected at least 3, one for each class");
-  CHECK(classes(3, 2, 4, 3, 0, 0) == "CrossEntropy: the length of the derivative is 3, expected 4");
-  CHECK(classes(3, 2, 4, 4, 2, 0) == "CrossEntropy: the window is 2, expected 0 to 1");
-  CHECK(classes(3, 2, 4, 4, 0, 3) == "CrossEntropy: the number of losses marked present is 3, expected 2");
+  CHECK(classes(4, 2, 4, 4, 1, 2) == "");
+  CHECK(classes(2, 2, 2, 2, 0, 0) == "Loss: predictions have 2 coordinates, expected at least 3");
+  CHECK(classes(4, 2, 4, 3, 0, 0) == "Loss: the length of the derivative is 3, expected 4");
+  CHECK(classes(4, 2, 4, 4, 2, 0) == "Loss: the window is 2, expected 0 to 1");
+  CHECK(classes(4, 2, 4, 4, 0, 3) == "Loss: the number of losses marked present is 3, expected 2");
 }
 
 TEST_CASE("A batch has the contexts and groups that it was made for, and no others", "[misuse][regression]") {
@@ -78,12 +77,12 @@ TEST_CASE("A batch has the contexts and groups that it was made for, and no othe
           "Batch: the targets have " + std::to_string(height) + " rows, expected at least 1");
 
   const LinearRegression tasks{.features = 3, .outputs = 3, .context = 4};
-  TaskSource<S, LinearRegression> source(tasks, 1);
+  const TaskSource<S> source(tasks, layer.window(), 1);
   CHECK(message_of([&] { source.draw(1, 0, 0, batch); }) == "");
   for (const Index g : {-1, 1})
     CHECK(message_of([&] { source.draw(1, 0, g, batch); }) ==
           "TaskSource: the group is " + std::to_string(g) + ", expected 0 to 0");
-  CHECK(message_of([&] { TaskSource<S, LinearRegression>(tasks, 0); }) ==
+  CHECK(message_of([&] { TaskSource<S>(tasks, layer.window(), 0); }) ==
         "TaskSource: there are 0 groups, expected at least 1");
 }
 
@@ -125,9 +124,9 @@ TEST_CASE("An update takes a gradient and a state of the parameters' sizes", "[m
     return text;
   };
   CHECK(update(right, right) == "");
-  CHECK(update(wrong, right) == "AdamW: the gradient of recurrence.Lambda is 4 x 4, expected 3 x 3");
-  CHECK(update(right, wrong) == "AdamW: the state of recurrence.Lambda is 4 x 4, expected 3 x 3");
-  CHECK(update(PaperLayer<>::Parameters<double>{}, right).find("AdamW: the gradient of ") == 0);
+  CHECK(update(wrong, right) == "AdamW, the gradient: recurrence.Lambda is 4 x 4, expected 3 x 3");
+  CHECK(update(right, wrong) == "AdamW, the state: recurrence.Lambda is 4 x 4, expected 3 x 3");
+  CHECK(update(PaperLayer<>::Parameters<double>{}, right).find("AdamW, the gradient: ") == 0);
 }
 
 }  // namespace

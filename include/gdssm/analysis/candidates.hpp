@@ -100,7 +100,7 @@ inline const SpectralContext& spectral(const CandidateContext& context, Forgetti
 inline Eigen::MatrixXd moment(const CandidateContext& context, Forgetting forgetting) {
   if (forgetting == Forgetting::each) return context.each;
   const SpectralContext& of = spectral(context, forgetting);
-  return of.moment * of.basis.transpose();
+  return multiplied(of.moment, of.basis.transpose());
 }
 
 }  // namespace detail
@@ -114,9 +114,9 @@ inline Eigen::MatrixXd implicit_weights(const Candidate& candidate, const Candid
     case LearningRule::ridge:
       return implicit_weights(RidgeFilter{candidate.rho}, of);
     case LearningRule::output_preconditioned:
-      return candidate.preconditioner * detail::moment(context, candidate.forgetting);
+      return detail::multiplied(candidate.preconditioner, detail::moment(context, candidate.forgetting));
     case LearningRule::input_preconditioned:
-      return detail::moment(context, candidate.forgetting) * candidate.preconditioner;
+      return detail::multiplied(detail::moment(context, candidate.forgetting), candidate.preconditioner);
     case LearningRule::equal_descent:
     case LearningRule::descent:
       break;
@@ -139,8 +139,8 @@ namespace detail {
 class CandidateFits {
  public:
   /// Calls done(share) as shares of the work are done.
-  template <class Done>
-  CandidateFits(const CandidateSetup& setup, const std::vector<Observation>& seen, ThreadPool& pool, const Done& done)
+  CandidateFits(const CandidateSetup& setup, const std::vector<Observation>& seen, ThreadPool& pool,
+                const std::function<void(double)>& done)
       : setup_(setup), seen_(seen), contexts_(seen.size()) {
     pool.run(static_cast<Index>(seen.size()), [&](Index i) {
       const auto task = static_cast<std::size_t>(i);
@@ -187,10 +187,11 @@ class CandidateFits {
         Mq += passed.dot(answer);
       }
       if (!setup_.preconditioners) continue;
-      MMt.noalias() += M * M.transpose();
-      WMt.noalias() += seen_[i].weights * M.transpose();
-      MtM.noalias() += M.transpose() * M;
-      MtW.noalias() += M.transpose() * seen_[i].weights;
+      const Eigen::MatrixXd Mt = M.transpose();
+      MMt += detail::multiplied(M, Mt);
+      WMt += detail::multiplied(seen_[i].weights, Mt);
+      MtM += detail::multiplied(Mt, M);
+      MtW += detail::multiplied(Mt, seen_[i].weights);
     }
     Candidate step{LearningRule::equal_descent, forgetting, {MM > 0 ? My / MM : 0.0}};
     if (setup_.residual && MM * qq > Mq * Mq) {
@@ -206,14 +207,14 @@ class CandidateFits {
       candidate.preconditioner = matrix;
       add(std::move(candidate), numbers_of_preconditioner);
     };
-    if (m > 1) add_preconditioned(LearningRule::output_preconditioned, MMt.ldlt().solve(WMt.transpose()).transpose());
-    if (f > 1) add_preconditioned(LearningRule::input_preconditioned, MtM.ldlt().solve(MtW));
+    if (m > 1)
+      add_preconditioned(LearningRule::output_preconditioned, detail::solved(MMt, WMt.transpose()).transpose());
+    if (f > 1) add_preconditioned(LearningRule::input_preconditioned, detail::solved(MtM, MtW));
     return size;
   }
 
   /// All of one forgetting.
-  template <class Done>
-  void add_spectral(Forgetting forgetting, const Done& done) {
+  void add_spectral(Forgetting forgetting, const std::function<void(double)>& done) {
     std::vector<SpectralContext> contexts;
     double largest = 0;
     for (const CandidateContext& context : contexts_) {
@@ -292,18 +293,16 @@ class CandidateFits {
 /// Every candidate that a setup allows, fitted to what was observed, the simplest first. `done` is called with the
 /// shares of the work that are done.
 /// Errors  std::invalid_argument: no observation
-template <class Done>
-std::vector<Candidate> fit_candidates(const CandidateSetup& setup, const std::vector<Observation>& seen,
-                                      ThreadPool& pool, const Done& done) {
+inline std::vector<Candidate> fit_candidates(const CandidateSetup& setup, const std::vector<Observation>& seen,
+                                             ThreadPool& pool, const std::function<void(double)>& done) {
   if (seen.empty()) refuse("fit_candidates", "there is no task, expected at least one");
   return detail::CandidateFits(setup, seen, pool, done).take();
 }
 
 /// Fills in how near every candidate is to what was observed. `done` as in `fit_candidates`.
 /// Errors  std::invalid_argument: no observation, a prediction that is not finite, predictions that are all zero
-template <class Done>
-void judge(std::vector<Candidate>& candidates, const CandidateSetup& setup, const std::vector<Observation>& seen,
-           ThreadPool& pool, const Done& done) {
+inline void judge(std::vector<Candidate>& candidates, const CandidateSetup& setup, const std::vector<Observation>& seen,
+                  ThreadPool& pool, const std::function<void(double)>& done) {
   const auto count = static_cast<Index>(seen.size());
   if (count < 1) refuse("judge", "there is no task, expected at least one");
   const auto number = static_cast<Index>(candidates.size());

@@ -180,7 +180,7 @@ VjpReport compare_gradients(const TrainingGradient<Parameters>& gradient, const 
     for (std::size_t i = 0; i < a.size(); ++i) {
       double scale = 0;
       for (auto k = where[i].begin; k < where[i].end; ++k)
-        scale = std::max(scale, std::abs(b[static_cast<std::size_t>(k)]));
+        scale = (std::max)(scale, std::abs(b[static_cast<std::size_t>(k)]));
       comparison.compare(where[i].name, a[i], b[i], tolerance * scale);
     }
     report.add(comparison.report());

@@ -36,8 +36,8 @@ namespace gdssm {
 /// Named arrays, and aggregates of them, as one that can be visited; `auto& [a, b] = bundle.parts` names them again.
 template <class... Part>
 struct Bundle {
-  std::array<std::string_view, sizeof...(Part)> names;
-  std::tuple<Part...> parts;
+  std::array<std::string_view, sizeof...(Part)> names;  ///< one a part
+  std::tuple<Part...> parts;                            ///< arrays, or aggregates of them
 
   template <class Visitor, class First, class... More>
   static void visit(Visitor&& visitor, First&& first, More&&... more) {
@@ -55,6 +55,7 @@ struct Bundle {
   }
 };
 
+/// A bundle of these parts.
 template <class... Part>
 Bundle<Part...> bundle(const std::array<std::string_view, sizeof...(Part)>& names, Part... parts) {
   return {names, {std::move(parts)...}};
@@ -62,11 +63,11 @@ Bundle<Part...> bundle(const std::array<std::string_view, sizeof...(Part)>& name
 
 /// What a check found. It converts to bool: true when nothing was wrong.
 struct VjpReport {
-  bool passed = true;
+  bool passed = true;   ///< whether nothing was wrong
   double worst = 0;     ///< the largest difference over what was allowed for it; above 1 it fails
   std::string message;  ///< of the largest difference: what was compared, which entry of which weight, both numbers
 
-  explicit operator bool() const { return passed; }
+  explicit operator bool() const { return passed; }  ///< `passed`
 
   /// Takes in what another check found.
   void add(const VjpReport& other, const std::string& where = {}) {
@@ -151,7 +152,7 @@ class Comparison {
 
   void compare(const std::string& name, T got, T expected, T tolerance) {
     // Below the smallest normal number rounding is no longer relative.
-    const T ratio = std::abs(got - expected) / (tolerance + 64 * std::numeric_limits<T>::min());
+    const T ratio = std::abs(got - expected) / (tolerance + 64 * (std::numeric_limits<T>::min)());
     if (!(ratio <= ratio_) || name_.empty()) ratio_ = ratio, name_ = name, got_ = got, expected_ = expected;
   }
   VjpReport report() const {
@@ -256,7 +257,7 @@ VjpReport check_vjp_at(const ErasedFunction<T>& f, const std::vector<double>& po
     Comparison<T> by_differences("the gradient against central differences");
     for (std::size_t i = 0; i < x.size(); ++i)
       by_differences.compare(f.places[i].name, gradient[i], (value(i, h) - value(i, -h)) / (2 * h),
-                             1e-6 * std::max(T(1), scale[i]));
+                             1e-6 * (std::max)(T(1), scale[i]));
     report.add(by_differences.report());
   }
   return report;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <functional>
 #include <vector>
 
 #include <Eigen/Dense>
@@ -19,6 +21,14 @@
 // Source  docs/theory.md, which algorithm it is
 
 namespace gdssm {
+
+namespace detail {
+
+/// One product and one solution, so that Eigen's are compiled for one kind of operands.
+inline Eigen::MatrixXd multiplied(const Eigen::MatrixXd& A, const Eigen::MatrixXd& B) { return A * B; }
+inline Eigen::MatrixXd solved(const Eigen::MatrixXd& A, const Eigen::MatrixXd& B) { return A.ldlt().solve(B); }
+
+}  // namespace detail
 
 /// A context in the eigenbasis of its S, pair i of N weighed by L^(N-i): all that learners of the kind (10c) read.
 /// Shapes  spectrum (f), basis (f x f), moment (m x f), query (f)
@@ -127,7 +137,8 @@ Eigen::VectorXd filtered(const Filter& filter, const Eigen::VectorXd& spectrum) 
 /// M g(S).          Shapes  (m x f)
 template <class Filter>
 Eigen::MatrixXd implicit_weights(const Filter& filter, const SpectralContext& context) {
-  return context.moment * filtered(filter, context.spectrum).asDiagonal() * context.basis.transpose();
+  const Eigen::MatrixXd scaled = context.moment * filtered(filter, context.spectrum).asDiagonal();
+  return detail::multiplied(scaled, context.basis.transpose());
 }
 
 /// Where a fit ended: a filter, the multiple of the query that is added to its predictions, and the sum over contexts
@@ -139,18 +150,25 @@ struct FilterFit {
   double squares;   ///< sum over contexts of the squared differences
 };
 
-/// The filter nearest to a model's predictions yhat, in the sum of squares, that Levenberg's and Marquardt's method
-/// finds from `start`; with a multiple of the query's last m entries added when `has_residual`.
-/// Shapes  contexts and predictions side by side, one each a task
-template <class Filter>
-FilterFit<Filter> fit(const Filter& start, bool has_residual, const std::vector<SpectralContext>& contexts,
-                      const std::vector<Observation>& seen) {
+namespace detail {
+
+/// Where the fit of a filter of any kind ended.
+struct LogsFit {
+  Eigen::VectorXd logs;
+  double residual, squares;
+};
+
+/// Levenberg's and Marquardt's method on the logarithms of a filter's open numbers. set(logs) makes the filter;
+/// at(s, by_log) is g(s), with its derivatives.
+inline LogsFit fit_logs(const Eigen::VectorXd& start, bool has_residual, const std::vector<SpectralContext>& contexts,
+                        const std::vector<Observation>& seen, const std::function<void(const Eigen::VectorXd&)>& set,
+                        const std::function<double(double, Eigen::VectorXd&)>& at) {
   expect_equal("fit", "the number of contexts", contexts.size(), seen.size());
-  const Index open = start.count(), count = open + (has_residual ? 1 : 0);
+  const Index open = start.size(), count = open + (has_residual ? 1 : 0);
   Eigen::MatrixXd normal(count, count);
   Eigen::VectorXd slope(count);
   // The sum of squares at a point, and half its gradient and Gauss's and Newton's second derivative.
-  const auto measure = [&](const Filter& filter, double residual, bool derive) {
+  const auto measure = [&](double residual, bool derive) {
     double squares = 0;
     if (derive) {
       normal.setZero();
@@ -159,40 +177,44 @@ FilterFit<Filter> fit(const Filter& start, bool has_residual, const std::vector<
     Eigen::VectorXd by_log(open);
     for (std::size_t i = 0; i < seen.size(); ++i) {
       const SpectralContext& context = contexts[i];
-      const Index f = context.spectrum.size();
-      Eigen::VectorXd g(f);
-      Eigen::MatrixXd by_logs(open, f);
+      const Index f = context.spectrum.size(), m = seen[i].prediction.size();
+      Eigen::MatrixXd g(f, 1 + open);  // g(s) q, and its derivatives
       for (Index j = 0; j < f; ++j) {
-        g[j] = filter.at(context.spectrum[j], by_log) * context.query[j];
-        by_logs.col(j) = by_log * context.query[j];
+        g(j, 0) = at(context.spectrum[j], by_log) * context.query[j];
+        for (Index k = 0; k < open; ++k) g(j, 1 + k) = by_log[k] * context.query[j];
       }
-      Eigen::VectorXd error = seen[i].prediction - context.moment * g;
-      if (has_residual) error -= residual * seen[i].query.tail(error.size());
+      const Eigen::MatrixXd answers = multiplied(context.moment, g);
+      Eigen::MatrixXd J(m, count);
+      J.leftCols(open) = answers.rightCols(open);
+      Eigen::VectorXd error = seen[i].prediction - answers.col(0);
+      if (has_residual) {
+        J.col(open) = seen[i].query.tail(m);
+        error -= residual * J.col(open);
+      }
       squares += error.squaredNorm();
-      if (!derive) continue;
-      Eigen::MatrixXd J(error.size(), count);
-      J.leftCols(open) = context.moment * by_logs.transpose();
-      if (has_residual) J.col(open) = seen[i].query.tail(error.size());
-      normal.noalias() += J.transpose() * J;
-      slope.noalias() += J.transpose() * error;
+      for (Index k = 0; derive && k < count; ++k) {
+        slope[k] += J.col(k).dot(error);
+        for (Index l = 0; l < count; ++l) normal(k, l) += J.col(k).dot(J.col(l));
+      }
     }
     return squares;
   };
 
-  FilterFit<Filter> best{start, 0, measure(start, 0, true)};
+  LogsFit best{start, 0, measure(0, true)};
   constexpr int most_steps = 200;
   constexpr double most_damping = 1e12, least_log = -40, most_log = 20;
   double damping = 1e-3;
   for (int step = 0; step < most_steps && count > 0 && damping < most_damping; ++step) {
     Eigen::MatrixXd damped = normal;
     for (Index k = 0; k < count; ++k) damped(k, k) += damping * normal(k, k) + 1e-300;
-    const Eigen::VectorXd change = damped.ldlt().solve(slope);
+    const Eigen::VectorXd change = solved(damped, slope);
     if (!change.allFinite()) break;
-    FilterFit<Filter> next = best;
-    next.filter.set_logs(
-        (best.filter.logs() + change.head(open).cwiseMax(-2.0).cwiseMin(2.0)).cwiseMax(least_log).cwiseMin(most_log));
+    LogsFit next = best;
+    for (Index k = 0; k < open; ++k)
+      next.logs[k] = std::clamp(best.logs[k] + std::clamp(change[k], -2.0, 2.0), least_log, most_log);
     if (has_residual) next.residual += change[open];
-    next.squares = measure(next.filter, next.residual, false);
+    set(next.logs);
+    next.squares = measure(next.residual, false);
     if (!(next.squares < best.squares)) {
       damping *= 10;
       continue;
@@ -200,10 +222,27 @@ FilterFit<Filter> fit(const Filter& start, bool has_residual, const std::vector<
     const bool settled = best.squares - next.squares < 1e-10 * best.squares;
     best = next;
     if (settled) break;
-    measure(best.filter, best.residual, true);
+    measure(best.residual, true);
     damping = (std::max)(damping / 10, 1e-15);
   }
   return best;
+}
+
+}  // namespace detail
+
+/// The filter nearest to a model's predictions yhat, in the sum of squares, that Levenberg's and Marquardt's method
+/// finds from `start`; with a multiple of the query's last m entries added when `has_residual`.
+/// Shapes  contexts and predictions side by side, one each a task
+template <class Filter>
+FilterFit<Filter> fit(const Filter& start, bool has_residual, const std::vector<SpectralContext>& contexts,
+                      const std::vector<Observation>& seen) {
+  Filter filter = start;
+  const auto [logs, residual, squares] = detail::fit_logs(
+      start.logs(), has_residual, contexts, seen, [&](const Eigen::VectorXd& moved) { filter.set_logs(moved); },
+      [&](double s, Eigen::VectorXd& by_log) { return filter.at(s, by_log); });
+  filter = start;
+  if (logs != start.logs()) filter.set_logs(logs);
+  return {filter, residual, squares};
 }
 
 }  // namespace gdssm

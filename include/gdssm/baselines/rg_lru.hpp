@@ -25,12 +25,12 @@ class RgLruLayer : public PlainBlock<RgLruLayer> {
 
   template <class Storage>
   struct Weights {
-    MatrixIn<Storage> input, input_bias;    ///< W_u, b_u
-    MatrixIn<Storage> branch, branch_bias;  ///< W_g, b_g
-    MatrixIn<Storage> recurrence_gate, recurrence_gate_bias, input_gate,
-        input_gate_bias;       ///< W_r, b_r, W_i, b_i of (B14)
-    MatrixIn<Storage> decay;   ///< l
-    MatrixIn<Storage> output;  ///< W_O
+    MatrixIn<Storage> input, input_bias;                      ///< W_u, b_u
+    MatrixIn<Storage> branch, branch_bias;                    ///< W_g, b_g
+    MatrixIn<Storage> recurrence_gate, recurrence_gate_bias;  ///< W_r, b_r of (B14)
+    MatrixIn<Storage> input_gate, input_gate_bias;            ///< W_i, b_i of (B14)
+    MatrixIn<Storage> decay;                                  ///< l
+    MatrixIn<Storage> output;                                 ///< W_O
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {

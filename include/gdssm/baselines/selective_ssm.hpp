@@ -141,7 +141,7 @@ class SelectiveSsmLayer : public PlainBlock<SelectiveSsmLayer> {
         }
         ws.pushed[i] = ws.Delta(i, t) * ws.u(i, t);
       }
-      const View<const S, Dynamic, 1> pushed = ws.pushed.view(), into = ws.into.view().column(t);
+      const View<const S, Dynamic, 1> pushed(ws.pushed.view()), into = ws.into.view().column(t);
       const View<const S> before =
           t > 0 ? View<const S>(ws.memories.view().columns((t - 1) * m, m)) : View<const S>::absent();
       ws.decay_bar.fill(S(0));

@@ -26,7 +26,7 @@ class SequenceModel {
   using Window = SlidingWindow<Dynamic, 3, 2>;
   static constexpr Index features = Dynamic;
   static constexpr Index outputs = Dynamic;
-  static constexpr bool sensitive = false;
+  static constexpr bool sensitive = false;  ///< `ForwardSensitivity` is there for it
 
   /// For contexts of so many pairs; predictions are as long as tokens.
   SequenceModel(Input input, Layer layer, Index context, Index depth)
@@ -169,7 +169,7 @@ class SequenceModel {
   /// Forward and reverse in one, as `AugmentedSsm::vjp`. The identities of (B1), last to first, where the arrow is
   /// `+=`:  D_bar <- g h^T,  h_bar <- D^T g,  H_{l-1}_bar <- H_l_bar + layer_l's part,  E_bar <- H_0_bar U^T.
   template <class P, class S, class Cotangent>
-  void vjp(const Coefficients<P>& c, const Sequence<S>& sequence, Index k, Cotangent&& cotangent,
+  void vjp(const Coefficients<P>& c, const Sequence<S>& sequence, State<S>&, Index k, Cotangent&& cotangent,
            Coefficients<S>& c_bar, Workspace<S>& ws) const {
     expect_predictions(k);
     run(c, sequence, ws);

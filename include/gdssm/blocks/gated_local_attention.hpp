@@ -24,7 +24,7 @@ class GatedLocalAttention : public PlainBlock<GatedLocalAttention<Features, Widt
   static constexpr bool right_trains = true;
 
   GatedLocalAttention() requires(Features != Dynamic) : GatedLocalAttention(Features) {}
-  explicit GatedLocalAttention(Index features) : Base(features) {}
+  explicit GatedLocalAttention(Index features) : Base(features, "GatedLocalAttention") {}
 
   template <class Storage>
   struct Weights : Plain::template Weights<Storage> {

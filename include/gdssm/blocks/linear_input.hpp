@@ -21,7 +21,7 @@ class LinearInput : public PlainBlock<LinearInput<Features, Width, Stride>>,
   static constexpr bool right_trains = true;
 
   LinearInput() requires(Features != Dynamic) : LinearInput(Features) {}
-  explicit LinearInput(Index features) : Base(features) {}
+  explicit LinearInput(Index features) : Base(features, "LinearInput") {}
 
   template <class Storage>
   struct Weights {

@@ -72,7 +72,7 @@ class LocalAttention : public PlainBlock<LocalAttention<Features, Width, Stride>
   static constexpr bool right_trains = true;
 
   LocalAttention() requires(Features != Dynamic) : LocalAttention(Features) {}
-  explicit LocalAttention(Index features) : Base(features) {}
+  explicit LocalAttention(Index features) : Base(features, "LocalAttention") {}
 
   template <class Storage>
   struct Weights {

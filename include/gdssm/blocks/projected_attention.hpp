@@ -29,7 +29,8 @@ class ProjectedAttention : public PlainBlock<ProjectedAttention<Features, Rows, 
   static constexpr bool right_trains = true;
 
   ProjectedAttention() requires(Features != Dynamic && Rows != Dynamic) : ProjectedAttention(Features, Rows) {}
-  ProjectedAttention(Index features, Index row_count) : Base(features), rows_(detail::fixed_or<Rows>(row_count)) {
+  ProjectedAttention(Index features, Index row_count)
+      : Base(features, "ProjectedAttention"), rows_(detail::fixed_or<Rows>(row_count)) {
     if (row_count <= 0) refuse("ProjectedAttention", "the number of rows is ", row_count, ", expected at least 1");
     if (Rows != Dynamic) expect_equal("ProjectedAttention", "the number of rows", row_count, Rows);
   }

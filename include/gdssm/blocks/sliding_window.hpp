@@ -27,9 +27,11 @@ class SlidingWindow {
   static constexpr Index shared = Width > Stride ? Width - Stride : 0;
   static constexpr Index gap = Stride > Width ? Stride - Width : 0;  ///< tokens between windows, in none of them
 
-  explicit SlidingWindow(Index features) : features_(detail::fixed_or<Features>(features)) {
-    if (features <= 0) refuse("SlidingWindow", "the number of features is ", features, ", expected at least 1");
-    if (Features != Dynamic) expect_equal("SlidingWindow", "the number of features", features, Features);
+  /// `where` leads messages.
+  explicit SlidingWindow(Index features, const char* where = "SlidingWindow")
+      : features_(detail::fixed_or<Features>(features)) {
+    if (features <= 0) refuse(where, "the number of features is ", features, ", expected at least 1");
+    if (Features != Dynamic) expect_equal(where, "the number of features", features, Features);
   }
 
   Index features() const { return features_.value(); }  ///< entries of a token

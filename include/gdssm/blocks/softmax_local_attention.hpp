@@ -27,7 +27,7 @@ class SoftmaxLocalAttention : public PlainBlock<SoftmaxLocalAttention<Features, 
   static constexpr bool right_trains = true;
 
   SoftmaxLocalAttention() requires(Features != Dynamic) : SoftmaxLocalAttention(Features) {}
-  explicit SoftmaxLocalAttention(Index features) : Base(features) {}
+  explicit SoftmaxLocalAttention(Index features) : Base(features, "SoftmaxLocalAttention") {}
 
   template <class Storage>
   struct Weights {

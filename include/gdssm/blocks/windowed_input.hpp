@@ -17,7 +17,8 @@ class WindowedInput {
   static constexpr Index cols = Features;
   static constexpr Index rank = Width;
 
-  explicit WindowedInput(Index features) : window_(features) {}
+  /// `where` leads messages.
+  WindowedInput(Index features, const char* where) : window_(features, where) {}
 
   const Window& window() const { return window_; }
   Index row_count() const { return window_.features(); }

@@ -241,7 +241,8 @@ auto discounted_step(const AugmentedSsm<LocalAttention<F, Width, Stride>, Diagon
 
 /// Drifting tasks as they are drawn, as theory reads them, (9c): `best_decay`, `best_step` and `expected_loss` take it.
 /// Errors  std::invalid_argument: tasks that refuse their own options; noise, distractors or unequal scales
-inline DriftingContext<double> theory_of(const DriftingRegression& tasks) {
+template <class Tasks>
+requires std::is_same_v<Tasks, DriftingRegression> DriftingContext<double> theory_of(const Tasks& tasks) {
   tasks.check();
   const LinearTask<double> task = theory_of(tasks.regression);
   if (task.noise_variance > 0 || task.distractors > 0)

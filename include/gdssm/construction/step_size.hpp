@@ -467,7 +467,14 @@ T expected_loss(const ContextMoments<T>& moments, const std::type_identity_t<Eig
   return detail::step_loss("expected_loss", moments, P, weight_variance, noise_variance).at("expected_loss", T(1));
 }
 
-// The same for tasks as they are drawn, so that a distribution is declared once.
+// The same for tasks as they are drawn, so that a distribution is declared once. Templates, so that nothing is compiled
+// for those who do not ask.
+namespace detail {
+
+template <class Tasks>
+concept RegressionTasks = std::is_same_v<Tasks, LinearRegression>;
+
+}  // namespace detail
 
 /// The moments of one input coordinate of a regression's tasks, (9): its law, with the variance range^2 / 12, times
 /// `scale`.
@@ -489,7 +496,8 @@ inline InputMoments<double> input_moments(const LinearRegression& tasks, double 
 /// A regression's tasks as theory reads them.
 /// Errors  std::invalid_argument: tasks that refuse their own options, inputs of unequal scales (`moments_of` has
 /// those)
-inline LinearTask<double> theory_of(const LinearRegression& tasks) {
+template <detail::RegressionTasks Tasks>
+LinearTask<double> theory_of(const Tasks& tasks) {
   tasks.check();
   if (tasks.scales.size() > 0) refuse("theory_of", "inputs have scales of their own, expected inputs that are alike");
   return {tasks.features,
@@ -503,7 +511,8 @@ inline LinearTask<double> theory_of(const LinearRegression& tasks) {
 
 /// The same of inputs of any scales, (8a).
 /// Errors  std::invalid_argument: tasks that refuse their own options, distractors
-inline ContextMoments<double> moments_of(const LinearRegression& tasks) {
+template <detail::RegressionTasks Tasks>
+ContextMoments<double> moments_of(const Tasks& tasks) {
   tasks.check();
   expect_equal("moments_of", "the number of distractors", tasks.distractors, Index(0));
   std::vector<InputMoments<double>> inputs;
@@ -514,14 +523,16 @@ inline ContextMoments<double> moments_of(const LinearRegression& tasks) {
 
 /// (8), or (8a) for inputs of unequal scales: the step that loses least on these tasks.
 /// Errors  as those
-inline double best_step(const LinearRegression& tasks) {
+template <detail::RegressionTasks Tasks>
+double best_step(const Tasks& tasks) {
   if (tasks.scales.size() == 0) return best_step(theory_of(tasks));
   return best_step(moments_of(tasks), tasks.weight_scale * tasks.weight_scale, tasks.label_noise * tasks.label_noise);
 }
 
 /// (9): the loss per output of one step of size a on these tasks.
 /// Errors  as those
-inline double expected_loss(const LinearRegression& tasks, double step) {
+template <detail::RegressionTasks Tasks>
+double expected_loss(const Tasks& tasks, double step) {
   if (tasks.scales.size() == 0) return expected_loss(theory_of(tasks), step);
   return expected_loss(moments_of(tasks), step, tasks.weight_scale * tasks.weight_scale,
                        tasks.label_noise * tasks.label_noise);

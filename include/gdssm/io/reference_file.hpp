@@ -14,10 +14,11 @@ inline ReferenceWeights read_reference_weights(const std::filesystem::path& path
   return ReferenceWeights(read_safetensors(path), path.string());
 }
 
-/// Writes the weights of a layer, of a stack of layers or of a `NonlinearSsm` as a file in the reference's naming, which
-/// `evaluate` runs and `explain` explains.
+/// Writes the weights of a layer, of a stack of layers or of a `NonlinearSsm` as a file in the reference's naming,
+/// which `evaluate` runs and `explain` explains.
 ///     write_reference_weights("layer.safetensors", weights, {.discretization = "zoh", .targets = "vector"});
-/// Errors  std::invalid_argument: weights that no file of the reference can hold, unknown words; nothing is written then
+/// Errors  std::invalid_argument: weights that no file of the reference can hold, unknown words; nothing is written
+/// then
 template <class Parameters>
 void write_reference_weights(const std::filesystem::path& path, const Parameters& weights,
                              const ReferenceMetadata& metadata) {

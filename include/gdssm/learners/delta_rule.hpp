@@ -25,6 +25,7 @@ template <class T>
 struct DeltaStep {
   T a = T(0.1);  ///< the step
 
+  /// Refuses what is no step.
   void expect_valid(const char* name) const { detail::expect_at_least_zero(name, "a", a); }
   T operator()(const T& squared_norm) const { return a * squared_norm <= T(1) ? a : T(1) / squared_norm; }
 };
@@ -35,6 +36,7 @@ template <class T>
 struct ImplicitStep {
   T a = T(1);  ///< the step
 
+  /// Refuses what is no step.
   void expect_valid(const char* name) const { detail::expect_at_least_zero(name, "a", a); }
   T operator()(const T& squared_norm) const { return a / (T(1) + a * squared_norm); }
 };
@@ -46,6 +48,7 @@ struct NormalisedStep {
   T a = T(0.5);      ///< the share of the residual that a step takes away
   T epsilon = T(0);  ///< 0 or more
 
+  /// Refuses what is no step.
   void expect_valid(const char* name) const {
     if (!(a >= T(0)) || !(a < T(2))) refuse(name, "a is ", a, ", expected at least 0 and below 2");
     detail::expect_at_least_zero(name, "epsilon", epsilon);

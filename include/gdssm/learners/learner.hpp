@@ -236,6 +236,7 @@ class LearnerBase {
   }
 
  protected:
+  /// Refuses sizes below 1, of the inputs below `least_inputs`.
   LearnerBase(Index inputs, Index targets, Index least_inputs = 1) {
     detail::expect_sizes(Derived::name, inputs, targets, least_inputs);
     x_.setConstant(inputs, T(0));
@@ -268,14 +269,16 @@ class StateBase {
   }
 
  protected:
+  /// Begins in a state.
   explicit StateBase(State state = {}) : state_(std::move(state)) {}
 
+  /// Refuses a state of another shape, or one that no stream leads to.
   void expect_fits(const State& other) const {
     detail::expect_state<T>(Derived::name, state_, other);
     if constexpr (requires { Derived::expect_valid(other); }) Derived::expect_valid(other);
   }
 
-  State state_;
+  State state_;  ///< all that later predictions depend on
 };
 
 /// The state of what holds another: what it remembers itself, and the other's.
@@ -311,20 +314,23 @@ class NestedStateBase {
   }
 
  protected:
+  /// Begins with what is remembered and the inner learner or rule.
   NestedStateBase(Memory memory, Inner inner) : memory_(std::move(memory)), inner_(std::move(inner)) {}
 
+  /// Refuses a state of another shape, or one that no stream leads to.
   void expect_fits(const State& other) const {
     detail::expect_state<typename Inner::Scalar>(Derived::name, state(), other);
   }
 
-  Memory memory_;
-  Inner inner_;
+  Memory memory_;  ///< what it remembers itself
+  Inner inner_;    ///< what it holds
 };
 
 /// A learner around another, with as many targets.
 template <class Derived, class Memory, class Inner>
 class Adaptor : public LearnerBase<Derived, typename Inner::Scalar>, public NestedStateBase<Derived, Memory, Inner> {
  protected:
+  /// For so many inputs of its own, and the inner learner's targets.
   Adaptor(Index inputs, Memory memory, Inner inner)
       : LearnerBase<Derived, typename Inner::Scalar>(inputs, inner.target_count(), 0),
         NestedStateBase<Derived, Memory, Inner>(std::move(memory), std::move(inner)) {}

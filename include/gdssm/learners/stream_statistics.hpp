@@ -170,6 +170,7 @@ struct LastTarget {
   }
   friend bool operator==(const LastTarget& a, const LastTarget& b) { return identical(a, b); }
 
+  /// Takes one target in.
   void absorb(const Eigen::VectorX<T>& y) {
     rows[0] += Counter<T>(1);
     last = y;
@@ -195,6 +196,7 @@ struct TargetRange {
     visitor(Name{.head = "most", .degree = 1}, self.most...);
   }
 
+  /// Takes one target in.
   void absorb(const Eigen::VectorX<T>& y) {
     for (Index i = 0; i < y.size(); ++i) {
       least[i] = rows[0] > 0 ? std::min(least[i], y[i]) : y[i];

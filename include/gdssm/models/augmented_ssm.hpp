@@ -498,7 +498,7 @@ class AugmentedSsm {
   void pull(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
             Cotangent& cotangent, Coefficients<S>& c_bar, View<const S, cols, rows> last_memory_bar,
             WindowBar window_bar, GradientWorkspace<S, Method>& ws) const {
-    window().windows(sequence.tokens.cols(), state.window, "AugmentedSsm::vjp");  // refuses tokens left over
+    window().windows(sequence.tokens.cols(), state.window);  // refuses tokens left over
     const auto windows = read(sequence, state.window, ws.forward);
     const Index n = windows.count(), first = first_of_last(k, n);
     begin(n, k, ws);

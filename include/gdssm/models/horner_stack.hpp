@@ -27,7 +27,7 @@ class HornerStack {
   static constexpr Index features = Layer::features;
   static constexpr Index rows = Layer::rows;
   static constexpr Index outputs = Layer::outputs;
-  static constexpr bool sensitive = Layer::sensitive;
+  static constexpr bool sensitive = Layer::sensitive;  ///< `ForwardSensitivity` is there for it
 
   HornerStack(Layer layer, Index steps) : layer_(std::move(layer)), steps_(steps) {
     if (steps < 1) refuse("HornerStack", "the number of steps is ", steps, ", expected at least 1");
@@ -316,7 +316,7 @@ class HornerStack {
             Cotangent& cotangent, Coefficients<T>& c_bar, const State<T>* last_state_bar, WindowBar window_bar,
             GradientWorkspace<T, Method>& ws) const {
     auto& last = ws.layers.back();
-    window().windows(sequence.tokens.cols(), state.window, "HornerStack::vjp");  // refuses tokens left over
+    window().windows(sequence.tokens.cols(), state.window);  // refuses tokens left over
     const auto windows = layer_.read(sequence, state.window, last.forward);
     const Index n = windows.count(), first = Layer::first_of_last(losses, n);
     for (auto& layer : ws.layers) layer_.begin(n, losses, layer);

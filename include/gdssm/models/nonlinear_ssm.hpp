@@ -28,7 +28,7 @@ class NonlinearSsm {
   using Window = SlidingWindow<1, Layer::Window::width, Layer::Window::stride>;
   static constexpr Index features = 1;
   static constexpr Index outputs = 1;
-  static constexpr bool sensitive = Layer::sensitive;
+  static constexpr bool sensitive = Layer::sensitive;  ///< `ForwardSensitivity` is there for it
 
   /// All sizes from the type.
   NonlinearSsm() requires std::is_default_constructible_v<Layer> : NonlinearSsm(Layer()) {}

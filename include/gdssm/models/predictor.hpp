@@ -14,7 +14,8 @@ namespace detail {
 
 /// The scalar type of a model's parameters, float or double.
 template <class Model, class Parameters>
-using ScalarOf = std::conditional_t<std::is_same_v<Parameters, typename Model::template Parameters<float>>, float, double>;
+using ScalarOf =
+    std::conditional_t<std::is_same_v<Parameters, typename Model::template Parameters<float>>, float, double>;
 
 }  // namespace detail
 
@@ -34,13 +35,13 @@ class Predictor {
         }),
         start_([&model, c = std::make_shared<const typename Model::template Coefficients<LaneScalar<S>>>(
                             model.prepare(parameters))] {
-          return Predict([&model, c, first = model.template initial_state<S>(),
-                          state = model.template initial_state<S>(),
-                          ws = model.template workspace<S>()](const Sequence<S>& sequence, View<S> predictions) mutable {
-            state = first;
-            model.forward(*c, Sequence<S, Model::features>{sequence.tokens, sequence.mask}, state,
-                          View<S, Model::outputs>(predictions), ws);
-          });
+          return Predict(
+              [&model, c, first = model.template initial_state<S>(), state = model.template initial_state<S>(),
+               ws = model.template workspace<S>()](const Sequence<S>& sequence, View<S> predictions) mutable {
+                state = first;
+                model.forward(*c, Sequence<S, Model::features>{sequence.tokens, sequence.mask}, state,
+                              View<S, Model::outputs>(predictions), ws);
+              });
         }),
         predict_(start_()) {}
   Predictor(const Predictor& other)

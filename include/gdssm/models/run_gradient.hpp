@@ -54,11 +54,13 @@ class RunGradient {
     Array<P, cols> powers;  ///< of the decay, one for each window of a run, where there are no shared ones
   };
 
-  /// For sequences of so many windows.
+  /// For sequences of so many windows.        Errors  std::invalid_argument: fewer than one
   RunGradient(const Layer& layer, Index windows)
       : layer_(layer),
         windows_(windows),
-        powers_(layer.col_count(), windows <= most_shared ? windows * layer.row_count() : 0) {}
+        powers_(layer.col_count(), windows > 0 && windows <= most_shared ? windows * layer.row_count() : 0) {
+    if (windows < 1) refuse("RunGradient", "the number of windows is ", windows, ", expected at least 1");
+  }
 
   /// A workspace that also serves `Layer::vjp`, with a loss at up to `losses` windows.
   Workspace workspace(Index losses) const {

@@ -20,7 +20,7 @@ template <class Model, class P>
 class Stream {
  public:
   using State = typename Model::template State<P>;
-  using Prediction = detail::Matrix<P, Model::outputs, 1>;
+  using Prediction = detail::Matrix<P, Model::outputs, 1>;  ///< (outputs)
 
   /// Errors  std::invalid_argument: weights of other sizes than the model's
   Stream(Model model, const typename Model::template Parameters<P>& weights)
@@ -34,7 +34,8 @@ class Stream {
   }
 
   /// Takes one token in; the prediction when it completed a window.
-  /// Errors  std::invalid_argument: a token of another size, or an entry that is not finite; the state is then as before
+  /// Errors  std::invalid_argument: a token of another size, or an entry that is not finite; the state is then as
+  /// before
   template <class Derived>
   std::optional<Prediction> step(const Eigen::MatrixBase<Derived>& token) {
     expect_equal("Stream", "the number of columns of a token", token.cols(), Index(1));
@@ -47,7 +48,7 @@ class Stream {
     return prediction;
   }
 
-  const Model& model() const { return model_; }
+  const Model& model() const { return model_; }  ///< what reads the stream
   const State& state() const { return state_; }  ///< what later predictions depend on
 
   /// Goes on from a state that `state` gave, here or in another process.

@@ -23,7 +23,7 @@ class TwoStepStack {
  public:
   static constexpr Index features = Layer::features;
   static constexpr Index outputs = Layer::outputs;
-  static constexpr bool sensitive = Layer::sensitive;
+  static constexpr bool sensitive = Layer::sensitive;  ///< `ForwardSensitivity` is there for it
 
   explicit TwoStepStack(Layer layer) : stack_(std::move(layer), 2) {}
 
@@ -99,7 +99,7 @@ class TwoStepStack {
       return;
     }
     expect_equal("TwoStepStack::forward", "the number of columns of the predictions", predictions.cols(), length);
-    window().windows(length, first.window, "TwoStepStack::forward");  // refuses tokens left over
+    window().windows(length, first.window);  // refuses tokens left over
     const auto windows = layer.read(sequence, first.window, ws.layer);
     const Index n = windows.count();
 

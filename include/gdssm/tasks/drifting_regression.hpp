@@ -27,6 +27,7 @@ struct DriftingRegression {
 
   /// Tokens in a sequence, 2N + 1.
   Index length() const { return regression.length(); }
+  /// As the regression's.
   Targets targets() const { return regression.targets(); }
 
   /// Task i of a seed in normal tokens, with what it is to predict at the last `losses` windows: W*_{t+1} x_{t+1}, free

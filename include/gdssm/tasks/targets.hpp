@@ -13,8 +13,8 @@ struct Targets {
   /// probabilities y.
   enum class Loss { squared_error, cross_entropy };
 
-  Loss loss = Loss::squared_error;
-  Index count = 0;  ///< coordinates that count: the last so many, of logits the first; 0: all
+  Loss loss = Loss::squared_error;  ///< how a prediction is held against its target
+  Index count = 0;                  ///< coordinates that count: the last so many, of logits the first; 0: all
 
   friend bool operator==(const Targets&, const Targets&) = default;
 
@@ -28,12 +28,14 @@ struct Targets {
 
 /// Every coordinate of a prediction counts.
 struct VectorTargets {
+  /// As a value.
   constexpr explicit(false) operator Targets() const { return {}; }
 };
 
 /// Only the last coordinate of a prediction counts: a scalar target is stored as a token that is zero but for it.
 /// Source  arXiv:2410.11687v1; docs/theory.md, tokens
 struct ScalarTargets {
+  /// As a value.
   constexpr explicit(false) operator Targets() const { return {Targets::Loss::squared_error, 1}; }
 };
 
@@ -43,6 +45,7 @@ struct ScalarTargets {
 template <Index Classes>
 struct ClassTargets {
   static_assert(Classes >= 2, "ClassTargets: there must be at least two classes");
+  /// As a value.
   constexpr explicit(false) operator Targets() const { return {Targets::Loss::cross_entropy, Classes}; }
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,7 @@ struct ParameterGroup {
 /// Groups in order; or one rate for all parameters, without decay.
 struct ParameterGroups : std::vector<ParameterGroup> {
   using std::vector<ParameterGroup>::vector;
+  /// One group of all parameters.
   explicit(false) ParameterGroups(double rate) : vector{{{}, rate}} {}
 };
 
@@ -110,15 +112,25 @@ struct AdamW {
     T unbias_1, unbias_2, rate, decay;
   };
 
-  /// The update of n numbers, whatever the shapes that they have: compiled once for a scalar type.
+  /// The update of n numbers, whatever the shapes that they have: compiled once for a scalar type. In whole vectors,
+  /// the last one filled up, so that bits do not depend on where in memory numbers lie.
   template <class T>
   void move(const T* gradient, const Factors<T>& by, T* weight, T* first, T* second, Index n) const {
-    using Numbers = Eigen::Array<T, Eigen::Dynamic, 1>;
-    const Eigen::Map<const Numbers> g(gradient, n);
-    Eigen::Map<Numbers> p(weight, n), m(first, n), v(second, n);
-    m = T(b1) * m + T(1 - b1) * g;
-    v = T(b2) * v + T(1 - b2) * g.square();
-    p -= by.rate * (by.unbias_1 * m / ((by.unbias_2 * v).sqrt() + T(epsilon)) + by.decay * p);
+    using Piece = Eigen::Array<T, 16, 1>;
+    for (Index begin = 0; begin < n; begin += Piece::SizeAtCompileTime) {
+      const auto bytes = sizeof(T) * static_cast<std::size_t>((std::min)(n - begin, Index(Piece::SizeAtCompileTime)));
+      Piece g = Piece::Zero(), p = g, m = g, v = g;
+      std::memcpy(g.data(), gradient + begin, bytes);
+      std::memcpy(p.data(), weight + begin, bytes);
+      std::memcpy(m.data(), first + begin, bytes);
+      std::memcpy(v.data(), second + begin, bytes);
+      m = T(b1) * m + T(1 - b1) * g;
+      v = T(b2) * v + T(1 - b2) * g.square();
+      p -= by.rate * (by.unbias_1 * m / ((by.unbias_2 * v).sqrt() + T(epsilon)) + by.decay * p);
+      std::memcpy(weight + begin, p.data(), bytes);
+      std::memcpy(first + begin, m.data(), bytes);
+      std::memcpy(second + begin, v.data(), bytes);
+    }
   }
 
   static const Name& leaf_of(const Name& name) { return name.tail ? leaf_of(*name.tail) : name; }

@@ -19,17 +19,22 @@ namespace gdssm {
 ///     TokenSequence sequence(seed, index, losses) const          task `index` of a seed, the same whoever draws it,
 ///     with
 ///                                                                targets for its last `losses` windows
-/// and, if it likes,
-///     Targets targets() const                                    what of a target counts; all of it otherwise
-///     static constexpr bool ragged = true                        sequences have up to length() tokens
+/// or, in place of the latter,
 ///     workspace<S>(), sequence(seed, index, tokens, targets, workspace)
 ///                                                                draws as many tasks as S has lanes, those of index,
 ///                                                                index + 1, ..., into memory of the caller
+/// and, if it likes,
+///     Targets targets() const                                    what of a target counts; all of it otherwise
+///     static constexpr bool ragged = true                        sequences have up to length() tokens
 template <class T>
-concept TaskDistribution = requires(const T& tasks, std::uint64_t seed, std::uint64_t index, Index losses) {
+concept TaskDistribution = requires(const T& tasks) {
   { tasks.length() } -> std::convertible_to<Index>;
-  { tasks.sequence(seed, index, losses) } -> std::convertible_to<TokenSequence>;
-};
+}
+&&(
+    requires(const T& tasks, std::uint64_t seed, Index losses) {
+      { tasks.sequence(seed, seed, losses) } -> std::convertible_to<TokenSequence>;
+    } ||
+    requires(const T& tasks) { tasks.template workspace<double>(); });
 
 namespace detail {
 
