@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measurements refuse tasks, models and tokens that don't fit one another, and read nothing beyond them.
-#include <stdexcept>
 #include <string>
 
 #include "gdssm/analysis/alignment.hpp"
@@ -10,19 +9,10 @@
 #include "gdssm/tasks/classification.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 #include "support/catch.hpp"
+#include "support/message_of.hpp"
 
 namespace gdssm::test {
 namespace {
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& refused) {
-    return refused.what();
-  }
-  return "";
-}
 
 /// Regression of f features, as many outputs and three pairs.
 LinearRegression tasks_of(Index f) { return {.features = f, .outputs = f, .context = 3}; }

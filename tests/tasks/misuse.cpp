@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a task is handed to write into is looked at before it is written, whoever draws it.
 #include <array>
-#include <stdexcept>
 #include <string>
 
 #include "gdssm/core/lanes.hpp"
@@ -11,19 +10,10 @@
 #include "gdssm/tasks/function_regression.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 #include "support/catch.hpp"
+#include "support/message_of.hpp"
 
 namespace gdssm::test {
 namespace {
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& refused) {
-    return refused.what();
-  }
-  return "";
-}
 
 bool led_by(const std::string& name, const std::string& message) {
   return !message.empty() && message.starts_with(name);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever is handed to training with other sizes is refused, and nothing is read or written beyond it.
-#include <stdexcept>
 #include <string>
 
 #include "gdssm/tasks/linear_regression.hpp"
@@ -10,19 +9,12 @@
 #include "gdssm/training/optimizer.hpp"
 #include "gdssm/training/task_source.hpp"
 #include "support/catch.hpp"
+#include "support/message_of.hpp"
 
 namespace gdssm {
 namespace {
 
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& refused) {
-    return refused.what();
-  }
-  return "";
-}
+using test::message_of;
 
 /// What a loss of targets (rows x cols) says to a prediction and a derivative of those lengths at window j.
 template <class Loss, class S>

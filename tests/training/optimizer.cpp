@@ -3,14 +3,16 @@
 
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/message_of.hpp"
 
 namespace gdssm {
 namespace {
+
+using test::message_of;
 
 struct Two {
   Eigen::MatrixXd a, b;
@@ -21,17 +23,6 @@ struct Two {
     visitor(Name{"b"}, self.b...);
   }
 };
-
-/// What the exception says; nothing when there is none.
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const std::invalid_argument& refused) {
-    return refused.what();
-  }
-  return "";
-}
 
 Two two(double x, double y) { return {Eigen::MatrixXd::Constant(1, 1, x), Eigen::MatrixXd::Constant(2, 1, y)}; }
 
