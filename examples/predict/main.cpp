@@ -32,7 +32,7 @@
 #include "gdssm/learners/intervals.hpp"
 #include "gdssm/learners/mean_and_last_value.hpp"
 #include "predict/learners.hpp"
-#include "reproduce/figure.hpp"
+#include "support/figure.hpp"
 #include "support/program.hpp"
 #include "support/progress.hpp"
 
@@ -164,7 +164,7 @@ class Curve {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"760\" height=\"960\" viewBox=\"0 0 760 960\">\n";
     double top = 0;
     for (const Figure* figure : {&values, &skill}) {
-      std::string svg = gdssm::reproduce::to_svg(*figure);
+      std::string svg = gdssm::programs::to_svg(*figure);
       svg.erase(0, svg.find("<svg") + 4);
       document += "<svg y=\"" + gdssm::format_number(top) + "\"" + svg;
       top += 480;
@@ -495,7 +495,7 @@ void merge(const Options& options) {
 
 void predict(const Options& options) {
   const auto start = Clock::now();
-  if (!options.plot.empty()) gdssm::reproduce::expect_gnuplot();
+  if (!options.plot.empty()) gdssm::programs::expect_gnuplot();
   const Beginning beginning(options);
   Input input(options.file);
   gdssm::CsvReader table(input.stream(), input.name());

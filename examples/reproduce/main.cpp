@@ -21,9 +21,9 @@
 #include <nlohmann/json.hpp>
 
 #include "gdssm/io/atomic_file.hpp"
-#include "reproduce/checkpoints.hpp"
-#include "reproduce/experiments.hpp"
-#include "reproduce/report.hpp"
+#include "reproduce/experiments/experiments.hpp"
+#include "reproduce/report/report.hpp"
+#include "reproduce/run/checkpoints.hpp"
 #include "support/program.hpp"
 
 namespace gdssm::reproduce {
@@ -51,7 +51,7 @@ void write_files(const path& folder, const std::vector<OutputFile>& files) {
 void run(const std::vector<const Experiment*>& chosen, Options options, const path& folder, bool resume,
          double seconds) {
   prepare_folder(folder);
-  expect_gnuplot();
+  programs::expect_gnuplot();
   Checkpoints checkpoints(folder, options, resume, seconds);
   nlohmann::ordered_json summary = nlohmann::ordered_json::object();
   Report report(options);

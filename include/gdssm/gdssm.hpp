@@ -9,6 +9,7 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
+#include "gdssm/core/named_weights.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/scan.hpp"
@@ -44,6 +45,7 @@
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/nonlinear_ssm.hpp"
 #include "gdssm/models/predictor.hpp"
+#include "gdssm/models/query_derivative.hpp"
 #include "gdssm/models/run_gradient.hpp"
 #include "gdssm/models/sequence.hpp"
 #include "gdssm/models/stream.hpp"
@@ -69,6 +71,7 @@
 #include "gdssm/construction/horner_steps.hpp"
 #include "gdssm/construction/step_size.hpp"
 
+#include "gdssm/training/any_model.hpp"
 #include "gdssm/training/batch.hpp"
 #include "gdssm/training/gradient.hpp"
 #include "gdssm/training/initialization.hpp"

@@ -140,7 +140,7 @@ TEMPLATE_TEST_CASE("The loss by context is the plain sum over predictions and ta
 
 TEST_CASE("The query's derivative is the predictions' difference quotient, through every path", "[vjp]") {
   const auto p = random_weights(2);
-  QueryDerivative<Layer, double> derivative(layer, p);
+  QueryDerivative<double> derivative(layer, p);
   for (const Index pairs : {1, 6}) {
     Eigen::MatrixXd tokens = tasks.sequence(1, 2).tokens.leftCols(2 * pairs + 1);
     derivative(view_of(std::as_const(tokens)));
@@ -164,7 +164,7 @@ TEMPLATE_TEST_CASE("Alignment is its definition over the derivatives of both mod
   const TaskRange range{5, 11};
   ThreadPool pool;
   const Alignment alignment = align<Lanes<double>, TestType>(layer, p, layer, construction, tasks, range, pool);
-  QueryDerivative<Layer, double> one(layer, p), other(layer, construction);
+  QueryDerivative<double> one(layer, p), other(layer, construction);
   double cosine = 0, model = 0, prediction = 0;
   constexpr bool scalar = std::is_same_v<TestType, ScalarTargets>;
   for (Index i = 0; i < range.count; ++i) {
@@ -193,7 +193,7 @@ TEST_CASE("A layer is aligned with itself, and the construction's derivative is 
   CHECK(alignment.model_difference.mean() == 0);
   CHECK(alignment.prediction_difference.mean() == 0);
 
-  QueryDerivative<Layer, double> derivative(layer, construction);
+  QueryDerivative<double> derivative(layer, construction);
   const auto task = tasks.draw(1, 2);
   const Eigen::MatrixXd tokens = tasks.sequence(1, 2).tokens;
   derivative(view_of(tokens));

@@ -62,7 +62,7 @@ TEST_CASE("Models are aligned that read tokens of one height", "[misuse][regress
 }
 
 TEST_CASE("A query's derivative has the rows and the tokens of its model", "[misuse][regression]") {
-  QueryDerivative<PaperLayer<>, double> derivative(layer, weights);
+  QueryDerivative<double> derivative(layer, weights);
   const auto said = [&](Index rows, Index first_row) {
     const Array<double> tokens(rows, 7);
     return message_of([&] { derivative(tokens.view(), first_row); });

@@ -6,69 +6,11 @@
 
 #include "gdssm/analysis/measure_tasks.hpp"
 #include "gdssm/analysis/sample.hpp"
-#include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/models/predictor.hpp"
+#include "gdssm/models/query_derivative.hpp"
 #include "gdssm/tasks/targets.hpp"
 
 namespace gdssm {
-
-/// The last prediction of a sequence and its exact derivative by the last token, the query: J = d yhat_N / d x_{N+1},
-/// every path included (through G_N too, where A lets the query in).
-/// Shapes  prediction (m), jacobian (m x f)
-template <class Model, class S>
-class QueryDerivative {
-  using P = LaneScalar<S>;
-
- public:
-  QueryDerivative(const Model& model, const typename Model::template Parameters<P>& parameters)
-      : model_(model),
-        c_(model.prepare(parameters)),
-        c_bar_(model.template coefficients<S>()),
-        workspace_(model.template workspace<S>()),
-        gradient_workspace_(model.template gradient_workspace<S>(1, 1)),
-        prediction_(model.output_count(), 1),
-        jacobian_(model.output_count(), model.feature_count()) {}
-
-  /// Rows first_row, ..., m - 1 of the derivative; rows above keep what they held.
-  /// Errors  std::invalid_argument: a sequence that does not end with a window, tokens of another height, no such row
-  void operator()(const View<const S, Model::features>& tokens, Index first_row = 0) {
-    const Index f = model_.feature_count(), m = model_.output_count();
-    expect_equal("QueryDerivative", "the number of features of a token", tokens.rows(), f);
-    if (first_row < 0 || first_row >= m)
-      refuse("QueryDerivative", "the first row is ", first_row, ", expected 0 to ", m - 1);
-    auto before = model_.template initial_state<S>();
-    const Index windows = model_.window().windows(tokens.cols(), before.window);
-    const Index head = tokens.cols() - (windows > 1 ? Model::Window::stride : tokens.cols());
-    if (head > 0)
-      model_.forward(c_, Sequence<S, Model::features>{tokens.columns(0, head)}, before,
-                     View<S, Model::outputs>(nullptr, m, 0), workspace_);
-    const Sequence<S, Model::features> last{tokens.columns(head, tokens.cols() - head)};
-    Array<S, Model::features> tokens_bar(f, last.tokens.cols());
-    for (Index row = first_row; row < m; ++row) {
-      auto state = before, state_bar = model_.template initial_state<S>();
-      tokens_bar.fill(S(0));
-      const auto pick = [&](Index, View<const S, Model::outputs, 1> yhat, View<S, Model::outputs, 1> g) {
-        for (Index i = 0; i < m; ++i) {
-          prediction_[i] = yhat[i];
-          g[i] = S(P(i == row ? 1 : 0));
-        }
-      };
-      model_.vjp(c_, last, state, 1, pick, c_bar_, state_bar, tokens_bar.view(), gradient_workspace_);
-      for (Index j = 0; j < f; ++j) jacobian_(row, j) = tokens_bar(j, tokens_bar.cols() - 1);
-    }
-  }
-
-  const Array<S>& prediction() const { return prediction_; }  ///< yhat_N of the last sequence
-  const Array<S>& jacobian() const { return jacobian_; }      ///< J, its derivative with respect to the query
-
- private:
-  const Model& model_;
-  typename Model::template Coefficients<P> c_;
-  typename Model::template Coefficients<S> c_bar_;
-  typename Model::template Workspace<S> workspace_;
-  typename Model::template GradientWorkspace<S> gradient_workspace_;
-  Array<S> prediction_, jacobian_;
-};
 
 /// How alike two models act, over tasks, in the derivative J and the prediction of the query:
 ///     cosine                 of J's rows, averaged over outputs         scalar targets: of the one row
@@ -118,32 +60,31 @@ void compare_derivatives(const Array<S>& prediction, const Array<S>& jacobian, c
   }
 }
 
-template <class S, class One, class Other, class Tasks>
-Alignment align(const One& one, const typename One::template Parameters<LaneScalar<S>>& one_parameters,
-                const Other& other, const typename Other::template Parameters<LaneScalar<S>>& other_parameters,
-                const Tasks& tasks, const TaskRange& range, const Targets& kind, ThreadPool& pool) {
+}  // namespace detail
+
+/// The alignment of two models whose types, as the tasks', are forgotten; `kind` says what of a target counts.
+/// Errors  as the forms below
+template <class S>
+Alignment align(const QueryDerivative<S>& one, const QueryDerivative<S>& other, const TaskSource<S>& tasks,
+                const TaskRange& range, const Targets& kind, ThreadPool& pool) {
   expect_equal("align", "the number of features", other.feature_count(), one.feature_count());
   expect_equal("align", "the number of outputs", other.output_count(), one.output_count());
   const Index m = one.output_count(), first = m - kind.counted(m, "align");
   const auto make = [&] {
-    return
-        [&, a = QueryDerivative<One, S>(one, one_parameters), b = QueryDerivative<Other, S>(other, other_parameters)](
-            const LaneGroup<S>& group, Index used, Alignment& found) mutable {
-          a(group.tokens.view(), first);
-          b(group.tokens.view(), first);
-          compare_derivatives(a.prediction(), a.jacobian(), b.prediction(), b.jacobian(), first, kind.count == 1, used,
-                              found);
-        };
+    return [&, a = one, b = other](const LaneGroup<S>& group, Index used, Alignment& found) mutable {
+      a(group.tokens.view(), first);
+      b(group.tokens.view(), first);
+      detail::compare_derivatives(a.prediction(), a.jacobian(), b.prediction(), b.jacobian(), first, kind.count == 1,
+                                  used, found);
+    };
   };
   const auto merge = [](Alignment& whole, const Alignment& part) {
     whole.cosine.merge(part.cosine);
     whole.model_difference.merge(part.model_difference);
     whole.prediction_difference.merge(part.prediction_difference);
   };
-  return measure_tasks<S>(one, tasks, range, 1, Alignment{}, make, merge, pool);
+  return detail::measure_tasks<S, Alignment>(one.window(), m, tasks, range, 1, Alignment{}, make, merge, pool);
 }
-
-}  // namespace detail
 
 /// The alignment of two models with the same tokens and outputs, such as trained weights and `gradient_step`, in the
 /// coordinates that count as the tasks say. Same bits for any number of threads.
@@ -151,8 +92,9 @@ Alignment align(const One& one, const typename One::template Parameters<LaneScal
 template <class One, class OneParameters, class Other, class OtherParameters, class Tasks>
 Alignment align(const One& one, const OneParameters& one_parameters, const Other& other,
                 const OtherParameters& other_parameters, const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {
-  return detail::align<Lanes<detail::ScalarOf<One, OneParameters>>>(one, one_parameters, other, other_parameters, tasks,
-                                                                    range, targets_of(tasks), pool);
+  using S = Lanes<detail::ScalarOf<One, OneParameters>>;
+  return align<S>(QueryDerivative<S>(one, one_parameters), QueryDerivative<S>(other, other_parameters),
+                  TaskSource<S>(tasks, one.window(), 1), range, targets_of(tasks), pool);
 }
 
 /// The same in other scalars or lanes S, and with targets of a kind that is given: VectorTargets or ScalarTargets.
@@ -160,7 +102,8 @@ template <class S, class Kind, class One, class Other, class Tasks>
 Alignment align(const One& one, const typename One::template Parameters<LaneScalar<S>>& one_parameters,
                 const Other& other, const typename Other::template Parameters<LaneScalar<S>>& other_parameters,
                 const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {
-  return detail::align<S>(one, one_parameters, other, other_parameters, tasks, range, Kind(), pool);
+  return align<S>(QueryDerivative<S>(one, one_parameters), QueryDerivative<S>(other, other_parameters),
+                  TaskSource<S>(tasks, one.window(), 1), range, Kind(), pool);
 }
 
 }  // namespace gdssm

@@ -50,8 +50,9 @@ std::vector<Sample> implicit_weight_error(const Layer& layer, const typename Lay
   const auto merge = [](std::vector<Sample>& whole, const std::vector<Sample>& part) {
     for (std::size_t t = 0; t < whole.size(); ++t) whole[t].merge(part[t]);
   };
-  return detail::measure_tasks<S>(layer, tasks, range, 1, std::vector<Sample>(static_cast<std::size_t>(windows)), make,
-                                  merge, pool);
+  return detail::measure_tasks<S, std::vector<Sample>>(layer.window(), outputs, TaskSource<S>(tasks, layer.window(), 1),
+                                                       range, 1, std::vector<Sample>(static_cast<std::size_t>(windows)),
+                                                       make, merge, pool);
 }
 
 }  // namespace gdssm

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <functional>
 #include <limits>
-#include <type_traits>
 #include <vector>
 
 #include "gdssm/analysis/measure_tasks.hpp"
@@ -54,51 +52,48 @@ double lane_hit(const Targets& kind, const View<S>& predictions, const View<cons
 template <class S>
 using LaneScore = double (*)(const Targets&, const View<S>&, const View<const S>&, Index, Index);
 
-/// Calls found(t, score) for every lane in use and each of the last k windows, task by task.
-template <class S, class Found, class Model, class Parameters, class Tasks, class Add>
-Found score_tasks(const Model& model, const Parameters& parameters, const Tasks& tasks, const TaskRange& range, Index k,
-                  LaneScore<S> score, const Targets& kind, const Found& nothing, const Add& add,
-                  const std::type_identity_t<std::function<void(Found&, const Found&)>>& merge, ThreadPool& pool) {
-  const Predictor<S> predictor(model, parameters);
-  const Index outputs = model.output_count();
+/// Calls add(found, t, score) for every lane in use and each of the last k windows, task by task.
+template <class S, class Found>
+Found score_tasks(const Predictor<S>& predictor, const TaskSource<S>& source, const TaskRange& range, Index k,
+                  LaneScore<S> score, const Targets& kind, const Found& nothing, void (*add)(Found&, Index, double),
+                  void (*merge)(Found&, const Found&), ThreadPool& pool) {
+  const Index outputs = predictor.output_count();
   kind.counted(outputs, "loss_by_context");
   const auto make = [&] {
     return [&, predict = predictor, predictions = Array<S>(outputs, k)](const LaneGroup<S>& group, Index used,
                                                                         Found& found) mutable {
-      predict({group.tokens.view(), is_ragged<Tasks> ? group.mask.view() : View<const S>::absent()},
-              predictions.view());
+      predict({group.tokens.view(), source.ragged() ? group.mask.view() : View<const S>::absent()}, predictions.view());
       for (Index t = 0; t < k; ++t)
         for (Index l = 0; l < used; ++l) add(found, t, score(kind, predictions.view(), group.targets.view(), t, l));
     };
   };
-  return measure_tasks<S>(model, tasks, range, k, nothing, make, merge, pool);
+  return measure_tasks<S, Found>(predictor.window(), outputs, source, range, k, nothing, make, merge, pool);
 }
 
 /// The mean score over tasks at every window.
-template <class S, class Model, class Parameters, class Tasks>
-std::vector<Sample> score_by_context(const Model& model, const Parameters& parameters, const Tasks& tasks,
-                                     const TaskRange& range, LaneScore<S> score, const Targets& kind,
-                                     ThreadPool& pool) {
-  const Index windows = Predictor<S>(model, parameters).windows(tasks.length());
-  const auto add = [](std::vector<Sample>& found, Index t, double value) {
-    found[static_cast<std::size_t>(t)].add(value);
-  };
-  const auto merge = [](std::vector<Sample>& whole, const std::vector<Sample>& part) {
-    for (std::size_t t = 0; t < whole.size(); ++t) whole[t].merge(part[t]);
-  };
-  return score_tasks<S>(model, parameters, tasks, range, windows, score, kind,
-                        std::vector<Sample>(static_cast<std::size_t>(windows)), add, merge, pool);
+template <class S>
+std::vector<Sample> score_by_context(const Predictor<S>& predictor, const TaskSource<S>& source, const TaskRange& range,
+                                     LaneScore<S> score, const Targets& kind, ThreadPool& pool) {
+  using Samples = std::vector<Sample>;
+  const Index windows = predictor.window().windows(source.length());
+  return score_tasks<S, Samples>(
+      predictor, source, range, windows, score, kind, Samples(static_cast<std::size_t>(windows)),
+      [](Samples& found, Index t, double value) { found[static_cast<std::size_t>(t)].add(value); },
+      [](Samples& whole, const Samples& part) {
+        for (std::size_t t = 0; t < whole.size(); ++t) whole[t].merge(part[t]);
+      },
+      pool);
 }
 
 /// The query's score, task by task.
-template <class S, class Model, class Parameters, class Tasks>
-std::vector<double> query_scores(const Model& model, const Parameters& parameters, const Tasks& tasks,
-                                 const TaskRange& range, LaneScore<S> score, const Targets& kind, ThreadPool& pool) {
-  const auto add = [](std::vector<double>& found, Index, double value) { found.push_back(value); };
-  const auto append = [](std::vector<double>& whole, const std::vector<double>& part) {
-    whole.insert(whole.end(), part.begin(), part.end());
-  };
-  return score_tasks<S>(model, parameters, tasks, range, 1, score, kind, std::vector<double>(), add, append, pool);
+template <class S>
+std::vector<double> query_scores(const Predictor<S>& predictor, const TaskSource<S>& source, const TaskRange& range,
+                                 LaneScore<S> score, const Targets& kind, ThreadPool& pool) {
+  using Scores = std::vector<double>;
+  return score_tasks<S, Scores>(
+      predictor, source, range, 1, score, kind, Scores(),
+      [](Scores& found, Index, double value) { found.push_back(value); },
+      [](Scores& whole, const Scores& part) { whole.insert(whole.end(), part.begin(), part.end()); }, pool);
 }
 
 }  // namespace detail
@@ -111,7 +106,15 @@ template <class Model, class Parameters, class Tasks>
 std::vector<Sample> loss_by_context(const Model& model, const Parameters& parameters, const Tasks& tasks,
                                     const TaskRange& range, ThreadPool& pool) {
   using S = Lanes<detail::ScalarOf<Model, Parameters>>;
-  return detail::score_by_context<S>(model, parameters, tasks, range, detail::lane_loss<S>, targets_of(tasks), pool);
+  return detail::score_by_context<S>(Predictor<S>(model, parameters), TaskSource<S>(tasks, model.window(), 1), range,
+                                     detail::lane_loss<S>, targets_of(tasks), pool);
+}
+
+/// The same for a model and tasks whose types are forgotten; `kind` says what of a target counts.
+template <class S>
+std::vector<Sample> loss_by_context(const Predictor<S>& predictor, const TaskSource<S>& tasks, const TaskRange& range,
+                                    const Targets& kind, ThreadPool& pool) {
+  return detail::score_by_context<S>(predictor, tasks, range, detail::lane_loss<S>, kind, pool);
 }
 
 /// The same in other scalars or lanes S, and with targets of a kind that is given: VectorTargets, ScalarTargets or
@@ -120,7 +123,8 @@ template <class S, class Kind, class Model, class Tasks>
 std::vector<Sample> loss_by_context(const Model& model,
                                     const typename Model::template Parameters<LaneScalar<S>>& parameters,
                                     const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {
-  return detail::score_by_context<S>(model, parameters, tasks, range, detail::lane_loss<S>, Kind(), pool);
+  return detail::score_by_context<S>(Predictor<S>(model, parameters), TaskSource<S>(tasks, model.window(), 1), range,
+                                     detail::lane_loss<S>, Kind(), pool);
 }
 
 /// The share of tasks whose label a model gets right after t = 1..N pairs, by its largest logit.
@@ -129,8 +133,15 @@ template <class S, Index Classes, class Model, class Tasks>
 std::vector<Sample> accuracy_by_context(const Model& model,
                                         const typename Model::template Parameters<LaneScalar<S>>& parameters,
                                         const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {
-  return detail::score_by_context<S>(model, parameters, tasks, range, detail::lane_hit<S>, ClassTargets<Classes>(),
-                                     pool);
+  return detail::score_by_context<S>(Predictor<S>(model, parameters), TaskSource<S>(tasks, model.window(), 1), range,
+                                     detail::lane_hit<S>, ClassTargets<Classes>(), pool);
+}
+
+/// The same for a model and tasks whose types are forgotten.
+template <class S>
+std::vector<Sample> accuracy_by_context(const Predictor<S>& predictor, const TaskSource<S>& tasks,
+                                        const TaskRange& range, const Targets& kind, ThreadPool& pool) {
+  return detail::score_by_context<S>(predictor, tasks, range, detail::lane_hit<S>, kind, pool);
 }
 
 /// The query's loss task by task, in the order of the range: the same losses of which `loss_by_context`'s last entry is
@@ -140,7 +151,15 @@ template <class Model, class Parameters, class Tasks>
 std::vector<double> query_losses(const Model& model, const Parameters& parameters, const Tasks& tasks,
                                  const TaskRange& range, ThreadPool& pool) {
   using S = Lanes<detail::ScalarOf<Model, Parameters>>;
-  return detail::query_scores<S>(model, parameters, tasks, range, detail::lane_loss<S>, targets_of(tasks), pool);
+  return detail::query_scores<S>(Predictor<S>(model, parameters), TaskSource<S>(tasks, model.window(), 1), range,
+                                 detail::lane_loss<S>, targets_of(tasks), pool);
+}
+
+/// The same for a model and tasks whose types are forgotten; `kind` says what of a target counts.
+template <class S>
+std::vector<double> query_losses(const Predictor<S>& predictor, const TaskSource<S>& tasks, const TaskRange& range,
+                                 const Targets& kind, ThreadPool& pool) {
+  return detail::query_scores<S>(predictor, tasks, range, detail::lane_loss<S>, kind, pool);
 }
 
 /// The same in other scalars or lanes S, and with targets of a kind that is given.
@@ -148,7 +167,8 @@ template <class S, class Kind, class Model, class Tasks>
 std::vector<double> query_losses(const Model& model,
                                  const typename Model::template Parameters<LaneScalar<S>>& parameters,
                                  const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {
-  return detail::query_scores<S>(model, parameters, tasks, range, detail::lane_loss<S>, Kind(), pool);
+  return detail::query_scores<S>(Predictor<S>(model, parameters), TaskSource<S>(tasks, model.window(), 1), range,
+                                 detail::lane_loss<S>, Kind(), pool);
 }
 
 }  // namespace gdssm

@@ -22,19 +22,22 @@ struct TaskRange {
 
 namespace detail {
 
-/// `measure_tasks` for tasks and models of any type.
+/// Draws the tasks of a range, as many at once as S has lanes, and has them measured: make() is a callable for one
+/// thread, measure(group, used, found) adds what the first `used` lanes of a group show to `found`, which begins as
+/// `nothing`. Parts are fixed and merge(whole, part) is called in order, so the result doesn't depend on the pool.
+/// Errors  std::invalid_argument: an empty range
 template <class S, class Found>
-Found measure_groups(const std::function<TaskSource<S>()>& source, const std::function<Batch<S>()>& batch,
-                     const TaskRange& range, const Found& nothing,
-                     const std::function<std::function<void(const LaneGroup<S>&, Index, Found&)>()>& make,
-                     const std::function<void(Found&, const Found&)>& merge, ThreadPool& pool) {
+Found measure_tasks(const WindowSizes& window, Index outputs, const TaskSource<S>& source, const TaskRange& range,
+                    Index losses, const Found& nothing,
+                    const std::function<std::function<void(const LaneGroup<S>&, Index, Found&)>()>& make,
+                    const std::function<void(Found&, const Found&)>& merge, ThreadPool& pool) {
   if (range.count < 1) refuse("TaskRange", "there are ", range.count, " tasks, expected at least one");
   constexpr Index lanes = lane_count<S>, most_parts = 64;
   const Index groups = (range.count + lanes - 1) / lanes, parts = (std::min)(groups, most_parts);
   std::vector<Found> found(static_cast<std::size_t>(parts), nothing);
   pool.run(parts, [&](Index part) {
-    Batch<S> tasks = batch();
-    const TaskSource<S> drawn = source();
+    Batch<S> tasks(window, lanes, source.length(), outputs, losses, source.ragged());
+    const TaskSource<S> drawn = source;
     const auto measure = make();
     for (Index g = part * groups / parts; g < (part + 1) * groups / parts; ++g) {
       drawn.draw(range.seed, range.first + static_cast<std::uint64_t>(g * lanes), 0, tasks);
@@ -45,21 +48,6 @@ Found measure_groups(const std::function<TaskSource<S>()>& source, const std::fu
   Found whole = nothing;
   for (const Found& part : found) merge(whole, part);
   return whole;
-}
-
-/// Draws the tasks of a range, as many at once as S has lanes, and has them measured: make() is a callable for one
-/// thread, measure(group, used, found) adds what the first `used` lanes of a group show to `found`, which begins as
-/// `nothing`. Parts are fixed and merge(whole, part) is called in order, so the result doesn't depend on the pool.
-/// Errors  std::invalid_argument: an empty range
-template <class S, class Found, class Model, class Tasks, class Make, class Merge>
-Found measure_tasks(const Model& model, const Tasks& tasks, const TaskRange& range, Index losses, const Found& nothing,
-                    const Make& make, const Merge& merge, ThreadPool& pool) {
-  const auto& window = model.window();
-  const auto source = [&] { return TaskSource<S>(tasks, window, 1); };
-  const auto batch = [&] {
-    return Batch<S>(window, lane_count<S>, tasks.length(), model.output_count(), losses, is_ragged<Tasks>);
-  };
-  return measure_groups<S, Found>(source, batch, range, nothing, make, merge, pool);
 }
 
 }  // namespace detail

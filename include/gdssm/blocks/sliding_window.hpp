@@ -9,6 +9,17 @@
 
 namespace gdssm {
 
+namespace detail {
+
+/// Refuses a length that does not end with a window, the first of which needs `first` tokens.
+inline void expect_windows(Index length, Index first, Index stride, const char* where) {
+  if (length < first || (length - first) % stride != 0)
+    refuse(where, "the sequence has ", length, " tokens, expected ", first, " + ", stride,
+           " k, so that it ends with a window");
+}
+
+}  // namespace detail
+
 /// Which tokens are neighbours: window t holds tokens stride t, ..., stride t + width - 1 (both from 0). Width 3 and
 /// stride 2 make X_t = [x_t; y_t; x_{t+1}] of the tokens x_1, y_1, x_2, y_2, ..., x_{N+1}.
 /// Shapes  a token (Features), a window (Features x Width): X_t transposed, its rows as columns
@@ -94,10 +105,7 @@ class SlidingWindow {
   /// Errors  std::invalid_argument when they don't end with a window: the length, and which lengths do, led by `where`
   template <class T>
   Index windows(Index length, const State<T>& state, const char* where = "tokens") const {
-    const Index first = Width + state.skip - state.held;
-    if (length < first || (length - first) % Stride != 0)
-      refuse(where, "the sequence has ", length, " tokens, expected ", first, " + ", Stride,
-             " k, so that it ends with a window");
+    detail::expect_windows(length, Width + state.skip - state.held, Stride, where);
     return completed(length, state);
   }
 
@@ -110,6 +118,23 @@ class SlidingWindow {
 
  private:
   [[no_unique_address]] detail::Extent<Features> features_;
+};
+
+/// The sizes of any `SlidingWindow` as numbers, for what is compiled once for all of them.
+struct WindowSizes {
+  Index features;  ///< entries of a token
+  Index width;     ///< tokens in a window
+  Index stride;    ///< tokens from one window to the next
+
+  template <Index Features, Index Width, Index Stride>
+  explicit(false) WindowSizes(const SlidingWindow<Features, Width, Stride>& window)
+      : features(window.features()), width(Width), stride(Stride) {}
+
+  /// The windows in a sequence of so many tokens, which ends with one.        Errors  as `SlidingWindow::windows`
+  Index windows(Index length, const char* where = "tokens") const {
+    detail::expect_windows(length, width, stride, where);
+    return (length - width) / stride + 1;
+  }
 };
 
 namespace detail {

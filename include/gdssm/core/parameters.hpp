@@ -19,6 +19,9 @@ struct Name {
   int degree = 0;              ///< the member's in the data it was made of, where its `visit` says so: 1 for a mean
   Index number = -1;  ///< which of several of one name this is, from 0: "layers_0.gate.d"; below 0: the only one
 
+  /// The last part: "d" of "gate.d".
+  std::string_view leaf() const { return tail ? tail->leaf() : head.substr(head.rfind('.') + 1); }
+
   /// Written out, with dots.
   std::string str() const {
     std::string text(head);
@@ -157,6 +160,16 @@ bool identical(const Aggregate& a, const Aggregate& b) {
   return same;
 }
 
+namespace detail {
+
+/// Refuses a shape; a function, so that what checks shapes stays small.
+[[noreturn]] inline void refuse_shape(const char* where, const Name& name, Index rows, Index cols, Index expected_rows,
+                                      Index expected_cols) {
+  refuse(where, name.str(), " is ", rows, " x ", cols, ", expected ", expected_rows, " x ", expected_cols);
+}
+
+}  // namespace detail
+
 /// Refuses a value whose members do not have the shapes that are expected: "where: gate.d is 2 x 1, expected 3 x 1".
 /// Errors  std::invalid_argument
 template <class Aggregate>
@@ -164,7 +177,7 @@ void expect_shapes(const char* where, const Aggregate& expected, const Aggregate
   visit(
       [&](const Name& name, const auto& a, const auto& b) {
         if (a.rows() != b.rows() || a.cols() != b.cols())
-          refuse(where, name.str(), " is ", b.rows(), " x ", b.cols(), ", expected ", a.rows(), " x ", a.cols());
+          detail::refuse_shape(where, name, b.rows(), b.cols(), a.rows(), a.cols());
       },
       expected, got);
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <type_traits>
 
+#include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/models/sequence.hpp"
 
@@ -30,9 +31,7 @@ class Predictor {
   Predictor(const Model& model, const typename Model::template Parameters<LaneScalar<S>>& parameters)
       : features_(model.feature_count()),
         outputs_(model.output_count()),
-        windows_([&model](Index length) {
-          return model.window().windows(length, model.window().template initial_state<LaneScalar<S>>());
-        }),
+        window_(model.window()),
         start_([&model, c = std::make_shared<const typename Model::template Coefficients<LaneScalar<S>>>(
                             model.prepare(parameters))] {
           return Predict(
@@ -47,15 +46,14 @@ class Predictor {
   Predictor(const Predictor& other)
       : features_(other.features_),
         outputs_(other.outputs_),
-        windows_(other.windows_),
+        window_(other.window_),
         start_(other.start_),
         predict_(start_()) {}
   Predictor& operator=(const Predictor&) = delete;
 
-  Index feature_count() const { return features_; }  ///< entries of a token
-  Index output_count() const { return outputs_; }    ///< entries of a prediction
-  /// Windows in a sequence of so many tokens.        Errors  as `SlidingWindow::windows`
-  Index windows(Index length) const { return windows_(length); }
+  Index feature_count() const { return features_; }      ///< entries of a token
+  Index output_count() const { return outputs_; }        ///< entries of a prediction
+  const WindowSizes& window() const { return window_; }  ///< which tokens are neighbours
 
   /// The predictions at the last k windows of a sequence that begins in the first state, k the columns of
   /// `predictions`.        Shapes  tokens (features x T), predictions (outputs x k)
@@ -65,7 +63,7 @@ class Predictor {
   using Predict = std::function<void(const Sequence<S>&, View<S>)>;
 
   Index features_, outputs_;
-  std::function<Index(Index)> windows_;
+  WindowSizes window_;
   std::function<Predict()> start_;
   Predict predict_;
 };

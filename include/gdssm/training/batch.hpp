@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/lanes.hpp"
 
@@ -39,18 +40,13 @@ class Batch {
   /// Shapes  tokens (Features x length), targets (height x losses)
   /// Errors  std::invalid_argument: no context, a length that doesn't end with a window, more losses than windows, a
   ///         height below 1
-  template <class Window>
-  Batch(const Window& window, Index count, Index length, Index height, Index losses, bool ragged = false)
-      : windows_(window.windows(length, window.template initial_state<P>())),
-        losses_(losses),
-        loss_count_(count * losses),
-        count_(count),
-        ragged_(ragged) {
+  Batch(const WindowSizes& window, Index count, Index length, Index height, Index losses, bool ragged = false)
+      : windows_(window.windows(length)), losses_(losses), loss_count_(count * losses), count_(count), ragged_(ragged) {
     if (count < 1) refuse("Batch", "there are ", count, " contexts, expected at least one");
     if (losses < 0 || losses > windows_)
       refuse("Batch", "there are ", losses, " targets a context, expected 0 to ", windows_);
     if (height < 1) refuse("Batch", "the targets have ", height, " rows, expected at least 1");
-    allocate(window.features(), length, height);
+    allocate(window.features, length, height);
     for (Index b = 0; b < count; ++b) {
       mark(windows_, b % lane_count<S>, group(b).mask);
       mark(losses_, b % lane_count<S>, group(b).present);
@@ -60,20 +56,19 @@ class Batch {
   /// Packs contexts for a model whose windows are `window`.
   /// Errors  std::invalid_argument: no context, tokens or targets of different heights or that don't end with a window,
   ///         more targets than windows, entries that aren't finite; the message says which context
-  template <class Window>
-  Batch(const Window& window, const std::vector<Context<P>>& contexts) : count_(static_cast<Index>(contexts.size())) {
+  Batch(const WindowSizes& window, const std::vector<Context<P>>& contexts)
+      : count_(static_cast<Index>(contexts.size())) {
     if (contexts.empty()) refuse("Batch", "there is no context, expected at least one");
     const Index height = contexts.front().targets.rows();
-    const auto start = window.template initial_state<P>();
     Index length = 0;
     for (std::size_t b = 0; b < contexts.size(); ++b) {
       const auto& [tokens, targets] = contexts[b];
       const std::string where = "Batch, context " + std::to_string(b);
-      expect_equal(where.c_str(), "the number of features of a token", tokens.rows(), window.features());
+      expect_equal(where.c_str(), "the number of features of a token", tokens.rows(), window.features);
       expect_equal(where.c_str(), "the number of rows of the targets", targets.rows(), height);
       expect_finite(where.c_str(), "token", tokens);
       expect_finite(where.c_str(), "target", targets);
-      const Index n = window.windows(tokens.cols(), start, where.c_str());
+      const Index n = window.windows(tokens.cols(), where.c_str());
       if (targets.cols() > n) refuse(where, "there are ", targets.cols(), " targets, expected at most ", n);
       ragged_ = ragged_ || (b > 0 && tokens.cols() != length);
       length = (std::max)(length, tokens.cols());
@@ -81,11 +76,11 @@ class Batch {
       losses_ = (std::max)(losses_, targets.cols());
       loss_count_ += targets.cols();
     }
-    allocate(window.features(), length, height);
+    allocate(window.features, length, height);
     for (Index b = 0; b < count_; ++b) {
       const auto& [tokens, targets] = contexts[static_cast<std::size_t>(b)];
       set(b, tokens, targets);
-      mark(window.windows(tokens.cols(), start), b % lane_count<S>, group(b).mask);
+      mark(window.windows(tokens.cols()), b % lane_count<S>, group(b).mask);
       mark(targets.cols(), b % lane_count<S>, group(b).present);
     }
   }
@@ -106,10 +101,10 @@ class Batch {
   /// The same for a context of any length up to the batch's in the place of context b, which the batch then masks; for
   /// batches that were made with `ragged`.
   /// Errors  as `set`, and tokens that don't end with a window
-  template <class Window, class Tokens, class Targets>
-  void replace(Index b, const Window& window, const Eigen::MatrixBase<Tokens>& tokens,
+  template <class Tokens, class Targets>
+  void replace(Index b, const WindowSizes& window, const Eigen::MatrixBase<Tokens>& tokens,
                const Eigen::MatrixBase<Targets>& targets) {
-    const Index n = window.windows(tokens.cols(), window.template initial_state<P>(), "Batch");
+    const Index n = window.windows(tokens.cols(), "Batch");
     LaneGroup<S>& to = group(b);
     const Index lane = b % lane_count<S>;
     for (Array<S>* const array : {&to.tokens, &to.targets, &to.mask, &to.present})

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
+#include "gdssm/core/named_weights.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/thread_pool.hpp"
 #include "gdssm/models/run_gradient.hpp"
@@ -60,9 +63,10 @@ class GradientSum {
       : model_(model),
         first_(model.template initial_state<S>()),
         coefficients_(model.template coefficients<P>()),
-        coefficients_bar_(coefficients_),
-        pass_{model_, windows},
-        share_(static_cast<std::size_t>(shares), Share{model.template coefficients<S>(), pass_.workspace(losses)}) {}
+        coefficients_bar_(model.template coefficients<P>()),
+        pass_{model_, windows} {
+    for (auto& share : share_) share.reset(new Share{model.template coefficients<S>(), pass_.workspace(losses)});
+  }
   GradientSum(const GradientSum&) = delete;  // the pass knows the model's place
 
   const Model& model() const { return model_; }
@@ -95,7 +99,7 @@ class GradientSum {
     pass_.prepare(coefficients_);
     P losses[shares] = {};
     pool.run(used, [&](Index s) {
-      Share& share = share_[static_cast<std::size_t>(s)];
+      Share& share = *share_[s];
       fill(share.coefficients_bar, S(0));
       P loss = P(0);
       for (Index g = s; g < groups; g += shares) loss += of_group(g, s, share);
@@ -118,14 +122,14 @@ class GradientSum {
           const S* const all[] = {parts.data()...};
           sum_lanes(all, used, sum.size(), sum.data());
         },
-        coefficients_bar_, std::as_const(share_[s].coefficients_bar)...);
+        coefficients_bar_, std::as_const(share_[s]->coefficients_bar)...);
   }
 
   Model model_;
   typename Model::template State<S> first_;
   Coefficients coefficients_, coefficients_bar_;
   Pass pass_;
-  std::vector<Share> share_;
+  std::unique_ptr<Share> share_[shares];
 };
 
 }  // namespace detail
@@ -180,5 +184,36 @@ class BatchGradient {
   Targets targets_;
   ThreadPool alone_;
 };
+
+/// `BatchGradient` with the types of the model and of its weights forgotten: loss(weights, batch, gradient, pool,
+/// draw).
+template <class S>
+using LossAndGradient = std::function<LaneScalar<S>(const NamedWeights<LaneScalar<S>>& weights, const Batch<S>& batch,
+                                                    NamedWeights<LaneScalar<S>>& gradient, ThreadPool& pool,
+                                                    const std::function<void(Index)>& draw)>;
+
+/// The loss of a model and its gradient, for batches of up to so many windows and losses a context.
+///     `Method`  StoredHistory or ForwardSensitivity
+template <class S, class Method, class Model>
+LossAndGradient<S> loss_and_gradient(const Model& model, Index windows, Index losses, const Targets& targets) {
+  using Weights = NamedWeights<LaneScalar<S>>;
+  struct Typed {
+    BatchGradient<Model, S, Targets, Method> of_batch;
+    typename Model::template Parameters<LaneScalar<S>> weights, gradient;
+
+    Typed(const Model& model, Index windows, Index losses, const Targets& targets)
+        : of_batch(model, windows, losses, targets),
+          weights(model.template parameters<LaneScalar<S>>()),
+          gradient(weights) {}
+  };
+  return [typed = std::make_shared<Typed>(model, windows, losses, targets)](
+             const Weights& weights, const Batch<S>& batch, Weights& gradient, ThreadPool& pool,
+             const std::function<void(Index)>& draw) {
+    weights.copy_to(typed->weights);
+    const LaneScalar<S> loss = typed->of_batch(typed->weights, batch, typed->gradient, pool, draw);
+    gradient.assign(typed->gradient);
+    return loss;
+  };
+}
 
 }  // namespace gdssm

@@ -74,7 +74,7 @@ struct AdamW {
     visit(
         [&](const Name& name, const auto&) {
           group_of(name);
-          names.emplace_back(leaf_of(name).head);
+          names.emplace_back(name.leaf());
         },
         like);
     check(std::move(names));
@@ -133,8 +133,6 @@ struct AdamW {
     }
   }
 
-  static const Name& leaf_of(const Name& name) { return name.tail ? leaf_of(*name.tail) : name; }
-
   static bool takes(const ParameterGroup& group, std::string_view own) {
     return group.names.empty() || std::find(group.names.begin(), group.names.end(), own) != group.names.end();
   }
@@ -170,7 +168,7 @@ struct AdamW {
 
   const ParameterGroup& group_of(const Name& name) const {
     for (const ParameterGroup& group : groups)
-      if (takes(group, leaf_of(name).head)) return group;
+      if (takes(group, name.leaf())) return group;
     refuse("AdamW", "no group takes the parameter ", name.str(), ", expected one without names at the end");
   }
 };

@@ -47,43 +47,34 @@ inline constexpr bool is_ragged<Tasks> = Tasks::ragged;
 }  // namespace detail
 
 /// Puts tasks of a distribution into batches, a group of lanes at a time, on any thread, groups apart from one another.
-/// The distribution's type is erased: what reads batches is compiled once for all. Keeps the tasks by reference.
+/// The distribution's type is erased: what reads batches is compiled once for all. Keeps the tasks by reference; a copy
+/// has scratch of its own.
 /// Errors  std::invalid_argument: no groups; from `draw`: tasks of other sizes than the batch's, tokens that don't end
 ///         with a window, a group beyond those that there is room for
 template <class S>
 class TaskSource {
  public:
   /// For batches of up to so many groups, whose windows are `window`.
-  template <TaskDistribution Tasks, class Window>
-  TaskSource(const Tasks& tasks, const Window& window, Index groups)
-      : length_(tasks.length()), groups_(groups), targets_(targets_of(tasks)), ragged_(detail::is_ragged<Tasks>) {
+  template <TaskDistribution Tasks>
+  TaskSource(const Tasks& tasks, const WindowSizes& window, Index groups)
+      : length_(tasks.length()),
+        groups_(groups),
+        targets_(targets_of(tasks)),
+        ragged_(detail::is_ragged<Tasks>),
+        start_([&tasks, window](Index count) { return drawer(tasks, window, count); }) {
     if (groups < 1) refuse("TaskSource", "there are ", groups, " groups, expected at least 1");
-    if constexpr (requires { tasks.template workspace<S>(); }) {
-      using Scratch = std::vector<decltype(tasks.template workspace<S>())>;
-      auto scratch = std::make_shared<Scratch>(static_cast<std::size_t>(groups), tasks.template workspace<S>());
-      draw_ = [&tasks, scratch](std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) {
-        // Lanes beyond the batch's count are drawn too; they bear no loss.
-        auto& [tokens, mask, targets, present] = batch.lane_group(g);
-        tasks.sequence(seed, first, tokens.view(), targets.view(), (*scratch)[static_cast<std::size_t>(g)]);
-      };
-    } else {
-      draw_ = [&tasks, window](std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) {
-        const Index begin = g * lane_count<S>, end = (std::min)(begin + lane_count<S>, batch.count());
-        for (Index b = begin; b < end; ++b) {
-          const TokenSequence drawn =
-              tasks.sequence(seed, first + static_cast<std::uint64_t>(b - begin), batch.losses());
-          expect_equal("TaskSource", "the number of targets of a task", drawn.targets.cols(), batch.losses());
-          if (detail::is_ragged<Tasks>) {
-            batch.replace(b, window, drawn.tokens, drawn.targets);
-            continue;
-          }
-          expect_equal("TaskSource", "the number of tokens of a task", drawn.tokens.cols(),
-                       batch.lane_group(g).tokens.cols());
-          batch.set(b, drawn.tokens, drawn.targets);
-        }
-      };
-    }
+    draw_ = start_(groups);
   }
+  TaskSource(const TaskSource& other) : TaskSource(other, other.groups_) {}
+  /// The same tasks for another number of groups.
+  TaskSource(const TaskSource& other, Index groups)
+      : length_(other.length_),
+        groups_(groups),
+        targets_(other.targets_),
+        ragged_(other.ragged_),
+        start_(other.start_),
+        draw_(start_(groups)) {}
+  TaskSource& operator=(const TaskSource&) = delete;
 
   Index length() const { return length_; }             ///< tokens in a sequence, at most
   const Targets& targets() const { return targets_; }  ///< what of a target counts
@@ -96,10 +87,41 @@ class TaskSource {
   }
 
  private:
+  using Draw = std::function<void(std::uint64_t, std::uint64_t, Index, Batch<S>&)>;
+
+  template <class Tasks>
+  static Draw drawer(const Tasks& tasks, const WindowSizes& window, Index groups) {
+    if constexpr (requires { tasks.template workspace<S>(); }) {
+      using Scratch = std::vector<decltype(tasks.template workspace<S>())>;
+      auto scratch = std::make_shared<Scratch>(static_cast<std::size_t>(groups), tasks.template workspace<S>());
+      return [&tasks, scratch](std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) {
+        // Lanes beyond the batch's count are drawn too; they bear no loss.
+        auto& [tokens, mask, targets, present] = batch.lane_group(g);
+        tasks.sequence(seed, first, tokens.view(), targets.view(), (*scratch)[static_cast<std::size_t>(g)]);
+      };
+    } else {
+      return [&tasks, window](std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) {
+        const Index begin = g * lane_count<S>, end = (std::min)(begin + lane_count<S>, batch.count());
+        for (Index b = begin; b < end; ++b)
+          put(tasks.sequence(seed, first + static_cast<std::uint64_t>(b - begin), batch.losses()), b, window,
+              detail::is_ragged<Tasks>, batch);
+      };
+    }
+  }
+
+  static void put(const TokenSequence& drawn, Index b, const WindowSizes& window, bool ragged, Batch<S>& batch) {
+    expect_equal("TaskSource", "the number of targets of a task", drawn.targets.cols(), batch.losses());
+    if (ragged) return batch.replace(b, window, drawn.tokens, drawn.targets);
+    expect_equal("TaskSource", "the number of tokens of a task", drawn.tokens.cols(),
+                 batch.groups().front().tokens.cols());
+    batch.set(b, drawn.tokens, drawn.targets);
+  }
+
   Index length_, groups_;
   Targets targets_;
   bool ragged_;
-  std::function<void(std::uint64_t, std::uint64_t, Index, Batch<S>&)> draw_;
+  std::function<Draw(Index)> start_;
+  Draw draw_;
 };
 
 }  // namespace gdssm

@@ -8,7 +8,9 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
+#include "gdssm/core/named_weights.hpp"
 #include "gdssm/core/thread_pool.hpp"
 #include "gdssm/training/gradient.hpp"
 #include "gdssm/training/initialization.hpp"
@@ -85,24 +87,62 @@ bool all_finite(const T* numbers, Index n) {
   return finite;
 }
 
-/// The loop, which knows the shape of the parameters and no model.
-template <class Parameters, class Optimizer>
-TrainingResult run_training(const Optimizer& optimizer, const std::function<double(Index)>& schedule,
-                            const TrainingOptions& options, TrainingRun<Parameters, Optimizer>& run,
-                            const std::function<double(Index, bool, Parameters&)>& loss_and_gradient,
-                            const std::function<bool(const TrainingProgress<Parameters>&)>& stops) {
-  auto gradient = run.parameters;
+/// Copies a value of one type, matrices and whole numbers, to one of another type that names the same.
+template <class P, class From, class To>
+void transfer(const From& from, To& to) {
+  NamedWeights<P>(from).copy_to(to);
+  std::vector<Index> counters;
+  visit_counters([&](const Name&, const auto& counter) { counters.push_back(static_cast<Index>(counter)); }, from);
+  std::size_t next = 0;
+  visit_counters(
+      [&](const Name&, auto& counter) {
+        counter = static_cast<std::remove_reference_t<decltype(counter)>>(counters[next++]);
+      },
+      to);
+}
+
+/// What counts of a target, from what the tasks say, if they do, and what was asked for.
+inline Targets agreed_targets(const Targets& said, bool tasks_say, const Targets& asked, Index outputs) {
+  const auto text = [&](const Targets& kind) {
+    return std::to_string(kind.counted(outputs, "train")) +
+           (kind.loss == Targets::Loss::cross_entropy ? " classes" : " coordinates");
+  };
+  if (tasks_say && !(asked.loss == said.loss && asked.counted(outputs, "train") == said.counted(outputs, "train")))
+    refuse("train", "targets are of another kind than the tasks say: ", text(asked), ", expected ", text(said));
+  return asked;
+}
+
+/// Sensitivities, where a model has them.
+template <class Model>
+using BestMethod = std::conditional_t<Model::sensitive, ForwardSensitivity, StoredHistory>;
+
+/// The loop, which knows no model: `gradient` makes the loss of one for batches of so many windows.
+template <class S, class Optimizer>
+TrainingResult run_training(const WindowSizes& window, Index outputs,
+                            const std::function<LossAndGradient<S>(Index)>& gradient, const TaskSource<S>& tasks,
+                            const Optimizer& optimizer, const std::function<double(Index)>& schedule,
+                            const TrainingOptions& options, TrainingRun<NamedWeights<LaneScalar<S>>, Optimizer>& run,
+                            ThreadPool& pool,
+                            const std::function<bool(const TrainingProgress<NamedWeights<LaneScalar<S>>>&)>& stops) {
+  if (options.batch < 1 || options.updates_per_draw < 1 || options.losses < 1 || options.updates < 0)
+    refuse("train", "batch, updates a draw, losses and updates are ", options.batch, ", ", options.updates_per_draw,
+           ", ", options.losses, " and ", options.updates, ", expected at least 1, 1, 1 and 0");
+  Batch<S> batch(window, options.batch, tasks.length(), outputs, options.losses, tasks.ragged());
+  const TaskSource<S> source(tasks, static_cast<Index>(batch.groups().size()));
+  const LossAndGradient<S> loss_of = gradient(batch.windows());
+  auto slope = run.parameters;
   auto good = run;
   Index drawn = -1;
   double loss = std::nan("");
   while (run.updates() < options.updates) {
     const Index draw = run.updates() / options.updates_per_draw;
-    loss = loss_and_gradient(draw, draw != drawn, gradient);
+    loss = static_cast<double>(loss_of(run.parameters, batch, slope, pool, [&](Index group) {
+      if (draw != drawn) source.draw(options.seed, static_cast<std::uint64_t>(draw * options.batch), group, batch);
+    }));
     drawn = draw;
 
     bool finite = std::isfinite(loss);
-    visit([&](const Name&, const auto& matrix) { finite = finite && all_finite(matrix.data(), matrix.size()); },
-          gradient);
+    visit([&](const Name&, const auto& matrix) { finite = finite && all_finite(matrix.data(), matrix.size()); }, slope);
     if (!finite) {
       const Index update = run.updates() + 1;
       run = good;
@@ -110,17 +150,13 @@ TrainingResult run_training(const Optimizer& optimizer, const std::function<doub
               "the loss or its gradient was not finite at update " + std::to_string(update)};
     }
     good = run;
-    optimizer.update(gradient, schedule(run.updates() + 1), run.parameters, run.optimizer);
+    optimizer.update(slope, schedule(run.updates() + 1), run.parameters, run.optimizer);
     if (stops && stops({run.updates(), loss, run.parameters}))
       return {TrainingStatus::stopped, run.updates(), loss,
               "a callback stopped the run after update " + std::to_string(run.updates())};
   }
   return {TrainingStatus::finished, run.updates(), loss, "all " + std::to_string(run.updates()) + " updates were made"};
 }
-
-/// Sensitivities, where a model has them.
-template <class Model>
-using BestMethod = std::conditional_t<Model::sensitive, ForwardSensitivity, StoredHistory>;
 
 }  // namespace detail
 
@@ -130,54 +166,57 @@ using BestMethod = std::conditional_t<Model::sensitive, ForwardSensitivity, Stor
 ///     `Kind`      what of a target counts: as the tasks say, or one that they must agree with
 ///     `Method`    of the gradient
 ///     `Schedule`  factor of the learning rates for update n = 1, 2, ...
-/// Same bits for any number of threads. `run` continues where it stands.
+/// Same bits for any number of threads. `run` continues where it stands. The optimiser sees the weights as
+/// `NamedWeights`, whatever the model.
 /// Errors  std::invalid_argument: options below 1, tasks that don't fit the model, targets of another kind than the
-///         tasks'. Divergence is a status.
+///         tasks', what the optimiser refuses. Divergence is a status.
 template <class S, class Kind = Targets, class Method = void, class Model, TaskDistribution Tasks, class Optimizer,
           class Schedule, class... Callback>
 TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& optimizer, const Schedule& schedule,
                      const TrainingOptions& options,
                      TrainingRun<typename Model::template Parameters<LaneScalar<S>>, Optimizer>& run, ThreadPool& pool,
                      Callback&&... callback) {
-  using Parameters = typename Model::template Parameters<LaneScalar<S>>;
+  using P = LaneScalar<S>;
+  using Weights = NamedWeights<P>;
   using Gradient = std::conditional_t<std::is_void_v<Method>, detail::BestMethod<Model>, Method>;
-  if (options.batch < 1 || options.updates_per_draw < 1 || options.losses < 1 || options.updates < 0)
-    refuse("train", "batch, updates a draw, losses and updates are ", options.batch, ", ", options.updates_per_draw,
-           ", ", options.losses, " and ", options.updates, ", expected at least 1, 1, 1 and 0");
+  expect_shapes("train", model.template parameters<P>(), run.parameters);
   Targets kind = targets_of(tasks);
-  if constexpr (!std::is_same_v<Kind, Targets>) {
-    const Index m = model.output_count();
-    const Targets asked = Kind();
-    if (requires { tasks.targets(); } &&
-        !(asked.loss == kind.loss && asked.counted(m, "train") == kind.counted(m, "train")))
-      refuse("train", "targets are of another kind than the tasks say: ", asked.counted(m), " ",
-             asked.loss == Targets::Loss::cross_entropy ? "classes" : "coordinates", ", expected ", kind.counted(m),
-             " ", kind.loss == Targets::Loss::cross_entropy ? "classes" : "coordinates");
-    kind = asked;
-  }
-  Batch<S> batch(model.window(), options.batch, tasks.length(), model.output_count(), options.losses,
-                 detail::is_ragged<Tasks>);
-  const TaskSource<S> source(tasks, model.window(), static_cast<Index>(batch.groups().size()));
-  BatchGradient<Model, S, Targets, Gradient> loss_gradient(model, batch.windows(), options.losses, kind);
-  const auto loss_and_gradient = [&](Index draw, bool fresh, Parameters& gradient) {
-    return static_cast<double>(loss_gradient(run.parameters, batch, gradient, pool, [&](Index group) {
-      if (fresh) source.draw(options.seed, static_cast<std::uint64_t>(draw * options.batch), group, batch);
-    }));
-  };
-  const auto stops = [&](const TrainingProgress<Parameters>& progress) {
-    [[maybe_unused]] const auto wants_stop = [&](auto& call) {
-      if constexpr (std::is_void_v<decltype(call(progress))>) {
-        call(progress);
-        return false;
-      } else {
-        return static_cast<bool>(call(progress));
-      }
+  if constexpr (!std::is_same_v<Kind, Targets>)
+    kind = detail::agreed_targets(
+        kind, requires { tasks.targets(); }, Kind(), model.output_count());
+
+  auto any = begin_run(optimizer, Weights(run.parameters));
+  detail::transfer<P>(run, any);
+  std::function<bool(const TrainingProgress<Weights>&)> stops;
+  if constexpr (sizeof...(Callback) > 0)
+    stops = [&](const TrainingProgress<Weights>& at) {
+      detail::transfer<P>(any, run);
+      const TrainingProgress<typename Model::template Parameters<P>> progress{at.update, at.loss, run.parameters};
+      const auto wants_stop = [&](auto& call) {
+        if constexpr (std::is_void_v<decltype(call(progress))>) {
+          call(progress);
+          return false;
+        } else {
+          return static_cast<bool>(call(progress));
+        }
+      };
+      bool stop = false;
+      ((stop = wants_stop(callback) || stop), ...);  // every callback sees every update
+      return stop;
     };
-    bool stop = false;
-    ((stop = wants_stop(callback) || stop), ...);  // every callback sees every update
-    return stop;
+  const auto gradient = [&](Index windows) {
+    return loss_and_gradient<S, Gradient>(model, windows, options.losses, kind);
   };
-  return detail::run_training<Parameters, Optimizer>(optimizer, schedule, options, run, loss_and_gradient, stops);
+  try {
+    TrainingResult result = detail::run_training<S, Optimizer>(model.window(), model.output_count(), gradient,
+                                                               TaskSource<S>(tasks, model.window(), 1), optimizer,
+                                                               schedule, options, any, pool, stops);
+    detail::transfer<P>(any, run);
+    return result;
+  } catch (...) {
+    detail::transfer<P>(any, run);  // whatever failed, updates that were made are not lost
+    throw;
+  }
 }
 
 /// How a model is trained by the short call; every setting has a default.

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reproduce/run/checkpoints.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <cerrno>
+#include <functional>
+#include <string_view>
+#include <system_error>
+
+#include <nlohmann/json.hpp>
+
+#include "gdssm/core/error.hpp"
+#include "gdssm/io/safetensors.hpp"
+#include "gdssm/version.hpp"
+#include "reproduce/report/result_file.hpp"
+
+namespace gdssm::reproduce {
+namespace {
+
+using std::filesystem::path;
+using Json = nlohmann::ordered_json;
+
+/// Other bits may come out of another program, be it the same version.
+std::string program() {
+  const path executable = "/proc/self/exe";
+  std::error_code none;
+  if (!std::filesystem::exists(executable, none)) return std::string(version);
+  return std::string(version) + ", " + std::to_string(std::hash<std::string_view>{}(read_file(executable)));
+}
+
+Json identity_of(const Options& options) {
+  return {{"program", program()}, {"--seed", options.seed}, {"--seeds", options.seeds}, {"--quick", options.quick}};
+}
+
+void expect_same_run(const path& file, const Json& expected) {
+  const Json found = Json::parse(read_file(file), nullptr, false);
+  for (const auto& [name, value] : expected.items()) {
+    const Json other = found.is_object() && found.contains(name) ? found.at(name) : Json();
+    if (other != value)
+      refuse(file.string(), "this run has ", name, " ", other.dump(), ", expected ", value.dump(),
+             " to resume it (without --resume a new run begins)");
+  }
+}
+
+[[noreturn]] void fail(const path& folder, const char* what, int reason) {
+  throw std::system_error(reason, std::generic_category(), folder.string() + ": cannot " + what);
+}
+
+}  // namespace
+
+std::optional<Safetensors> Checkpoint::read() const {
+  if (!*this || !std::filesystem::exists(file_)) return std::nullopt;
+  return read_safetensors(file_);
+}
+
+void Checkpoint::write(const Safetensors& file) {
+  if (!*this) return;
+  write_safetensors(file_, file);
+  last_ = Clock::now();
+}
+
+Checkpoints::Checkpoints(const path& results, const Options& options, bool resume, double seconds)
+    : folder_(results / ".checkpoints"), seconds_(seconds) {
+  std::error_code error;
+  std::filesystem::create_directory(folder_, error);
+  if (error) fail(folder_, "create the folder", error.value());
+  lock_ = gdssm::detail::Descriptor(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (lock_.number() < 0) fail(folder_, "open the folder", errno);
+  if (!gdssm::detail::try_lock(lock_.number()))
+    refuse(folder_.string(), "another process is writing there, expected to be alone");
+
+  const path run = folder_ / "run.json";
+  const Json identity = identity_of(options);
+  if (resume && std::filesystem::exists(run)) {
+    expect_same_run(run, identity);
+    return;
+  }
+  std::filesystem::remove(run);  // first: what it speaks of is going
+  for (const auto& entry : std::filesystem::directory_iterator(folder_)) std::filesystem::remove_all(entry.path());
+  write_file(run, identity.dump(2) + "\n");
+}
+
+std::optional<Result> Checkpoints::result(const std::string& experiment) const {
+  const path file = result_file(experiment);
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  return parse_result(read_file(file), file.string());
+}
+
+void Checkpoints::keep(const std::string& experiment, const Result& result) {
+  write_file(result_file(experiment), serialize(result));
+  std::filesystem::remove_all(folder_ / experiment);
+}
+
+Checkpoint Checkpoints::of_run(const std::string& experiment, const std::string& run) {
+  const path folder = folder_ / experiment, file = folder / (run + ".safetensors");
+  const std::scoped_lock lock(mutex_);
+  if (!given_.insert(file).second) refuse(file.string(), "two training runs of one name");
+  std::error_code error;
+  std::filesystem::create_directory(folder, error);
+  if (error) fail(folder, "create the folder", error.value());
+  return {file, std::chrono::duration<double>(seconds_)};
+}
+
+void Checkpoints::remove() { std::filesystem::remove_all(folder_); }
+
+}  // namespace gdssm::reproduce

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "gdssm/core/named_weights.hpp"
+#include "gdssm/models/predictor.hpp"
+#include "gdssm/models/query_derivative.hpp"
+#include "gdssm/training/gradient.hpp"
+#include "gdssm/training/initialization.hpp"
+#include "gdssm/training/train.hpp"
+
+namespace gdssm {
+
+/// Any model as a run-time value: names and shapes of its weights, the gradient of a batch, predictions and their
+/// derivative by the query. What is heavy to compile of a model is compiled where its `AnyModel` is made; what trains
+/// and measures it is compiled once for all. A virtual call a batch costs nothing beside the batch.
+///     const AnyModel<Lanes<float>> model(PaperLayer<>(10));
+///     auto run = begin_run(optimizer, model.draw(1));
+///     train(model, TaskSource<Lanes<float>>(tasks, model.window(), 1), optimizer, schedule, options, run, pool);
+/// Copies share the model.
+///     `S`  what runs through it, a scalar or lanes; the weights are its lanes' scalar
+template <class S>
+class AnyModel {
+  using P = LaneScalar<S>;
+
+ public:
+  using Weights = NamedWeights<P>;
+
+  /// Its gradient is by forward sensitivities where the model has them.
+  template <class Model>
+  requires(!std::is_same_v<Model, AnyModel>) explicit AnyModel(Model model)
+      : AnyModel(std::move(model), detail::BestMethod<Model>()) {}
+  /// Its gradient is by the given method, `StoredHistory` or `ForwardSensitivity`.
+  template <class Model, class Method>
+  AnyModel(Model model, Method) : model_(std::make_shared<const Of<Model, Method>>(std::move(model))) {}
+
+  Index feature_count() const { return model_->features; }      ///< entries of a token
+  Index output_count() const { return model_->outputs; }        ///< entries of a prediction
+  const WindowSizes& window() const { return model_->window; }  ///< which tokens are neighbours
+  const Weights& weights() const { return model_->zeros; }      ///< zeros, with names and shapes
+  /// Random weights, those of `reference_initialization`.
+  Weights draw(std::uint64_t seed) const { return model_->draw(seed); }
+
+  /// As `loss_and_gradient`.
+  LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets) const {
+    return model_->gradient(windows, losses, targets);
+  }
+  /// Predicts; the model must outlive it.        Errors  std::invalid_argument: weights of another shape
+  Predictor<S> predictor(const Weights& weights) const { return model_->predictor(weights); }
+  /// Differentiates; the model must outlive it.
+  /// Errors  std::invalid_argument: weights of another shape, a model without `DifferentiatesInputs`
+  QueryDerivative<S> query_derivative(const Weights& weights) const { return model_->query_derivative(weights); }
+
+ private:
+  struct Interface {
+    Index features, outputs;
+    WindowSizes window;
+    Weights zeros;
+
+    virtual ~Interface() = default;
+    virtual Weights draw(std::uint64_t seed) const = 0;
+    virtual LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets) const = 0;
+    virtual Predictor<S> predictor(const Weights& weights) const = 0;
+    virtual QueryDerivative<S> query_derivative(const Weights& weights) const = 0;
+
+   protected:
+    Interface(Index features_, Index outputs_, const WindowSizes& window_, Weights zeros_)
+        : features(features_), outputs(outputs_), window(window_), zeros(std::move(zeros_)) {}
+  };
+
+  template <class Model, class Method>
+  struct Of final : Interface {
+    explicit Of(Model model)
+        : Interface(model.feature_count(), model.output_count(), model.window(),
+                    Weights(model.template parameters<P>())),
+          model_(std::move(model)) {}
+
+    Weights draw(std::uint64_t seed) const override { return Weights(reference_initialization<P>(model_, seed)); }
+    LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets) const override {
+      return loss_and_gradient<S, Method>(model_, windows, losses, targets);
+    }
+    Predictor<S> predictor(const Weights& weights) const override { return {model_, typed(weights)}; }
+    QueryDerivative<S> query_derivative(const Weights& weights) const override {
+      if constexpr (DifferentiatesInputs<Model, S>)
+        return {model_, typed(weights)};
+      else
+        refuse("AnyModel", "the vjp of this model gives no gradient of its tokens, expected one that does");
+    }
+
+   private:
+    auto typed(const Weights& weights) const {
+      auto p = model_.template parameters<P>();
+      weights.copy_to(p);
+      return p;
+    }
+
+    Model model_;
+  };
+
+  std::shared_ptr<const Interface> model_;
+};
+
+/// The training loop of `train` for a model whose type is forgotten; `stops` is told every update and ends the run by
+/// returning true.        Errors  as the other form's
+template <class S, class Optimizer>
+TrainingResult train(const AnyModel<S>& model, const TaskSource<S>& tasks, const Targets& kind,
+                     const Optimizer& optimizer, const std::function<double(Index)>& schedule,
+                     const TrainingOptions& options, TrainingRun<NamedWeights<LaneScalar<S>>, Optimizer>& run,
+                     ThreadPool& pool,
+                     const std::function<bool(const TrainingProgress<NamedWeights<LaneScalar<S>>>&)>& stops = {}) {
+  const auto gradient = [&](Index windows) { return model.gradient(windows, options.losses, kind); };
+  return detail::run_training<S, Optimizer>(model.window(), model.output_count(), gradient, tasks, optimizer, schedule,
+                                            options, run, pool, stops);
+}
+
+}  // namespace gdssm
