@@ -35,7 +35,7 @@
 // so W_K is the same for every order of the step sizes (exactly; not up to rounding where some of them are far above
 // 2 / the largest eigenvalue of H). W_1..W_{K-1} do depend on the order.
 //
-// T may be float, double or any exact type that Eigen computes with. Results have the shapes of the arguments.
+// T may be float, double or any exact type that Eigen computes with. Results have the arguments' shapes.
 // Source  arXiv:2410.11687v1, K steps: docs/theory.md (10).
 
 namespace gdssm {

@@ -155,7 +155,7 @@ struct Iteration {
 
 }  // namespace detail
 
-/// K steps of (10) of size 1 / u, like `predict_by_descent` from W_0 = 0. Well determined directions converge first.
+/// K steps of (10) of size 1 / u, like `predict_by_descent` from W_0 = 0. Errors shrink, well determined ones first.
 struct Descent : detail::Iteration<Descent> {
   /// Returns the step that `solve` repeats.
   template <class S_, class T>
