@@ -15,13 +15,13 @@
 #include "gdssm/core/view.hpp"
 #include "gdssm/io/text.hpp"
 
-// Arrays of numbers by name, as values: what safetensors.hpp reads from files and writes to them.
+// Named arrays of numbers as values; safetensors.hpp reads them from files and writes them.
 
 namespace gdssm {
 
 namespace detail {
 
-/// The format's name of a precision.
+/// The format's name of a precision
 template <class Scalar>
 constexpr std::string_view dtype_of() {
   static_assert(std::is_same_v<Scalar, float> || std::is_same_v<Scalar, double>, "safetensors: float or double");
@@ -30,19 +30,19 @@ constexpr std::string_view dtype_of() {
 
 }  // namespace detail
 
-/// An array in the precision that the file has. Row-major: the last axis varies fastest.
+/// An array in the file's precision. Row-major: the last axis varies fastest.
 /// Shapes  shape (n_1, ..., n_k), data n_1 ... n_k numbers; a scalar has shape () and one number
 struct Tensor {
   std::vector<Index> shape;                                    ///< sizes, the first varying slowest
   std::variant<std::vector<float>, std::vector<double>> data;  ///< entries, row-major: F32 or F64
 
-  /// "F32" or "F64".
+  /// "F32" or "F64"
   std::string_view dtype() const {
     return std::visit([]<class Scalar>(const std::vector<Scalar>&) { return detail::dtype_of<Scalar>(); }, data);
   }
 
-  /// The numbers.
-  /// Errors  std::invalid_argument, beginning with `where`, when they are of the other precision
+  /// The numbers
+  /// Errors  std::invalid_argument, beginning with `where`, if their precision is the other one
   template <class Scalar>
   std::span<const Scalar> as(const std::string& where = "tensor") const {
     return numbers<const Scalar>(*this, where);
@@ -65,7 +65,7 @@ struct Tensor {
   }
 };
 
-/// A safetensors file as a value.
+/// A safetensors file as a value
 struct Safetensors {
   std::map<std::string, std::string> metadata;  ///< strings by name
   std::map<std::string, Tensor> tensors;        ///< by name
