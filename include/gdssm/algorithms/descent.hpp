@@ -55,7 +55,7 @@ class StepSizes {
     static_assert(Derived::IsVectorAtCompileTime, "StepSizes: an Eigen object of step sizes must be a vector");
   }
 
-  /// K, which may be 0
+  /// K, which may be 0.
   Index count() const { return count_; }
 
   /// a_k

@@ -13,7 +13,7 @@
 // zero no two sums determine the gradient.
 namespace gdssm {
 
-/// softmax(z) of every column, without overflow
+/// softmax(z) of every column, without overflow.
 /// Shapes  logits (c x N) -> (c x N)
 template <class Derived>
 typename Derived::PlainObject softmax(const Eigen::MatrixBase<Derived>& logits) {

@@ -175,7 +175,7 @@ struct Chebyshev : detail::Iteration<Chebyshev> {
   static auto start(const S_& S, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const detail::Spectrum<T> spectrum(S, settings.ridge);
     const T middle = (spectrum.most + spectrum.least) / T(2), half = (spectrum.most - spectrum.least) / T(2);
-    // ratio = T_{k-1}(middle / half) / T_k(middle / half), finite even for half = 0
+    // ratio = T_{k-1}(middle / half) / T_k(middle / half), finite even for half = 0.
     return [&, middle, half, ratio = T(half / middle)](Index k) mutable {
       if (k == 0) {
         ws.d = ws.r / middle;

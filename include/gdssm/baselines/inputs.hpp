@@ -24,7 +24,7 @@ concept SequenceInput = requires(const Input& input, const typename Input::templ
 
 namespace detail {
 
-/// An input without parameters
+/// An input without parameters.
 struct FixedInput : PlainBlock<FixedInput> {
   static constexpr bool trains = false;
 

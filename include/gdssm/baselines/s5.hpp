@@ -169,7 +169,7 @@ class S5Layer {
       ws.re[i] = ws.states[i].re + ws.states[i].re;
       ws.im[i] = -(ws.states[i].im + ws.states[i].im);
     }
-    // bent holds C_im's share until y is complete
+    // bent holds C_im's share until y is complete.
     detail::map(c.C_re, ws.re, ws.y);
     detail::map(c.C_im, ws.im, ws.bent);
     for (Index t = 0; t < X.cols(); ++t)
@@ -251,7 +251,7 @@ class S5Layer {
   }
 
  private:
-  // The state as the memory of (2) with one row, and its factors
+  // The state as the memory of (2) with one row, and its factors.
   template <class S>
   static View<const Complex<S>, Dynamic, 1> read(const Array<Complex<S>>& array) {
     return array.view().column(0);

@@ -52,7 +52,7 @@ inline Index expect_size(const char* where, const char* what, Index size) {
   return size;
 }
 
-/// Y = W X
+/// Y = W X.
 template <class P, class S>
 void map(const Array<P>& W, const Array<S>& X, Array<S>& Y) {
   kernels::multiply_columns(W.view(), X.view(), Y.view());
@@ -64,7 +64,7 @@ void map_vjp(const Array<P>& W, const Array<S>& X, const Array<S>& Y_bar, Array<
   kernels::add_transposed(W.view(), Y_bar.view(), X_bar.view());
 }
 
-/// Y = W X + b 1^T
+/// Y = W X + b 1^T.
 template <class P, class S>
 void affine(const Array<P>& W, const Array<P>& b, const Array<S>& X, Array<S>& Y) {
   map(W, X, Y);

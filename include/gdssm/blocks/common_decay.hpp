@@ -51,7 +51,7 @@ class CommonDecay : public DiagonalRecurrence<Rows, Cols> {
     p.Lambda[0] = P(0);
   }
 
-  /// Parameters -> decay, once an update
+  /// Parameters -> decay, once an update.
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     using std::exp;

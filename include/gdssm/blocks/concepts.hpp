@@ -53,7 +53,7 @@ concept StatefulBlock = requires(const B& block) {
 }
 &&detail::Visited<typename B::template State<float>>;
 
-/// One slot of a model
+/// One slot of a model.
 template <class B>
 concept Block = PreparedBlock<B> && StatefulBlock<B>;
 

@@ -60,7 +60,7 @@ class ConstantGate : public PlainBlock<ConstantGate<Rows, Features, Width>>, pub
     detail::draw_entries(p.d, [&] { return stream.normal(); });
   }
 
-  /// o = d
+  /// o = d.
   template <class P, class S>
   void step(const Coefficients<P>& c, View<const S, Features, Width>, View<S, Rows, 1> o, Workspace<S>&) const {
     for (Index i = 0; i < o.size(); ++i) o[i] = S(c.d[i]);

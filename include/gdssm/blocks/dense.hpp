@@ -95,7 +95,7 @@ class Dense : public Stateless {
     for (Index i = 0; i < output_count(); ++i) p_bar.bias[i] += c_bar.bias[i];
   }
 
-  /// y = K^T x + b
+  /// y = K^T x + b.
   template <class P, class S>
   void step(const Coefficients<P>& c, View<const S, Inputs, 1> x, View<S, Outputs, 1> y) const {
     kernels::multiply(c.map.view(), x, y);

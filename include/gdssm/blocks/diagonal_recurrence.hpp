@@ -150,7 +150,7 @@ class DiagonalRecurrence {
     p.Lambda.setConstant(P(Discretization::has_step ? 0 : 1));
   }
 
-  /// Parameters -> decay, once an update
+  /// Parameters -> decay, once an update.
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     using std::exp;

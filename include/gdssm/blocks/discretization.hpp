@@ -16,7 +16,7 @@ struct ZeroOrderHold {
     using std::exp;
     return exp(Lambda * Delta);
   }
-  /// The Lambda whose decay is L > 0 at Delta = 1
+  /// The Lambda whose decay is L > 0 at Delta = 1.
   template <class T>
   static T Lambda(const T& L) {
     using std::log;
@@ -43,7 +43,7 @@ struct Bilinear {
     const T half = Lambda * Delta / T(2);
     return (T(1) + half) / (T(1) - half);
   }
-  /// The Lambda whose decay is L > -1 at Delta = 1
+  /// The Lambda whose decay is L > -1 at Delta = 1.
   template <class T>
   static T Lambda(const T& L) {
     return T(2) * (L - T(1)) / (L + T(1));
@@ -64,7 +64,7 @@ struct Bilinear {
 struct GivenDecay {
   static constexpr bool has_step = false;
 
-  /// The Lambda whose decay is L, which is L itself
+  /// The Lambda whose decay is L, which is L itself.
   template <class T>
   static T Lambda(const T& L) {
     return L;

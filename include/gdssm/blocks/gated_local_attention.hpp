@@ -62,7 +62,7 @@ class GatedLocalAttention : public PlainBlock<GatedLocalAttention<Features, Widt
     detail::draw_entries(p.d, [&] { return stream.normal(); });
   }
 
-  /// One window's factors: left_a = o * x_a, o = sum_b d_b x_b, and right_a = sum_b A_ab x_b
+  /// One window's factors: left_a = o * x_a, o = sum_b d_b x_b, and right_a = sum_b A_ab x_b.
   template <class P, class S>
   Factors<const S, Features, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
                                                    Workspace<S>& ws) const {

@@ -23,7 +23,7 @@ class GatedUnit {
   explicit GatedUnit(Index length) : map_(length, length) {}
 
   Index length() const { return map_.input_count(); }  ///< of h
-  /// The dense layer of U and b
+  /// The dense layer of U and b.
   const Map& map() const { return map_; }
 
   template <class T>
@@ -58,7 +58,7 @@ class GatedUnit {
     return {none, none, none, none};
   }
 
-  /// U and b with the initial values of a dense layer
+  /// U and b with the initial values of a dense layer.
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     map_.draw(p, stream);
@@ -74,7 +74,7 @@ class GatedUnit {
     map_.prepare_vjp(p, c, c_bar, p_bar);
   }
 
-  /// n = h * sigma(U^T gelu(h) + b)
+  /// n = h * sigma(U^T gelu(h) + b).
   template <class P, class S>
   void step(const Coefficients<P>& c, View<const S, Size, 1> h, View<S, Size, 1> n, Workspace<S>& ws) const {
     for (Index i = 0; i < h.size(); ++i) ws.activated[i] = gelu(h[i]);

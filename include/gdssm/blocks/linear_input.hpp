@@ -48,7 +48,7 @@ class LinearInput : public PlainBlock<LinearInput<Features, Width, Stride>>,
     detail::draw_entries(p.B, [&] { return 0.1 * stream.normal(); });
   }
 
-  /// One window's factors: right_a = row a of B
+  /// One window's factors: right_a = row a of B.
   template <class P, class S>
   Factors<const S, Features, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
                                                    typename Base::template Workspace<S>& ws) const {

@@ -11,7 +11,7 @@ namespace gdssm {
 
 namespace detail {
 
-/// right_a = sum_b A_ab x_b over the window's tokens
+/// right_a = sum_b A_ab x_b over the window's tokens.
 template <class P, class S, Index Features, Index Width>
 void mix_tokens(View<const P, Width, Width> A, View<const S, Features, Width> window, View<S, Features, Width> right) {
   for (Index i = 0; i < window.rows(); ++i)
@@ -43,7 +43,7 @@ void mix_tokens_vjp(View<const P, Width, Width> A, View<const S, Features, Width
     }
 }
 
-/// `mix_tokens`, tiled where there are tiles
+/// `mix_tokens`, tiled where there are tiles.
 template <Index Stride, class P, class S, Index Features, Index Width>
 View<const S, Features, Width> right_factors(View<const P, Width, Width> A, View<const S, Features, Width> window,
                                              View<S, Features, Width> right) {
@@ -68,7 +68,7 @@ class LocalAttention : public PlainBlock<LocalAttention<Features, Width, Stride>
   using Base = WindowedInput<Features, Width, Stride>;
 
  public:
-  /// The factors whose cotangents the parameters' gradient needs
+  /// The factors whose cotangents the parameters' gradient needs.
   static constexpr bool left_trains = false;
   static constexpr bool right_trains = true;
 
@@ -94,7 +94,7 @@ class LocalAttention : public PlainBlock<LocalAttention<Features, Width, Stride>
     return {zeros_in<Storage, Width, Width>(Width, Width)};
   }
 
-  /// The reference's initial values: A ~ N(0, 0.1^2)
+  /// The reference's initial values: A ~ N(0, 0.1^2).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.A, [&] { return 0.1 * stream.normal(); });
@@ -107,7 +107,7 @@ class LocalAttention : public PlainBlock<LocalAttention<Features, Width, Stride>
     p.A(0, 1) = P(1);
   }
 
-  /// One window's factors: right_a = sum_b A_ab x_b, x_b the window's token b
+  /// One window's factors: right_a = sum_b A_ab x_b, x_b the window's token b.
   template <class P, class S>
   Factors<const S, Features, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
                                                    typename Base::template Workspace<S>& ws) const {

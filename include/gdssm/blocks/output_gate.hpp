@@ -51,7 +51,7 @@ class OutputGate : public PlainBlock<OutputGate<Features, Width>>, public Statel
     return {zeros_in<Storage, Width, 1>(Width, 1)};
   }
 
-  /// The reference's initial values: d ~ N(0, 1)
+  /// The reference's initial values: d ~ N(0, 1).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.d, [&] { return stream.normal(); });
@@ -63,7 +63,7 @@ class OutputGate : public PlainBlock<OutputGate<Features, Width>>, public Statel
     p.d[2] = P(1);
   }
 
-  /// o = sum_a d_a x_a over the window's tokens
+  /// o = sum_a d_a x_a over the window's tokens.
   template <class P, class S>
   void step(const Coefficients<P>& c, View<const S, Features, Width> window, View<S, Features, 1> o,
             Workspace<S>&) const {

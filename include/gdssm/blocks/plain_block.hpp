@@ -13,18 +13,18 @@ namespace gdssm {
 ///     template <class T> using Coefficients = Weights<InArrays<T>>;
 template <class Block>
 struct PlainBlock {
-  /// Zeros of the block's sizes, for users to hold and optimisers to update
+  /// Zeros of the block's sizes, for users to hold and optimisers to update.
   template <class T>
   auto parameters() const {
     return self().template weights<InMatrices<T>>();
   }
-  /// Zeros of the block's sizes, for loops to read and gradients to add up in
+  /// Zeros of the block's sizes, for loops to read and gradients to add up in.
   template <class T>
   auto coefficients() const {
     return self().template weights<InArrays<T>>();
   }
 
-  /// c = p
+  /// c = p.
   template <class Parameters, class Coefficients>
   void prepare(const Parameters& p, Coefficients& c) const {
     visit([](const Name&, const auto& from, auto& to) { detail::copy(from, to); }, p, c);

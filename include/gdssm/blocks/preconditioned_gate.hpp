@@ -82,7 +82,7 @@ class PreconditionedGate : public PlainBlock<PreconditionedGate<Features, Width,
     for (Index i = 0; i < row_count(); ++i) p.P(i, i) = P(1);
   }
 
-  /// o = P (X^T d)
+  /// o = P (X^T d).
   template <class T, class S>
   void step(const Coefficients<T>& c, View<const S, Features, Width> window, View<S, Rows, 1> o,
             Workspace<S>& ws) const {

@@ -81,7 +81,7 @@ class ProjectedAttention : public PlainBlock<ProjectedAttention<Features, Rows, 
     for (Index i = 0; i < row_count(); ++i) p.U(i, i) = P(1);
   }
 
-  /// One window's factors: left_a = U x_a and right_a = sum_b A_ab x_b
+  /// One window's factors: left_a = U x_a and right_a = sum_b A_ab x_b.
   template <class P, class S>
   Factors<const S, Rows, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
                                                Workspace<S>& ws) const {

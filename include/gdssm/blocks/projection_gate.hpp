@@ -51,7 +51,7 @@ class ProjectionGate : public PlainBlock<ProjectionGate<Rows, Tokens>>, public S
     return {zeros_in<Storage, Rows, Tokens>(row_count(), feature_count())};
   }
 
-  /// D ~ N(0, 1 / columns); the reference has no such map
+  /// D ~ N(0, 1 / columns); the reference has no such map.
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_map(p.D, stream);
@@ -64,7 +64,7 @@ class ProjectionGate : public PlainBlock<ProjectionGate<Rows, Tokens>>, public S
     for (Index i = 0; i < row_count(); ++i) p.D(i, row_count() + i) = P(1);
   }
 
-  /// o = D c
+  /// o = D c.
   template <class P, class S>
   void step(const Coefficients<P>& c, View<const S, Tokens, 1> token, View<S, Rows, 1> o, Workspace<S>&) const {
     kernels::multiply(c.D.view(), token, o);

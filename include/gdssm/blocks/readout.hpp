@@ -67,7 +67,7 @@ class Readout : public PlainBlock<Readout<Outputs, Cols>>, public Stateless {
             Array<T, Outputs, 1>(output_count(), 1)};
   }
 
-  /// The reference's initial values: C ~ N(0, 1 / columns)
+  /// The reference's initial values: C ~ N(0, 1 / columns).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_map(p.C, stream);
@@ -80,7 +80,7 @@ class Readout : public PlainBlock<Readout<Outputs, Cols>>, public Stateless {
     for (Index i = 0; i < output_count(); ++i) p.C(i, i) = -step;
   }
 
-  /// yhat = -C (Z^T o)
+  /// yhat = -C (Z^T o).
   template <class P, class S, Index Rows>
   void step(const Coefficients<P>& c, View<const S, Cols, Rows> memory, View<const S, Rows, 1> o,
             View<S, Outputs, 1> prediction, Workspace<S>& ws) const {

@@ -23,7 +23,7 @@ class SlidingWindow {
   static constexpr Index size = Features;  ///< entries of a token, a number or `Dynamic`
   static constexpr Index width = Width;
   static constexpr Index stride = Stride;
-  /// The number of tokens that a window shares with the next
+  /// The number of tokens that a window shares with the next.
   static constexpr Index shared = Width > Stride ? Width - Stride : 0;
   static constexpr Index gap = Stride > Width ? Stride - Width : 0;  ///< tokens between windows, in none of them
 

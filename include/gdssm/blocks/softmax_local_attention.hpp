@@ -53,7 +53,7 @@ class SoftmaxLocalAttention : public PlainBlock<SoftmaxLocalAttention<Features, 
             zeros_in<Storage, Width, 1>(Width, 1)};
   }
 
-  /// Initial values that hardly prefer any place: B ~ N(0, 1), k = 1, v ~ N(0, 0.1^2)
+  /// Initial values that hardly prefer any place: B ~ N(0, 1), k = 1, v ~ N(0, 0.1^2).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.B, [&] { return stream.normal(); });
@@ -61,7 +61,7 @@ class SoftmaxLocalAttention : public PlainBlock<SoftmaxLocalAttention<Features, 
     detail::draw_entries(p.v, [&] { return 0.1 * stream.normal(); });
   }
 
-  /// One window's factors: right_a = v_a sum_b P_ab x_b
+  /// One window's factors: right_a = v_a sum_b P_ab x_b.
   template <class P, class S>
   Factors<const S, Features, Features, Width> step(const Coefficients<P>& c, View<const S, Features, Width> window,
                                                    typename Base::template Workspace<S>& ws) const {
@@ -108,7 +108,7 @@ class SoftmaxLocalAttention : public PlainBlock<SoftmaxLocalAttention<Features, 
  private:
   static constexpr Index square = Width * Width;
 
-  /// P_t, <x_a, x_b> and v_a P_t,ab of one window, entry (a, b) at a + b Width
+  /// P_t, <x_a, x_b> and v_a P_t,ab of one window, entry (a, b) at a + b Width.
   template <class P, class S>
   static void attend(const Coefficients<P>& c, View<const S, Features, Width> window, S* P_t, S* products, S* weights) {
     using std::exp;

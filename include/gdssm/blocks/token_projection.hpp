@@ -77,7 +77,7 @@ class TokenProjection : public PlainBlock<TokenProjection<Rows, Tokens>> {
     return ws;
   }
 
-  /// B ~ N(0, 1 / columns); the reference has no such map
+  /// B ~ N(0, 1 / columns); the reference has no such map.
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_map(p.B, stream);
@@ -90,7 +90,7 @@ class TokenProjection : public PlainBlock<TokenProjection<Rows, Tokens>> {
     for (Index i = 0; i < row_count(); ++i) p.B(i, i) = P(1);
   }
 
-  /// One token's factors: left = B c, right = 1
+  /// One token's factors: left = B c, right = 1.
   template <class P, class S>
   Factors<const S, Rows, 1, 1> step(const Coefficients<P>& c, View<const S, Tokens, 1> token, Workspace<S>& ws) const {
     kernels::multiply(c.B.view(), token, ws.left.view());

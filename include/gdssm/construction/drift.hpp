@@ -60,7 +60,7 @@ T expected_loss(const DriftingTask<T>& task, const T& step, const T& decay) {
   return detail::step_loss("expected_loss", task, decay).at("expected_loss", step);
 }
 
-/// The step of least loss at a decay
+/// The step of least loss at a decay.
 /// Errors  as `expected_loss`; inputs that are all zero
 template <class T>
 T best_step(const DriftingTask<T>& task, const T& decay) {
@@ -176,7 +176,7 @@ T expected_loss(const DriftingContext<T>& task, const T& step, const T& decay) {
   return detail::step_loss("expected_loss", task, decay).at("expected_loss", step);
 }
 
-/// The step of least loss at a decay
+/// The step of least loss at a decay.
 /// Errors  as `expected_loss`
 template <class T>
 T best_step(const DriftingContext<T>& task, const T& decay) {

@@ -49,7 +49,7 @@ using ConstructedLayer =
     AugmentedSsm<TokenProjection<F, F == Dynamic ? Dynamic : 2 * F>, DiagonalRecurrence<F, 1, Discretization>,
                  Readout<1>, ProjectionGate<F, F == Dynamic ? Dynamic : 2 * F>>;
 
-/// A constructed layer for a number of features known at run time
+/// A constructed layer for a number of features known at run time.
 template <class Discretization = ZeroOrderHold>
 ConstructedLayer<Dynamic, Discretization> constructed_layer(Index features) {
   return {TokenProjection<>(features, 2 * features), DiagonalRecurrence<Dynamic, 1, Discretization>(features, 1),

@@ -29,7 +29,7 @@ auto descent_steps(const HornerStack<Layer>& stack, const std::vector<T>& sizes)
   return p;
 }
 
-/// K equal steps
+/// K equal steps.
 template <class Layer, class T>
 auto descent_steps(const HornerStack<Layer>& stack, const T& size) {
   return descent_steps(stack, std::vector<T>(static_cast<std::size_t>(stack.steps()), size));

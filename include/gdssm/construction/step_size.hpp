@@ -167,7 +167,7 @@ struct Positions {
   T distractors;
 };
 
-/// All N positions
+/// All N positions.
 template <class T>
 Positions<T> whole_context(const LinearTask<T>& task) {
   const Index clean = task.context - task.distractors;

@@ -18,7 +18,7 @@ struct Complex {
   constexpr Complex() = default;
   constexpr Complex(T real, T imaginary) : re(real), im(imaginary) {}
   constexpr explicit Complex(T real) : re(real), im(T(0)) {}
-  /// The same number in another scalar type, for instance a coefficient spread over lanes
+  /// The same number in another scalar type, for instance a coefficient spread over lanes.
   template <class U>
   requires(!std::is_same_v<U, T>) constexpr explicit(false) Complex(const Complex<U>& z) : re(z.re), im(z.im) {}
 

@@ -67,7 +67,7 @@ struct Dual {
     using std::cos, std::sin;
     return {cos(a.value), -sin(a.value) * a.derivative};
   }
-  // larger(a, b)' is the derivative of the larger one
+  // larger(a, b)' is the derivative of the larger one.
   friend Dual larger(const Dual& a, const Dual& b) { return a.value < b.value ? b : a; }
   // log(1 + exp(a))' = a' / (1 + exp(-a))
   friend Dual softplus(const Dual& a) { return {gdssm::softplus(a.value), logistic(a.value) * a.derivative}; }
@@ -82,7 +82,7 @@ struct Dual {
 
 namespace Eigen {
 
-/// Lets Eigen hold and multiply matrices of dual numbers
+/// Lets Eigen hold and multiply matrices of dual numbers.
 template <class T>
 struct NumTraits<gdssm::Dual<T>> : GenericNumTraits<T> {
   using Real = gdssm::Dual<T>;

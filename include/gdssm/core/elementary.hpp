@@ -14,7 +14,7 @@ namespace gdssm {
 
 namespace detail {
 
-/// sum_k c_k x^k of every element, c_0 first
+/// sum_k c_k x^k of every element, c_0 first.
 template <class Vector, class... Higher>
 [[gnu::always_inline]] inline Vector polynomial(Vector x, float c, Higher... higher) {
   if constexpr (sizeof...(Higher) == 0)
@@ -79,28 +79,28 @@ requires std::is_floating_point_v<T> T softplus(T x) {
   return (x < 0 ? T(0) : x) + std::log1p(std::exp(x < 0 ? x : -x));
 }
 
-/// exp of every lane; for floats to 3 units in the last place, and clamped to between 1e-38 and 3e38
+/// exp of every lane; for floats to 3 units in the last place, and clamped to between 1e-38 and 3e38.
 template <class T, Index Count>
 Lanes<T, Count> exp(const Lanes<T, Count>& x) {
   return detail::lane_by_lane(
       x, [](auto v) { return detail::vector_exp(v); }, [](T v) { return std::exp(v); });
 }
 
-/// `softplus` of every lane; for floats to 4 units in the last place, and at least 1e-38
+/// `softplus` of every lane; for floats to 4 units in the last place, and at least 1e-38.
 template <class T, Index Count>
 Lanes<T, Count> softplus(const Lanes<T, Count>& x) {
   return detail::lane_by_lane(
       x, [](auto v) { return detail::vector_softplus(v); }, [](T v) { return softplus(v); });
 }
 
-/// Square root of every lane; for floats, which must be finite and at least 0, to 2 units in the last place
+/// Square root of every lane; for floats, which must be finite and at least 0, to 2 units in the last place.
 template <class T, Index Count>
 Lanes<T, Count> sqrt(const Lanes<T, Count>& x) {
   return detail::lane_by_lane(
       x, [](auto v) { return detail::vector_sqrt(v); }, [](T v) { return std::sqrt(v); });
 }
 
-/// The larger of two numbers; for lanes, lane by lane
+/// The larger of two numbers; for lanes, lane by lane.
 template <class T>
 T larger(const T& a, const T& b) {
   return a < b ? b : a;
@@ -112,7 +112,7 @@ Lanes<T, Count> larger(const Lanes<T, Count>& a, const Lanes<T, Count>& b) {
   return out;
 }
 
-/// 1 / (1 + exp(-x)); for lanes of floats to 3 units in the last place, and at least 4e-39
+/// 1 / (1 + exp(-x)); for lanes of floats to 3 units in the last place, and at least 4e-39.
 /// Derivative  logistic(x) (1 - logistic(x))
 template <class T>
 T logistic(const T& x) {
@@ -122,7 +122,7 @@ T logistic(const T& x) {
 
 namespace detail {
 
-/// A constant as a T: a number, lanes, or another type that converts from a number
+/// A constant as a T: a number, lanes, or another type that converts from a number.
 template <class T>
 T constant(double value) {
   if constexpr (std::is_floating_point_v<LaneScalar<T>>)
@@ -141,7 +141,7 @@ template <class T>
 T silu(const T& x) {
   return x * logistic(x);
 }
-/// The derivative of `silu`
+/// The derivative of `silu`.
 template <class T>
 T silu_derivative(const T& x) {
   const T l = logistic(x);
@@ -156,7 +156,7 @@ T gelu(const T& x) {
   const T slope = detail::constant<T>(1.5957691216057308), cube = detail::constant<T>(0.071354816272600252);
   return x * logistic(x * (slope + cube * (x * x)));
 }
-/// The derivative of `gelu`
+/// The derivative of `gelu`.
 template <class T>
 T gelu_derivative(const T& x) {
   const T slope = detail::constant<T>(1.5957691216057308), cube = detail::constant<T>(0.071354816272600252);

@@ -20,7 +20,7 @@ constexpr T multiply_add(const T& a, const T& b, const T& c) {
   return a * b + c;
 }
 
-/// a where the mask is not zero, else b
+/// a where the mask is not zero, else b.
 template <class T>
 constexpr T select(const T& mask, const T& a, const T& b) {
   return mask != T(0) ? a : b;
@@ -36,7 +36,7 @@ inline constexpr std::size_t native_bytes = 32;
 inline constexpr std::size_t native_bytes = 16;
 #endif
 
-/// `multiply_add` of every element of a vector of numbers, or of one number
+/// `multiply_add` of every element of a vector of numbers, or of one number.
 template <class Vector>
 [[gnu::always_inline]] inline Vector fused(Vector a, Vector b, Vector c) {
   if constexpr (std::is_floating_point_v<Vector>) {
@@ -72,7 +72,7 @@ template <class Vector>
   return fused(a, b, c);
 }
 
-/// Sum of a vector's elements: adds element i and element i + n / 2, halving n until one is left
+/// Sum of a vector's elements: adds element i and element i + n / 2, halving n until one is left.
 template <std::size_t N, class Vector>
 auto sum_elements(Vector v) {
   if constexpr (N == 1) {
@@ -129,7 +129,7 @@ class Lanes {
   using Scalar = T;
   static constexpr Index count = Count;  ///< lanes
 
-  /// One of the processor's vectors
+  /// One of the processor's vectors.
   typedef T Vector __attribute__((vector_size(detail::native_bytes)));
   static constexpr Index vectors = Count / native;  ///< the number of vectors that hold the lanes
 
@@ -141,7 +141,7 @@ class Lanes {
   T operator[](Index lane) const { return v_[lane / native][lane % native]; }  ///< one lane
   void set(Index lane, T value) { v_[lane / native][lane % native] = value; }  ///< sets one lane
 
-  /// Vector k, which holds the native count of lanes from lane k Count / vectors on
+  /// Vector k, which holds the native count of lanes from lane k Count / vectors on.
   Vector& vector(Index k) { return v_[k]; }
   const Vector& vector(Index k) const { return v_[k]; }  ///< native vector k
 
@@ -165,7 +165,7 @@ class Lanes {
     return map([](Vector x) { return -x; }, a);
   }
 
-  /// True when every lane of a equals that of b
+  /// True when every lane of a equals that of b.
   friend bool operator==(const Lanes& a, const Lanes& b) {
     for (Index i = 0; i < Count; ++i)
       if (a[i] != b[i]) return false;
@@ -178,7 +178,7 @@ class Lanes {
     return out;
   }
 
-  /// a in the lanes where the mask is not zero, else b
+  /// a in the lanes where the mask is not zero, else b.
   friend Lanes select(const Lanes& mask, const Lanes& a, const Lanes& b) {
     return map([](Vector m, Vector x, Vector y) -> Vector { return m != Vector{} ? x : y; }, mask, a, b);
   }
@@ -209,15 +209,15 @@ struct LaneTraits<Lanes<T, Count>> {
 
 }  // namespace detail
 
-/// The number of tasks in a scalar: `Count` for `Lanes<T, Count>`, 1 for every other type
+/// The number of tasks in a scalar: `Count` for `Lanes<T, Count>`, 1 for every other type.
 template <class S>
 inline constexpr Index lane_count = detail::LaneTraits<S>::count;
 
-/// The type of one lane: T for `Lanes<T, Count>`, S itself for every other type
+/// The type of one lane: T for `Lanes<T, Count>`, S itself for every other type.
 template <class S>
 using LaneScalar = typename detail::LaneTraits<S>::Scalar;
 
-/// Lane i of a value; for a plain scalar, the scalar itself
+/// Lane i of a value; for a plain scalar, the scalar itself.
 template <class S>
 LaneScalar<S> lane(const S& value, [[maybe_unused]] Index i) {
   if constexpr (lane_count<S> == 1)
@@ -235,7 +235,7 @@ void set_lane(S& value, [[maybe_unused]] Index i, const LaneScalar<S>& to) {
     value.set(i, to);
 }
 
-/// Sum of all lanes, always in the same order: vector by vector, then element i and element i + n / 2, halving n
+/// Sum of all lanes, always in the same order: vector by vector, then element i and element i + n / 2, halving n.
 template <class S>
 LaneScalar<S> sum_lanes(const S& value) {
   if constexpr (lane_count<S> == 1) {

@@ -19,7 +19,7 @@ struct Name {
   int degree = 0;              ///< degree in the data, where `visit` gives one: 1 for a mean
   Index number = -1;           ///< index among parts of the same name, from 0: "layers_0.gate.d"; below 0: the only one
 
-  /// The whole name, with dots
+  /// The whole name, with dots.
   std::string str() const {
     std::string text(head);
     if (number >= 0) {
@@ -60,7 +60,7 @@ struct InArrays {
 template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
 using MatrixIn = typename Storage::template Matrix<Rows, Cols>;
 
-/// Zeros in a storage
+/// Zeros in a storage.
 /// Shapes  (rows x cols); sizes that are fixed in the type must agree
 template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
 MatrixIn<Storage, Rows, Cols> zeros_in(Index rows = Rows, Index cols = Cols) {

@@ -65,7 +65,7 @@ struct Variates {
     }
   }
 
-  /// Uniform on [0, 1), a multiple of 2^-24
+  /// Uniform on [0, 1), a multiple of 2^-24.
   [[gnu::always_inline]] static Float uniform(Word word) { return number(word >> 8) * 0x1p-24f; }
 
   /// -log(1 - uniform(word)), relative error below 2e-7. With 1 - u = 2^-n m, m in [sqrt(1/2), sqrt(2)), it is n log
@@ -165,17 +165,17 @@ class RandomStream {
     }
   }
 
-  /// Uniform on [0, 1), a multiple of 2^-24
+  /// Uniform on [0, 1), a multiple of 2^-24.
   S uniform() {
     return one([](Word word) { return Variates::uniform(word); });
   }
 
-  /// Exponential of mean 1, -log(1 - u) for the u that `uniform` would have drawn; below 16.7
+  /// Exponential of mean 1, -log(1 - u) for the u that `uniform` would have drawn; below 16.7.
   S exponential() {
     return one([](Word word) { return Variates::exponential(word); });
   }
 
-  /// Laplace, the exponential with a random sign: mean 0, variance 2
+  /// Laplace, the exponential with a random sign: mean 0, variance 2.
   S laplace() {
     return one([](Word word) {
       return std::bit_cast<Float>(std::bit_cast<Word>(Variates::exponential(word)) ^ (word << 31));
@@ -227,7 +227,7 @@ class RandomStream {
     return detail::threefry(counter, key_);
   }
 
-  /// The position of the next word in `block_`
+  /// The position of the next word in `block_`.
   Index next() {
     if (used_ == 4) {
       for (Index k = 0; k < packs; ++k) block_[k] = draw(k);

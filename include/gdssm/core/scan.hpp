@@ -20,10 +20,10 @@ enum class Stores { cached, streaming };
 
 namespace tiles {
 
-/// The number of vectors of channels that go through time side by side
+/// The number of vectors of channels that go through time side by side.
 inline constexpr Index scan_height = 4;
 
-/// Which states of a tile are written, and how
+/// Which states of a tile are written, and how.
 enum class Keep { last, all, all_past_caches };
 
 template <Index Height, Keep Kept, class Access, class T>

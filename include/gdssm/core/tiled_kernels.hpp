@@ -414,7 +414,7 @@ template <Index Height, bool Weighted, class T, Index Count>
 
 }  // namespace tiles
 
-/// `multiply_transposed` in lanes, with the same bits
+/// `multiply_transposed` in lanes, with the same bits.
 template <class P, class T, Index Count, Index Rows, Index Cols>
 void multiply_transposed_tiled(View<const P, Rows, Cols> A, View<const Lanes<T, Count>, Rows, 1> x,
                                View<Lanes<T, Count>, Cols, 1> y) {
@@ -425,7 +425,7 @@ void multiply_transposed_tiled(View<const P, Rows, Cols> A, View<const Lanes<T, 
     });
 }
 
-/// `add_outer` in lanes or, unless `weight` is absent, `add_weighted_outer`, with the same bits
+/// `add_outer` in lanes or, unless `weight` is absent, `add_weighted_outer`, with the same bits.
 template <class T, Index Count, Index Rows, Index Cols>
 void add_outer_tiled(View<const Lanes<T, Count>, Rows, 1> x, View<const Lanes<T, Count>, Cols, 1> y,
                      View<const Lanes<T, Count>, Rows, Cols> weight, View<Lanes<T, Count>, Rows, Cols> A) {
@@ -440,7 +440,7 @@ void add_outer_tiled(View<const Lanes<T, Count>, Rows, 1> x, View<const Lanes<T,
     });
 }
 
-/// `multiply` where `has_tiles`, with the same bits
+/// `multiply` where `has_tiles`, with the same bits.
 template <class P, class S, Index Rows, Index Cols>
 void multiply_tiled(View<const P, Rows, Cols> A, View<const S, Cols, 1> x, View<S, Rows, 1> y) {
   tiles::cover_all<S>(A.rows(), [&](auto access) {
@@ -452,7 +452,7 @@ void multiply_tiled(View<const P, Rows, Cols> A, View<const S, Cols, 1> x, View<
   });
 }
 
-/// `decayed_outer_sum` of plain numbers, with the same bits
+/// `decayed_outer_sum` of plain numbers, with the same bits.
 template <class T, Index Rows, Index Cols, Index Rank>
 void decayed_outer_sum_tiled(View<const T, Cols, Rows> decay, View<const T, Rows, Rank> left,
                              View<const T, Cols, Rank> right, View<T, Cols, Rows> memory) {
@@ -534,7 +534,7 @@ void decayed_outer_pull(View<const D, Cols> powers, View<const S, Rows> lefts, I
   });
 }
 
-/// The right factors of n windows, right_ta = sum_b A_ab x_tb
+/// The right factors of n windows, right_ta = sum_b A_ab x_tb.
 /// Shapes  A (Width x Width); tokens: column b + t Stride is x_tb (rows); rights (rows x Width n)
 template <Index Width, Index Stride, class P, class S, Index Rows>
 void mix_columns(View<const P, Width, Width> A, View<const S, Rows> tokens, View<S, Rows> rights) {

@@ -13,7 +13,7 @@
 
 namespace gdssm {
 
-/// Sizes and positions, signed as in Eigen
+/// Sizes and positions, signed as in Eigen.
 using Index = Eigen::Index;
 
 /// A size known only at run time. In every `template <Index Size>` of this library, Size is a number or `Dynamic`.
@@ -77,7 +77,7 @@ class View {
   static constexpr View absent() { return {nullptr, Rows == Dynamic ? 0 : Rows, Cols == Dynamic ? 0 : Cols}; }
   constexpr bool present() const { return data_ != nullptr; }  ///< not `absent`
 
-  /// The same view, read-only
+  /// The same view, read-only.
   constexpr View<const T, Rows, Cols> as_const() const { return {data_, rows(), cols()}; }
 
   constexpr T* data() const { return data_; }
@@ -94,7 +94,7 @@ class View {
     return data_[i];
   }
 
-  /// Column j
+  /// Column j.
   constexpr View<T, Rows, 1> column(Index j) const { return {data_ + j * rows(), rows(), 1}; }
 
   /// Columns first, ..., first + count - 1. Pass the count as a template argument to keep it in the type.
@@ -158,7 +158,7 @@ class Array {
   View<T, Rows, Cols> view() { return {data(), rows(), cols()}; }
   View<const T, Rows, Cols> view() const { return {data(), rows(), cols()}; }
 
-  /// The same memory as an Eigen matrix, for elements that Eigen computes with
+  /// The same memory as an Eigen matrix, for elements that Eigen computes with.
   auto matrix() { return Eigen::Map<Eigen::Matrix<T, eigen(Rows), eigen(Cols)>>(data(), rows(), cols()); }
   auto matrix() const { return Eigen::Map<const Eigen::Matrix<T, eigen(Rows), eigen(Cols)>>(data(), rows(), cols()); }
 
@@ -174,7 +174,7 @@ class Array {
   std::vector<T, detail::LineAllocator<T>> data_;
 };
 
-/// A view of a column-major Eigen matrix that owns its memory
+/// A view of a column-major Eigen matrix that owns its memory.
 template <class Derived>
 auto view_of(Eigen::PlainObjectBase<Derived>& matrix) {
   static_assert(!Derived::IsRowMajor || Derived::IsVectorAtCompileTime, "view_of: the matrix must be column-major");
@@ -200,7 +200,7 @@ void add(View<const T, Rows, Cols> from, View<T, Rows, Cols> to) {
   for (Index i = 0; i < from.size(); ++i) to[i] += from[i];
 }
 
-/// Eigen's matrix type for sizes of a `template <Index ...>`
+/// Eigen's matrix type for sizes of a `template <Index ...>`.
 template <class T, Index Rows, Index Cols>
 using Matrix = Eigen::Matrix<T, static_cast<int>(Rows), static_cast<int>(Cols)>;
 

@@ -175,7 +175,7 @@ class TemporaryName {
 /// True when the descriptor's file could be locked or the file system has no locks; false while it is locked elsewhere.
 inline bool try_lock(int descriptor) { return ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
 
-/// Whether a name is `stem`, two numbers and ".tmp": ".target.PID-ATTEMPT.tmp"
+/// Whether a name is `stem`, two numbers and ".tmp": ".target.PID-ATTEMPT.tmp".
 inline bool is_temporary_of(std::string_view name, std::string_view stem) {
   constexpr std::string_view end = ".tmp";
   if (name.size() < stem.size() + end.size() || !name.starts_with(stem) || !name.ends_with(end)) return false;
@@ -214,7 +214,7 @@ inline std::filesystem::path follow_links(std::filesystem::path path) {
   return path;
 }
 
-/// The standard stream of this process that writes to this very file, or -1
+/// The standard stream of this process that writes to this very file, or -1.
 inline int standard_stream(const struct stat& file) {
   for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
     struct stat open {};

@@ -34,7 +34,7 @@ inline std::string metadata_place(const std::string& where, const std::string& k
   return where + ": metadata " + in_quotes(key, 200);
 }
 
-/// The metadata of a state's checkpoint
+/// The metadata of a state's checkpoint.
 /// Errors  an identity with the name of another entry
 template <class State>
 CheckpointIdentity checkpoint_metadata(const CheckpointIdentity& identity, const State& state,

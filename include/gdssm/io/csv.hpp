@@ -30,7 +30,7 @@ namespace gdssm {
 
 namespace detail {
 
-/// The byte order mark of UTF-8, with which some programs begin a file
+/// The byte order mark of UTF-8, with which some programs begin a file.
 inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 inline bool is_blank(char c) { return c == ' ' || c == '\t'; }
@@ -123,7 +123,7 @@ inline const char* parse_number(const char* at, const char* end, double& number)
   return at;
 }
 
-/// A cell that `CsvWriter` can write
+/// A cell that `CsvWriter` can write.
 template <class Cell>
 concept CsvCell = PrintableNumber<Cell> || std::is_convertible_v<const Cell&, std::string_view>;
 
@@ -153,10 +153,10 @@ class CsvReader {
   /// Reads the header. `name` is the file's name in error messages. The stream must outlive the reader; it reads ahead.
   CsvReader(std::istream& in, std::string name) : in_(&in), name_(std::move(name)) { read_header(); }
 
-  /// The names in the header, in order
+  /// The names in the header, in order.
   const std::vector<std::string>& columns() const { return columns_; }
 
-  /// The position of a column
+  /// The position of a column.
   /// Errors  std::invalid_argument, listing the columns
   std::size_t column(const std::string& name) const {
     if (const auto found = positions_.find(name); found != positions_.end()) return found->second;
@@ -181,10 +181,10 @@ class CsvReader {
     return true;
   }
 
-  /// The number of rows returned so far
+  /// The number of rows returned so far.
   std::size_t rows() const { return rows_; }
 
-  /// The line number of the last row returned
+  /// The line number of the last row returned.
   std::size_t line() const { return line_number_; }
 
   /// For programs that reject a cell of the last row: throws "FILE:LINE: column NAME: why".

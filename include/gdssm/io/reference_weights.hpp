@@ -61,7 +61,7 @@ inline constexpr std::array<ReferenceName, 11> reference_names{{
     {"output.bias", "out3.bias", {1}, 1, true},
 }};
 
-/// The reference's name of a member of a layer, or of a layer in a stack: "layers_2.gate.d" -> "layers_2.seq.D"
+/// The reference's name of a member of a layer, or of a layer in a stack: "layers_2.gate.d" -> "layers_2.seq.D".
 inline std::string reference_name(const Name& name) {
   const std::string text = name.str();
   std::string_view member = text, layer = "layers_0";
@@ -98,7 +98,7 @@ struct ReferenceMetadata {
   std::string stack = "";        ///< "horner" for a `HornerStack` of any number of steps
 };
 
-/// Weights as a file that `ReferenceWeights` reads
+/// Weights as a file that `ReferenceWeights` reads.
 /// Errors  std::invalid_argument: a weight that the reference does not have
 template <class Parameters>
 Safetensors reference_file(const Parameters& weights, const ReferenceMetadata& metadata) {
@@ -129,11 +129,11 @@ Safetensors reference_file(const Parameters& weights, const ReferenceMetadata& m
 /// Source  arXiv:2410.11687v1 (code); docs/from-jax.md
 class ReferenceWeights {
  public:
-  /// How Lambda_re gives the decay: by (5), by (6), or as the decay itself
+  /// How Lambda_re gives the decay: by (5), by (6), or as the decay itself.
   enum class Discretization { zoh, bilinear, none };
-  /// Whether the loss includes all coordinates of a prediction or only the last
+  /// Whether the loss includes all coordinates of a prediction or only the last.
   enum class Targets { vector, scalar };
-  /// Whether the layer's output is the prediction, or (18)-(20) surround the layer
+  /// Whether the layer's output is the prediction, or (18)-(20) surround the layer.
   enum class Readout { none, half_glu2 };
   /// Whether three layers are the reference's two-step stack, or an odd number of layers gdssm's, M_1, S_2, M_2, ...
   enum class Stack { reference, horner };
@@ -300,7 +300,7 @@ class ReferenceWeights {
     return found->second;
   }
 
-  /// The shape of a matrix as a tensor of the same rank
+  /// The shape of a matrix as a tensor of the same rank.
   template <class Matrix>
   static std::vector<Index> shape_like(const Tensor& tensor, const Matrix& matrix) {
     if (tensor.shape.size() == 1) return {matrix.size()};

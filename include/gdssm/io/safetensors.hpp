@@ -40,7 +40,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors.hpp: litt
 
 namespace detail {
 
-/// The number of bytes of `shape` numbers of `item` bytes each
+/// The number of bytes of `shape` numbers of `item` bytes each.
 /// Errors  sizes below zero, more bytes than a machine addresses
 inline std::size_t bytes_of_shape(std::span<const Index> shape, std::size_t item, const std::string& place) {
   auto bytes = static_cast<Index>(item);
@@ -93,7 +93,7 @@ inline std::vector<Index> entry_numbers(const nlohmann::json& entry, const char*
   return list.get<std::vector<Index>>();
 }
 
-/// The position of a tensor's bytes, from the first byte of the first tensor
+/// The position of a tensor's bytes, from the first byte of the first tensor.
 struct ByteRange {
   std::size_t begin, end;
   std::string name;

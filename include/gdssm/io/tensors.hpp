@@ -21,7 +21,7 @@ namespace gdssm {
 
 namespace detail {
 
-/// The format's name of a precision
+/// The format's name of a precision.
 template <class Scalar>
 constexpr std::string_view dtype_of() {
   static_assert(std::is_same_v<Scalar, float> || std::is_same_v<Scalar, double>, "safetensors: float or double");
@@ -36,12 +36,12 @@ struct Tensor {
   std::vector<Index> shape;                                    ///< sizes, the first varying slowest
   std::variant<std::vector<float>, std::vector<double>> data;  ///< entries, row-major: F32 or F64
 
-  /// "F32" or "F64"
+  /// "F32" or "F64".
   std::string_view dtype() const {
     return std::visit([]<class Scalar>(const std::vector<Scalar>&) { return detail::dtype_of<Scalar>(); }, data);
   }
 
-  /// The numbers
+  /// The numbers.
   /// Errors  std::invalid_argument, beginning with `where`, if their precision is the other one
   template <class Scalar>
   std::span<const Scalar> as(const std::string& where = "tensor") const {
@@ -65,7 +65,7 @@ struct Tensor {
   }
 };
 
-/// A safetensors file as a value
+/// A safetensors file as a value.
 struct Safetensors {
   std::map<std::string, std::string> metadata;  ///< strings by name
   std::map<std::string, Tensor> tensors;        ///< by name

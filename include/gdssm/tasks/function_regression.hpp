@@ -175,7 +175,7 @@ struct FunctionRegression {
   static constexpr auto name = "FunctionRegression";
   static constexpr std::uint32_t weights_part = 0, structure_part = 1, outer_part = 2, pairs_part = 3;
 
-  /// f(x), without and with noise
+  /// f(x), without and with noise.
   template <class S>
   struct Pair {
     S value, label;

@@ -10,7 +10,7 @@ namespace gdssm {
 /// `targets()`.
 struct Targets {
   /// 1/2 |yhat - y|^2, averaged over the coordinates that count; or the cross-entropy (13a) of logits yhat and
-  /// probabilities y
+  /// probabilities y.
   enum class Loss { squared_error, cross_entropy };
 
   Loss loss = Loss::squared_error;  ///< how predictions are compared with targets
