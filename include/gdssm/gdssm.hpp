@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The paper's system, in the order of the theory. Included by name are io/, baselines/, and analysis/explain.hpp: they
-// bring parsers and eigenvalue solvers with them.
+// The paper's system, in the order of the theory. io/, baselines/, analysis/explain.hpp and analysis/check_gradient.hpp
+// are not included here, as they bring parsers, eigenvalue solvers and tests of derivatives.
 #include "gdssm/core/requirements.hpp"
 
 #include "gdssm/core/dual.hpp"

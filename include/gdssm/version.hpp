@@ -7,7 +7,7 @@
 
 namespace gdssm {
 
-/// The version of gdssm, "major.minor.patch". Written here and nowhere else: CMakeLists.txt reads this line.
+/// The version of gdssm, "major.minor.patch". Defined only here: CMakeLists.txt reads this line.
 inline constexpr std::string_view version = "0.2.0";
 
 namespace detail {

@@ -19,7 +19,7 @@ template <class First, class... Rest>
 inline constexpr bool same_scalar<First, Rest...> = (std::is_same_v<typename First::Scalar, typename Rest::Scalar> &&
                                                      ...);
 
-/// `expect_finite` for expressions, which are evaluated into memory only to be refused.
+/// `expect_finite` for expressions; they are evaluated into memory only when they are refused.
 template <class Derived>
 void expect_numbers(const char* where, const char* what, const Eigen::MatrixBase<Derived>& matrix) {
   if (!matrix.allFinite()) expect_finite(where, what, matrix.eval());
@@ -38,8 +38,8 @@ void add_product(Eigen::MatrixX<T>& A, const T& L, const Eigen::VectorX<T>& y, c
 
 }  // namespace detail
 
-/// What pairs (x_i, y_i) are to gradient descent and to ridge regression: two sums, both states of (1)-(2) with one
-/// decay L everywhere, from the attention A = e_0 e_0^T and, transposed, from A = e_0 e_1^T.
+/// All that gradient descent and ridge regression need of pairs (x_i, y_i): two sums. Both are states of (1)-(2) with
+/// one decay L for all entries, S with the attention A = e_0 e_0^T and M, transposed, with A = e_0 e_1^T.
 template <class T = double>
 struct Accumulators {
   Eigen::MatrixX<T> S;  ///< sum_i L^(t-i) x_i x_i^T (f x f)
@@ -50,21 +50,21 @@ struct Accumulators {
     M.setConstant(targets, inputs, T(0));
   }
 
-  /// A pair comes, and the earlier ones lose the factor L.
+  /// Adds a pair and multiplies the earlier ones by L.
   void absorb(const Eigen::VectorX<T>& x, const Eigen::VectorX<T>& y, const T& decay) {
     detail::add_product(S, decay, x, x);
     detail::add_product(M, decay, y, x);
   }
 
-  /// A pair that was absorbed, at decay 1, is taken out again.
+  /// Removes a pair that was absorbed at decay 1.
   void remove(const Eigen::VectorX<T>& x, const Eigen::VectorX<T>& y) {
     S.noalias() -= x * x.transpose();
     M.noalias() -= y * x.transpose();
     for (Index j = 0; j < x.size(); ++j)
-      if (S(j, j) < T(0)) S(j, j) = T(0);  // a sum of squares, and rounding
+      if (S(j, j) < T(0)) S(j, j) = T(0);  // a sum of squares, negative by rounding alone
   }
 
-  /// The sums of the pairs so far, which lose the factor L, and of those of `later`.
+  /// Multiplies the sums so far by L and adds those of `later`.
   void merge(const Accumulators& later, const T& L) {
     S = L * S + later.S;
     M = L * M + later.M;

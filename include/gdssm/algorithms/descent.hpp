@@ -13,36 +13,35 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"
 
-// Gradient descent on a context, as an explicit algorithm: what the constructed layers compute, and what they are
-// compared with. A context of pairs (x_i, y_i) enters through its `Accumulators`,
+// Gradient descent on a context, as an explicit algorithm: the constructed layers compute it, and trained layers are
+// compared with it. The pairs (x_i, y_i) of a context enter through its `Accumulators`,
 //
 //     S = sum_i x_i x_i^T  (f x f),      M = sum_i y_i x_i^T  (m x f),
 //
-// and with H = S + rho I the loss 1/2 sum_i |y_i - W x_i|^2 + rho/2 |W|^2 has the gradient W H - M. So K steps are
+// and with H = S + rho I the loss 1/2 sum_i |y_i - W x_i|^2 + rho/2 |W|^2 has the gradient W H - M. K steps are
 //
 //     W_{k+1} = W_k - a_k (W_k H - M) = W_k (I - a_k H) + a_k M,          k = 0..K-1,
 //
-// products of m x f with f x f matrices (`descend`). A single query q does with less. Unrolled from the right,
+// products of m x f with f x f matrices (`descend`). A single query q needs less. Unrolled from the right,
 //
 //     W_K q = W_0 (I - a_0 H) ... (I - a_{K-1} H) q  +  sum_k a_k M (I - a_{k+1} H) ... (I - a_{K-1} H) q,
 //
-// the last step's factor meets q first, and step k's term has collected the factors of the later steps. Hence (10)
-// runs from the last step to the first, with one product of H with a vector each:
+// the factor of the last step is applied to q first, and the term of step k has the factors of all later steps. Hence
+// (10) runs from the last step to the first, with one product of H with a vector in each:
 //
 //     (10)  u <- q, v <- 0;   for k = K-1..0:  v <- v + a_k u,  u <- u - a_k H u;      W_K q = M v + W_0 u
 //
-// This order would be needed if every step had its own H. With one H all factors commute and u = q - H v throughout, so
-// that W_K is the same for every order of the sizes (exactly; not up to rounding where some of them are far above
-// 2 / the largest eigenvalue of H), while W_1..W_{K-1} are not.
+// This order would matter if every step had its own H. With a single H all factors commute and u = q - H v throughout,
+// so W_K is the same for every order of the step sizes (exactly; not up to rounding where some of them are far above
+// 2 / the largest eigenvalue of H). W_1..W_{K-1} do depend on the order.
 //
-// T may be float, double or anything exact that Eigen computes with; the results have the shapes, fixed or dynamic, of
-// the arguments.
+// T may be float, double or any exact type that Eigen computes with. Results have the arguments' shapes.
 // Source  arXiv:2410.11687v1, K steps: docs/theory.md (10).
 
 namespace gdssm {
 
-/// Sizes a_0..a_{K-1} of K steps: a view of numbers that live elsewhere (a vector, an array, an Eigen vector, a span),
-/// or one number K times (`equal_steps`). Cheap to copy; converts from these by itself, in a call mostly.
+/// Step sizes a_0..a_{K-1}: a view of numbers stored elsewhere (a vector, an array, an Eigen vector, a span), or one
+/// number K times (`equal_steps`). Cheap to copy; such containers convert implicitly in calls.
 template <class T>
 class StepSizes {
  public:
@@ -86,7 +85,7 @@ StepSizes<T> equal_steps(T size, Index count) {
 
 namespace detail {
 
-/// rows x cols, at compile time where both sides know, else at run time.
+/// Refuses a shape other than rows x cols: at compile time where both are known there, else at run time.
 template <Index Rows, Index Cols, class Derived>
 void expect_shape(const char* where, const char* what, const Eigen::MatrixBase<Derived>& matrix, Index rows,
                   Index cols) {
@@ -118,7 +117,7 @@ void multiply_hessian(const Eigen::MatrixBase<S_>& S, const T& rho, const Vector
   Hu += rho * u;
 }
 
-/// A step of (10): v <- v + a u, u <- u - a (S + rho I) u.
+/// One step of (10): v <- v + a u, u <- u - a (S + rho I) u.
 template <class S_, class T, class Vector>
 void step_on_query(const Eigen::MatrixBase<S_>& S, const T& rho, const T& a, Vector& v, Vector& u, Vector& Hu) {
   multiply_hessian(S, rho, u, Hu);
@@ -140,7 +139,7 @@ typename M_::PlainObject gradient(const Eigen::MatrixBase<W_>& W, const Eigen::M
   return W * S - M + rho * W;
 }
 
-/// W - a (W S - M + rho W), one step of size a from W.
+/// One step of size a from W: W - a (W S - M + rho W).
 /// Shapes, errors  as `gradient`'s
 template <class W_, class S_, class M_>
 typename M_::PlainObject descent_step(const Eigen::MatrixBase<W_>& W, const Eigen::MatrixBase<S_>& S,
@@ -149,11 +148,11 @@ typename M_::PlainObject descent_step(const Eigen::MatrixBase<W_>& W, const Eige
   return W - a * gradient(W, S, M, rho);
 }
 
-/// W_K after steps of the given sizes from W_0: W_{k+1} = W_k - a_k (W_k (S + rho I) - M), k = 0..K-1.
+/// W_K, after steps of the given sizes from W_0: W_{k+1} = W_k - a_k (W_k (S + rho I) - M), k = 0..K-1.
 /// Shapes  S (f x f), M and W_0 (m x f) -> (m x f)
 /// Errors  std::invalid_argument: sizes that differ, S, M or W_0 not finite, a negative rho (wrong fixed sizes:
-///         static_assert). Sizes above 2 / the largest eigenvalue of S + rho I may diverge, in the end to numbers
-///         that are not finite: that is gradient descent's answer, and returned.
+///         static_assert). Sizes above 2 / the largest eigenvalue of S + rho I may diverge, even to numbers that are
+///         not finite; these are returned.
 template <class S_, class M_, class W_>
 typename M_::PlainObject descend(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M,
                                  StepSizes<typename S_::Scalar> steps, const typename S_::Scalar& rho,
@@ -176,10 +175,10 @@ typename M_::PlainObject descend(const Eigen::MatrixBase<S_>& S, const Eigen::Ma
   return descend(S, M, steps, rho, M_::PlainObject::Zero(M.rows(), M.cols()));
 }
 
-/// (10)  W_K q from W_0. For streams, and with nothing allocated, it is the solver `Descent`.
+/// (10)  W_K q from W_0. The solver `Descent` does this for streams, without allocating.
 /// Shapes  S (f x f), M and W_0 (m x f), q (f) -> (m)
 /// Errors  std::invalid_argument: sizes that differ, numbers that are not finite, a negative rho (wrong fixed sizes:
-///         static_assert). Divergence is an answer, as `descend`'s.
+///         static_assert). May diverge like `descend`.
 template <class S_, class M_, class Q, class W_>
 Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> predict_by_descent(
     const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& query,
@@ -206,8 +205,8 @@ Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> predict_by_descent(
   return predict_by_descent(S, M, query, steps, rho, M_::PlainObject::Zero(M.rows(), M.cols()));
 }
 
-/// No eigenvalue of S is larger than its trace (all are >= 0) nor than its largest row sum of absolute values
-/// (Gershgorin): the smaller of the two, in f^2 additions.
+/// An upper bound on the eigenvalues of S: the smaller of its trace (as all are >= 0) and its largest row sum of
+/// absolute values (Gershgorin), in f^2 additions.
 /// Shapes  S (f x f), symmetric positive semidefinite, as every sum of x x^T is
 /// Errors  std::invalid_argument: S empty, not square or not finite
 template <class S_>
@@ -219,9 +218,9 @@ typename S_::Scalar largest_eigenvalue_bound(const Eigen::MatrixBase<S_>& S) {
   return (std::min)(trace, row_sum);
 }
 
-/// 1 / (bound + rho), with `largest_eigenvalue_bound`: a step with which descent on S + rho I lets no error
-/// grow, and never overshoots.
-/// Errors  as the bound's, a negative rho, and S = 0 with rho = 0, where every step is as good
+/// 1 / (bound + rho), with `largest_eigenvalue_bound`: at this size descent on S + rho I increases no error and never
+/// overshoots.
+/// Errors  as the bound's, a negative rho, and S = 0 with rho = 0, where all step sizes are equally good
 template <class S_>
 typename S_::Scalar stable_step(const Eigen::MatrixBase<S_>& S,
                                 const typename S_::Scalar& rho = typename S_::Scalar(0)) {

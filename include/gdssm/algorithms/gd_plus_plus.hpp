@@ -6,11 +6,11 @@
 
 namespace gdssm {
 
-/// GD++: gradient descent whose inputs, the query included, are transformed by I - gamma S between the steps,
+/// GD++: gradient descent that transforms its inputs, including the query, by I - gamma S between the steps,
 ///     yhat <- yhat + a M q,  M <- M (I - a S)(I - gamma S),  q <- (I - gamma S) q,
 ///     S <- (I - gamma S) S (I - gamma S),   K times from yhat = 0                                  (10b)
-/// with an a and a gamma of its own for each step. gamma = 0 is descent, (10). With gamma it is a preconditioner in
-/// disguise: the first transform that matters is the first step's, the last one's does nothing.
+/// with its own a and gamma for each step. gamma = 0 is descent, (10); otherwise GD++ amounts to
+/// preconditioned descent. Each transform acts on the later steps, so the last one has no effect.
 /// Shapes  S (f x f), M (m x f), q (f) -> (m)
 /// Errors  std::invalid_argument: sizes that differ, other numbers of a than of gamma, numbers that are not finite
 /// Source  von Oswald et al., arXiv:2212.07677

@@ -8,9 +8,9 @@
 
 namespace gdssm {
 
-/// Ridge regression from a context's two sums, the minimiser of 1/2 sum |y_i - W x_i|^2 + rho/2 |W|^2:
+/// Ridge regression from the two sums of a context, the minimiser of 1/2 sum |y_i - W x_i|^2 + rho/2 |W|^2:
 ///     W = M (S + rho I)^{-1}                                                                       (B15)
-/// and the limit of (10) as K grows.
+/// It is the limit of (10) as K grows.
 /// Shapes  S (f x f), M (m x f) -> (m x f)
 /// Errors  std::invalid_argument: sizes that differ, numbers that are not finite, rho not above 0
 template <class S_, class M_>
@@ -27,9 +27,9 @@ typename M_::PlainObject ridge_regression(const Eigen::MatrixBase<S_>& S, const 
   return H.ldlt().solve(M.transpose()).transpose();
 }
 
-/// Least squares from a context's pairs: of all W with the least sum |y_i - W x_i|^2 that of the least norm,
+/// Least squares from the pairs of a context: of all W with the least sum |y_i - W x_i|^2, the one of least norm,
 ///     W = Y X^+                                                                                    (B16)
-/// From pairs and not from S, whose small eigenvalues are those of X squared.
+/// Uses the pairs, not S, which would square the condition number of X.
 /// Shapes  X (f x N), Y (m x N), the pairs as columns -> (m x f)
 /// Errors  std::invalid_argument: another number of inputs than of targets, no pair, numbers that are not finite
 template <class X_, class Y_>

@@ -8,9 +8,9 @@
 #include "gdssm/algorithms/descent.hpp"
 #include "gdssm/core/error.hpp"
 
-// Gradient descent on the cross-entropy of multi-class logistic regression, as an explicit algorithm: what the layer
-// does with labels in one step from zero, and what it is compared with. Unlike least squares it needs every pair anew
-// at each step: no two sums hold all that a step away from zero must know.
+// Gradient descent on the cross-entropy of multi-class logistic regression, as an explicit algorithm: with labels, one
+// step from zero is what the layer computes. Unlike least squares it needs every pair again at each step: away from
+// zero no two sums determine the gradient.
 namespace gdssm {
 
 /// softmax(z) of every column, without overflow.
@@ -26,7 +26,7 @@ typename Derived::PlainObject softmax(const Eigen::MatrixBase<Derived>& logits) 
   return p;
 }
 
-/// The cross-entropy of labels' probabilities Y with softmax(W x_i), summed over pairs, plus rho/2 |W|^2.
+/// The cross-entropy between label probabilities Y and softmax(W x_i), summed over pairs, plus rho/2 |W|^2.
 /// Shapes  W (c x f), X (f x N), Y (c x N), columns that sum to one
 /// Errors  std::invalid_argument: sizes that differ
 template <class W_, class X_, class Y_>
@@ -47,7 +47,7 @@ typename W_::Scalar cross_entropy(const Eigen::MatrixBase<W_>& W, const Eigen::M
   return sum;
 }
 
-/// Its gradient sum_i (softmax(W x_i) - y_i) x_i^T + rho W                                              (13b)
+/// The gradient of `cross_entropy`, sum_i (softmax(W x_i) - y_i) x_i^T + rho W                          (13b)
 /// Shapes  W (c x f), X (f x N), Y (c x N) -> (c x f)
 /// Errors  std::invalid_argument: sizes that differ
 template <class W_, class X_, class Y_>
@@ -64,7 +64,7 @@ typename W_::PlainObject cross_entropy_gradient(const Eigen::MatrixBase<W_>& W, 
   return gradient;
 }
 
-/// W_K after steps of the given sizes on the cross-entropy from W_0 = 0.
+/// W_K, after steps of the given sizes on the cross-entropy from W_0 = 0.
 /// Shapes  X (f x N), Y (c x N) -> (c x f)
 /// Errors  std::invalid_argument: different numbers of columns
 template <class X_, class Y_>

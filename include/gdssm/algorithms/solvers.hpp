@@ -12,16 +12,15 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/view.hpp"
 
-// Answers to a query q from the accumulators S and M: yhat = M v with v near (S + rho I)^{-1} q, where a method is a
-// type. With H = S + rho I, the first three are iterations on H v = q that need one product of H with a vector a step,
-// from v = 0, whose residual r = q - H v is p(H) q for a polynomial p with p(0) = 1; they differ in the polynomial. Let
-// the eigenvalues of H lie in [l, u]; u = `largest_eigenvalue_bound`(S) + rho and l = rho are known without a
-// computation.
+// Predictions for a query q from the accumulators S and M: yhat = M v with v near (S + rho I)^{-1} q. A method is a
+// type. Let H = S + rho I. The first three methods iterate on H v = q from v = 0, with one product of H with a vector a
+// step. Their residual r = q - H v is p(H) q for a polynomial p with p(0) = 1, and they differ in the polynomial. Let
+// the eigenvalues of H lie in [l, u]; u = `largest_eigenvalue_bound`(S) + rho and l = rho are cheap to know.
 //
 //     Descent             v <- v + r / u                                 |r_k| <= (1 - l/u)^k |q|
 //     HeavyBall           v <- v + a r + b (v - v_before)                |r_k| of the order of k b^(k/2) |q|
 //                         a = 4 / (sqrt u + sqrt l)^2, b = ((sqrt u - sqrt l) / (sqrt u + sqrt l))^2
-//     Chebyshev           the polynomial that is least on [l, u]         |r_k| <= |q| / T_k((u + l) / (u - l))
+//     Chebyshev           the smallest polynomial on [l, u]              |r_k| <= |q| / T_k((u + l) / (u - l))
 //     ConjugateGradients  on H w = M_i, for each row of M the polynomial of least loss; at most f steps
 //     Elimination         no iteration: f steps of Gauss on a bordered matrix, (10d)
 //
@@ -30,52 +29,53 @@
 //
 // A method offers Settings<T>, Scratch<T> (sized once) and the function
 //     solve(S, M, q, settings, scratch, prediction, rows) -> Answer<T>
-// which allocates nothing. An entry of S is a sum of so many `rows` products, 1 if nothing is said: rounding grows with
-// the root of their number, and what is no larger is nothing.
+// which allocates nothing. `rows` (default 1) is the number of products in each entry of S: rounding grows with its
+// square root, and numbers below the level of rounding count as zero.
 //
 // Source  docs/theory.md, K steps; Saad, Iterative Methods for Sparse Linear Systems, 12.3; Polyak, USSR Computational
 //         Mathematics and Mathematical Physics 4, 1964; Hestenes, Stiefel, J. Res. NBS 49, 1952
 
 namespace gdssm {
 
-/// Which test ended a solution.
+/// The test that ended a solution.
 enum class Ending {
-  steps_taken,  ///< K steps are done, as asked, and none of the tests below was met
+  steps_taken,  ///< took all K steps without meeting a test below
   converged,    ///< |q - H v| <= tolerance |q|, or the same of M_i
-  stalled,      ///< conjugate gradients: what is left is lost in rounding
-  eliminated    ///< solved directly; residual and bound are 0 up to rounding and have not been measured
+  stalled,      ///< conjugate gradients: the remainder is lost in rounding
+  eliminated    ///< solved directly; residual and bound are 0 up to rounding and not measured
 };
 
-/// How an answer came about.
+/// How a solution went.
 template <class T>
 struct Answer {
-  Ending ending = Ending::steps_taken;  ///< which test ended it
-  Index steps = 0;                      ///< that the solver took
-  T residual = T(0);                    ///< |q - H v| (conjugate gradients: |M_i - H w|); of numbers with a square root
-  /// No entry of the prediction is further from ridge regression's: max_i |M_i| |q - H v| / rho (infinite at rho = 0
-  /// unless the residual or M is 0), from |M H^{-1} r| and H >= rho; of conjugate gradients |q| |M_i - H w| / rho.
+  Ending ending = Ending::steps_taken;  ///< the test that ended it
+  Index steps = 0;                      ///< steps taken
+  T residual = T(0);                    ///< |q - H v| (conjugate gradients: |M_i - H w|), for types with a square root
+  /// Bounds the distance of every entry of the prediction from ridge regression's: max_i |M_i| |q - H v| / rho
+  /// (infinite at rho = 0 unless the residual or M is 0), from |M H^{-1} r| and H >= rho; for conjugate gradients
+  /// |q| |M_i - H w| / rho.
   T error_bound = T(0);
 };
 
-/// Steps, penalty and tolerance of an iteration.
+/// Steps, penalty and tolerance of an iterative solver.
 template <class T = double>
 struct DescentSettings {
-  Index steps = 100;   ///< K at most, 0 or more
-  T ridge = T(1);      ///< rho, 0 or more; on standardised inputs in units of rows: as strong as so many without slope
+  Index steps = 100;   ///< K, the largest number of steps, at least 0
+  T ridge = T(1);      ///< rho, at least 0; weighs as much as rho rows of slope 0 on standardised inputs
   T decay = T(1);      ///< L of the sums, in (0, 1]
-  T tolerance = T(0);  ///< ends before K steps where |q - H v| <= tolerance |q|; 0: always K steps, or an exact answer
+  T tolerance = T(0);  ///< stops early where |q - H v| <= tolerance |q|; 0: takes K steps unless the answer is exact
 };
 
-/// Penalty of a direct solution.
+/// Penalty and decay of the direct solver.
 template <class T = double>
 struct RidgeSettings {
-  T ridge = T(1);  ///< rho, 0 or more; on standardised inputs in units of rows: as strong as so many without slope
+  T ridge = T(1);  ///< rho, at least 0; weighs as much as rho rows of slope 0 on standardised inputs
   T decay = T(1);  ///< L of the sums, in (0, 1]
 };
 
 namespace detail {
 
-/// The vectors of an iteration. After `solve`: v, and the residual r = q - H v.
+/// The vectors of an iteration. After `solve` they hold v and the residual r = q - H v.
 template <class T>
 struct IterationScratch {
   IterationScratch(Index inputs, Index /*targets*/) : v(Eigen::VectorX<T>::Constant(inputs, T(0))), r(v), d(v), Hd(v) {}
@@ -83,19 +83,19 @@ struct IterationScratch {
   Eigen::VectorX<T> v, r, d, Hd;
 };
 
-/// What rounding may have left, where there is nothing, of sums of so many rows, as a share of their size.
+/// The relative size that rounding may give to a sum of this many rows whose exact value is 0.
 template <class T>
 T rounding_left(Index f, const T& rows) {
   return std::numeric_limits<T>::epsilon() * (T(8 * f) + T(2) * std::sqrt(rows));
 }
 
-/// Whether r is as small as asked for.
+/// Whether |r| is within the tolerance.
 template <class T>
 bool is_small(const Eigen::VectorX<T>& r, const T& squared_query, const T& tolerance) {
   return r.squaredNorm() <= tolerance * tolerance * squared_query;
 }
 
-/// Runs `step(k)`, which moves v and keeps r, until r is small, K steps are done or a step returns false, and measures.
+/// Calls `step(k)`, which updates v and r, until r is small, K steps are taken or a step returns false; measures r.
 template <class S_, class M_, class Q, class T, class Step>
 Answer<T> iterate(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                   const DescentSettings<T>& settings, IterationScratch<T>& scratch, Step&& step) {
@@ -115,7 +115,7 @@ Answer<T> iterate(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M
     }
   }
   if constexpr (std::is_floating_point_v<T>) {
-    scratch.r = q;  // what the recurrences carry along may have drifted from the residual
+    scratch.r = q;  // the recurrences' r may have drifted from the residual
     scratch.r.noalias() -= S * scratch.v;
     scratch.r -= settings.ridge * scratch.v;
     answer.residual = scratch.r.norm();
@@ -125,7 +125,7 @@ Answer<T> iterate(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M
   return answer;
 }
 
-/// u and l; l no closer to 0 than rounding can tell.
+/// u and l; l is kept as far from 0 as rounding can resolve.
 template <class T>
 struct Spectrum {
   template <class S_>
@@ -135,8 +135,7 @@ struct Spectrum {
   T most, least;
 };
 
-/// What iterations on q have in common. A `Method` offers `start(S, settings, scratch)`, which returns the step that
-/// `iterate` runs.
+/// The common part of iterations on q. A `Method` offers `start(S, settings, scratch)`, which returns the step.
 template <class Method>
 struct Iteration {
   template <class T>
@@ -144,7 +143,7 @@ struct Iteration {
   template <class T>
   using Scratch = IterationScratch<T>;
 
-  /// The answer to S, M and q, after the steps that the settings ask for.
+  /// The prediction for S, M and q after the steps given by the settings.
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const Settings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction, const T& = T(1)) {
@@ -156,10 +155,9 @@ struct Iteration {
 
 }  // namespace detail
 
-/// K steps of (10) of size 1 / u, `predict_by_descent` from W_0 = 0: every error shrinks, well determined directions
-/// first.
+/// K steps of (10) of size 1 / u, like `predict_by_descent` from W_0 = 0. Errors shrink, well determined ones first.
 struct Descent : detail::Iteration<Descent> {
-  /// The step that `solve` repeats.
+  /// Returns the step that `solve` repeats.
   template <class S_, class T>
   static auto start(const S_& S, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const T a = T(1) / (largest_eigenvalue_bound(S) + settings.ridge);
@@ -170,14 +168,14 @@ struct Descent : detail::Iteration<Descent> {
   }
 };
 
-/// K steps of Chebyshev's semi-iteration: no polynomial of degree K is smaller everywhere on [l, u].
+/// K steps of Chebyshev semi-iteration: no polynomial of degree K has a smaller maximum on [l, u].
 struct Chebyshev : detail::Iteration<Chebyshev> {
-  /// The step that `solve` repeats.
+  /// Returns the step that `solve` repeats.
   template <class S_, class T>
   static auto start(const S_& S, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const detail::Spectrum<T> spectrum(S, settings.ridge);
     const T middle = (spectrum.most + spectrum.least) / T(2), half = (spectrum.most - spectrum.least) / T(2);
-    // ratio = T_{k-1}(middle / half) / T_k(middle / half), finite also where half = 0
+    // ratio = T_{k-1}(middle / half) / T_k(middle / half), finite even for half = 0.
     return [&, middle, half, ratio = T(half / middle)](Index k) mutable {
       if (k == 0) {
         ws.d = ws.r / middle;
@@ -194,9 +192,9 @@ struct Chebyshev : detail::Iteration<Chebyshev> {
   }
 };
 
-/// K steps of gradient descent with Polyak's momentum, both constant.
+/// K steps of gradient descent with Polyak's momentum, with constant coefficients.
 struct HeavyBall : detail::Iteration<HeavyBall> {
-  /// The step that `solve` repeats.
+  /// Returns the step that `solve` repeats.
   template <class S_, class T>
   static auto start(const S_& S, const DescentSettings<T>& settings, Scratch<T>& ws) {
     const detail::Spectrum<T> spectrum(S, settings.ridge);
@@ -214,18 +212,18 @@ struct HeavyBall : detail::Iteration<HeavyBall> {
   }
 };
 
-/// At most K steps of conjugate gradients on H w = M_i for each row of M, so that after k steps W = M p(H) with the
-/// polynomial of degree below k at which the loss with its penalty is least: they end by themselves after as many as H
-/// has different eigenvalues. The prediction is W q. Rows of M lie in the range of H, which q need not: where H is
-/// singular W becomes the least one that fits. Residual and tolerance are of M_i, |M_i - H w| <= tolerance |M_i|, and
-/// no entry of the prediction is further from ridge regression's than |q| |M_i - H w| / rho.
+/// At most K steps of conjugate gradients on H w = M_i for each row of M. After k steps W = M p(H), with the polynomial
+/// of degree below k that minimises the penalised loss; the iteration ends after as many steps as H has distinct
+/// eigenvalues. The prediction is W q. The rows of M lie in the range of H, though q need not: where H is singular, W
+/// becomes the smallest one that fits. Residual and tolerance are of M_i, |M_i - H w| <= tolerance |M_i|, and every
+/// entry of the prediction is within |q| |M_i - H w| / rho of ridge regression's.
 struct ConjugateGradients {
   template <class T>
   using Settings = DescentSettings<T>;
   template <class T>
   using Scratch = detail::IterationScratch<T>;
 
-  /// The answer to S, M and q, after the steps that the settings ask for; steps and ending are those of the row of M
+  /// The prediction for S, M and q after the steps given by the settings; steps and ending are those of the row of M
   /// that took most.
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
@@ -252,7 +250,7 @@ struct ConjugateGradients {
     T lost(0), negligible(0);
     if constexpr (std::is_floating_point_v<T>) {
       const T most = detail::Spectrum<T>(S, settings.ridge).most, left = detail::rounding_left(row.size(), rows);
-      if (!(settings.ridge > left * most)) {  // or H is not singular
+      if (!(settings.ridge > left * most)) {  // otherwise H is not singular
         negligible = left * most;
         lost = left * left * row.squaredNorm();
       }
@@ -275,11 +273,10 @@ struct ConjugateGradients {
 };
 
 /// Ridge regression itself, M (S + rho I)^{-1} q, by elimination without pivoting on the bordered matrix (10d): f^3 / 6
-/// multiplications. A column whose pivot is lost in rounding depends on those before it. Then H = S + rho I is
-/// singular, and the answer is that of the least W among those that fit, M H^+ q, the limit of smaller and smaller
-/// penalties: what is eliminated is the projection of q onto the columns that are left. A pivot is w^T H w, for the
-/// combination w of its column and those before that leaves least; it is lost at (8 f + 2 sqrt(rows)) epsilon sum_i
-/// w_i^2 H_ii.
+/// multiplications. A column whose pivot is lost in rounding depends on the columns before it. H = S + rho I is then
+/// singular, and the prediction is that of the least W that fits, M H^+ q, the limit of ever smaller penalties: q is
+/// projected onto the remaining columns, then eliminated. A pivot is the least w^T H w over combinations w of its
+/// column, with weight 1, and those before it. It is lost at (8 f + 2 sqrt(rows)) epsilon sum_i w_i^2 H_ii.
 struct Elimination {
   template <class T>
   using Settings = RidgeSettings<T>;
@@ -293,15 +290,15 @@ struct Elimination {
           projection(Eigen::VectorX<T>::Constant(inputs, T(0))),
           rest(projection) {}
 
-    /// The columns of H, each followed by its entries of q and M, and filled up to whole chunks; what stands above the
-    /// diagonal is not used. After the elimination the diagonal holds the pivots, 0 where a column is left out.
+    /// The columns of H, each followed by its entries of q and M and padded to whole chunks. Entries above the diagonal
+    /// are not used. After the elimination the diagonal holds the pivots, 0 where a column is left out.
     Eigen::MatrixX<T> bordered;
-    Eigen::VectorX<T> multiples;  // of the column that is eliminated
+    Eigen::VectorX<T> multiples;  // of the current column
     Eigen::MatrixX<T> basis;
     Eigen::VectorX<T> projection, rest;
   };
 
-  /// The answer to S, M and q, by elimination, (10d).
+  /// The prediction for S, M and q by elimination, (10d).
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const RidgeSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction,
@@ -309,8 +306,8 @@ struct Elimination {
     return solve(S, M, q, Eigen::VectorX<T>::Constant(q.size(), T(1)), settings, ws, prediction, rows);
   }
 
-  /// In units of its own for every coordinate, given by their squares s^2: the answer to D S D, M D and D q with
-  /// D = diag(1 / s), which is that to S + rho D^{-2}, M and q. Coordinates without a unit, s = 0, are left out.
+  /// Solves in units for each coordinate, given as squares s^2: the answer for D S D, M D and D q with D = diag(1 / s),
+  /// which is that for S + rho D^{-2}, M and q. Coordinates with s = 0 are left out.
   template <class S_, class M_, class Q, class U, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const Eigen::MatrixBase<U>& squared_units, const RidgeSettings<T>& settings, Scratch<T>& ws,
@@ -346,11 +343,11 @@ struct Elimination {
   }
 
  private:
-  // Rows that are worked on at once: a vector or two of the processor's.
+  // Rows processed at once: one or two vectors of the processor.
   static constexpr Index chunk = 4;
 
-  /// Whether rounding has left nothing of pivot j; diagonal(i) is H_ii. w is 1 at j, 0 where columns are left out, and
-  /// w_i = -sum_(k>i) L_ki w_k elsewhere. Only where much has cancelled is it worth working out.
+  /// Whether pivot j is lost in rounding; diagonal(i) is H_ii. w is 1 at j, 0 at columns left out, and
+  /// w_i = -sum_(k>i) L_ki w_k elsewhere. It is computed only where much has cancelled.
   template <class Diagonal, class T>
   static bool is_lost(Index j, const Diagonal& diagonal, const T& rows, Scratch<T>& ws) {
     const T pivot = ws.bordered(j, j);
@@ -376,7 +373,7 @@ struct Elimination {
     for (Index l = 0; l < chunk; ++l) y[l] = a * x[l];
   }
 
-  /// y_k <- y_k - a_k x, one chunk of the columns [begin, end), which are `stride` apart.
+  /// y_k <- y_k - a_k x for one chunk of each column in [begin, end); columns are `stride` apart.
   template <class T>
   static void subtract(T* y, Index stride, const T* x, const T* a, Index begin, Index end) {
     T kept[chunk];
@@ -388,8 +385,8 @@ struct Elimination {
     }
   }
 
-  /// After an elimination that has left columns out: those that are not, below their pivots, span the range of H. The
-  /// answer is that to the projection of q onto this range, in the given units, since the least W has no part outside.
+  /// Runs after an elimination that left out columns. The other columns, below their pivots, span the range of H.
+  /// Answers for the projection of q onto this range, in the given units, since the least W has no part outside it.
   template <class Q, class U, class T>
   static void answer_projection(const Eigen::MatrixBase<Q>& q, const Eigen::MatrixBase<U>& squared_units,
                                 Scratch<T>& ws, Eigen::VectorX<T>& prediction) {
@@ -407,7 +404,7 @@ struct Elimination {
       if (is_left_out(j)) continue;
       auto e = ws.basis.col(j);
       for (Index k = 0; k < f; ++k) e[k] = k < j ? T(0) : ws.bordered(k, j);
-      for (int round = 0; round < 2; ++round)  // the second one removes what rounding has left of the first
+      for (int round = 0; round < 2; ++round)  // the second round removes the rounding of the first
         for (Index i = 0; i < j; ++i)
           if (!is_left_out(i)) e -= product(ws.basis.col(i), e) / ws.multiples[i] * ws.basis.col(i);
       ws.multiples[j] = product(e, e);

@@ -9,22 +9,21 @@
 
 namespace gdssm {
 
-/// Weights of linear attention: the products of keys and query as they are.
+/// Weights of linear attention: the products of keys and query themselves.
 struct LinearWeighting {
   static double scale(Index) { return 1; }  ///< of the products <k_i, q>
-  /// In place, for one query: N products to N weights.
+  /// Turns N products for one query into N weights, in place.
   template <class S>
   static void weigh(S*, Index) {}
-  /// VJP of `weigh` from the weights: cotangents of weights to those of products, in place.
+  /// VJP of `weigh`: turns cotangents of weights into those of products, in place.
   template <class S>
   static void weigh_vjp(const S*, S*, Index) {}
 };
 
-/// Weights of softmax attention: exp(s_i) / sum_j exp(s_j) of the products s divided by the square root of the keys'
-/// length.
+/// Weights of softmax attention: exp(s_i) / sum_j exp(s_j), with s the products over the square root of a key's length.
 struct SoftmaxWeighting {
   static double scale(Index keys) { return 1 / std::sqrt(static_cast<double>(keys)); }  ///< of the products <k_i, q>
-  /// The n products become weights.
+  /// Turns n products into weights, in place.
   template <class S>
   static void weigh(S* s, Index n) {
     using std::exp;
@@ -45,12 +44,12 @@ struct SoftmaxWeighting {
   }
 };
 
-/// Self-attention on pairs: every column, the query's included, attends to the N pairs,
+/// Self-attention on pairs: every column, including the query's, attends to the N pairs,
 ///     o_t = sum_{i <= N} p_ti v_i,   p_t = weighting(<k_i, q_t> scale), i = 1..N                   (B6)
-/// with the weights as they are (linear attention) or their softmax. Under
+/// with the products as weights (linear attention) or their softmax. Under
 ///     W_Q = W_K = [I 0],   W_V = I,   W_O = -diag(gamma I, a I)                                    (B7)
-/// a layer of linear attention on [x; y] is the step y_i <- y_i - a M x_i, x_i <- x_i - gamma S x_i of GD++ (10b); for
-/// gamma = 0, of gradient descent: the query's second half becomes minus the prediction.
+/// a layer of linear attention on [x; y] is the step y_i <- y_i - a M x_i, x_i <- x_i - gamma S x_i of GD++ (10b), or
+/// of gradient descent for gamma = 0; the query's second half becomes minus the prediction.
 /// Shapes  as `Projections`
 /// Source  von Oswald et al., arXiv:2212.07677        VJP  `vjp`
 template <class Weighting>
@@ -120,7 +119,7 @@ class AttentionLayer : public PlainBlock<AttentionLayer<Weighting>> {
     maps_.read_vjp(c, X, X_bar, c_bar, ws.maps);
   }
 
-  /// Random weights to begin training from; the map out of the layer is zero.
+  /// Random initial weights; the map out of the layer is zero.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     maps_.draw(p, stream);
@@ -130,7 +129,7 @@ class AttentionLayer : public PlainBlock<AttentionLayer<Weighting>> {
   Projections maps_;
 };
 
-/// (B6), the products being the weights.
+/// (B6) with the products as weights.
 using LinearAttentionLayer = AttentionLayer<LinearWeighting>;
 using SoftmaxAttentionLayer = AttentionLayer<SoftmaxWeighting>;  ///< (B6) with the softmax of the products
 

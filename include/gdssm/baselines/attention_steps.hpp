@@ -8,10 +8,11 @@
 
 namespace gdssm {
 
-/// A stack of linear self-attention on pairs as GD++: layer k, by (B7), is step k of (10b) with a_k and gamma_k, and
-/// the decoder returns minus the query's second half. With gammas of 0 it is K steps of gradient descent.
-/// Errors  std::invalid_argument: other numbers of steps than layers, a width below 2f, fewer than f coordinates of
-///         keys or 2f of values
+/// Parameters of a stack of linear self-attention on pairs that computes GD++: layer k, by (B7), is step k of (10b)
+/// with a_k and gamma_k, and the decoder returns minus the query's second half. With gammas of 0: K steps of gradient
+/// descent.
+/// Errors  std::invalid_argument: a number of steps other than that of layers, a width below 2f, fewer than f
+///         coordinates of keys or 2f of values
 /// Source  von Oswald et al., arXiv:2212.07677
 template <class T>
 auto gd_plus_plus_steps(const SequenceModel<PairInput, LinearAttentionLayer>& model, StepSizes<T> a,

@@ -7,12 +7,12 @@
 
 namespace gdssm {
 
-/// Keys of length one, as the published DeltaNet has them: with lambda^2 = |k|^2 + 1e-6,
+/// Keys of length one, as in the published DeltaNet: with lambda^2 = |k|^2 + 1e-6,
 ///     k <- k / lambda                                                                              (B8a)
-/// A step beta <= 1 on 1/2 |v - W k|^2 then never leaves an error larger than it was, whatever the maps become.
-/// VJP     k_bar <- (k_bar - <k, k_bar> k) / lambda, with k as normalised
+/// A step beta <= 1 on 1/2 |v - W k|^2 then never increases an error, whatever the trained maps are.
+/// VJP     k_bar <- (k_bar - <k, k_bar> k) / lambda, with the normalised k
 struct UnitKeys {
-  /// In place, one key a column; keeps 1 / lambda of each.
+  /// Normalises the keys in place, one in each column; stores 1 / lambda of each.
   template <class S>
   static void apply(Array<S>& k, Array<S>& inverse_length) {
     using std::sqrt;
@@ -21,7 +21,7 @@ struct UnitKeys {
       for (Index j = 0; j < k.rows(); ++j) k(j, t) *= inverse_length[t];
     }
   }
-  /// Turns the cotangent of the keys as normalised, k, into that of the keys as they were.
+  /// Turns the cotangent of the normalised keys k into that of the original keys.
   template <class S>
   static void vjp(const Array<S>& k, const Array<S>& inverse_length, Array<S>& k_bar) {
     for (Index t = 0; t < k.cols(); ++t) {
@@ -31,21 +31,21 @@ struct UnitKeys {
   }
 };
 
-/// Keys as W_K makes them. Only so are W_Q = W_K = [I 0], W_V = [0 I], w = 0 online least squares by gradient steps
-/// (Widrow and Hoff), whose step is logistic(b) times the squares of W_K's scale.
+/// Keys as W_K gives them. Only with these do W_Q = W_K = [I 0], W_V = [0 I], w = 0 make online least squares by
+/// gradient steps (Widrow and Hoff), of size logistic(b) times the square of W_K's scale.
 struct PlainKeys {
-  /// Leaves keys as they are.
+  /// Leaves the keys unchanged.
   template <class S>
   static void apply(Array<S>&, Array<S>&) {}
-  /// Leaves cotangents as they are.
+  /// Leaves the cotangents unchanged.
   template <class S>
   static void vjp(const Array<S>&, const Array<S>&, Array<S>&) {}
 };
 
-/// DeltaNet, the delta rule as a recurrence of matrices: with beta_t = logistic(w^T h_t + b),
+/// DeltaNet, the delta rule as a recurrence of matrices. With beta_t = logistic(w^T h_t + b),
 ///     e_t = v_t - W_{t-1} k_t,   W_t = W_{t-1} + beta_t e_t k_t^T,   W_0 = 0,   o_t = W_t q_t       (B8)
-/// at a pair; the query reads W_N. A step of stochastic gradient descent of size beta_t on 1/2 |v_t - W k_t|^2. Queries
-/// keep their length, since a linear map's answer grows with it; there is no feature map in front of keys and queries.
+/// at a pair; the query reads W_N. This is a step of stochastic gradient descent of size beta_t on 1/2 |v_t - W k_t|^2.
+/// Queries keep their length, since the answer of a linear map grows with it. Keys and queries have no feature map.
 ///     `Keys`  UnitKeys or PlainKeys
 /// Shapes  as `Projections`; w (1 x width), b (1)
 /// Source  Schlag et al., arXiv:2102.11174; Yang et al., arXiv:2406.06484        VJP  `vjp`
@@ -81,7 +81,7 @@ class DeltaNetLayer : public PlainBlock<DeltaNetLayer<Keys>> {
   struct Workspace {
     Projections::Workspace<T> maps;
     Array<T> beta, beta_bar;  ///< (1 x T)
-    Array<T> inverse_length;  ///< of keys as W_K makes them (1 x T)
+    Array<T> inverse_length;  ///< of the keys that W_K gives (1 x T)
     Array<T> e;               ///< (values x T)
     Array<T> memories;        ///< W_t^T side by side, t = 0..N (keys x values (N + 1))
     Array<T> memory_bar;      ///< (keys x values)
@@ -121,9 +121,9 @@ class DeltaNetLayer : public PlainBlock<DeltaNetLayer<Keys>> {
     maps_.write(c.maps, Y, ws.maps);
   }
 
-  /// With R the cotangent of W_t, which o_t = W_t q_t adds o_bar_t q_t^T to (and W_t^T o_bar_t to q_bar_t), of
-  /// W_t = W_{t-1} + beta e k^T:  beta_bar = e^T R k,  e_bar = beta R k,  k_bar += beta R^T e;  of e = v - W_{t-1} k:
-  /// v_bar += e_bar,  k_bar -= W_{t-1}^T e_bar,  R <- R - e_bar k^T;  of beta = logistic(z):
+  /// With R the cotangent of W_t, from o_t = W_t q_t: R += o_bar_t q_t^T, q_bar_t += W_t^T o_bar_t; from
+  /// W_t = W_{t-1} + beta e k^T: beta_bar = e^T R k,  e_bar = beta R k,  k_bar += beta R^T e; from e = v - W_{t-1} k:
+  /// v_bar += e_bar,  k_bar -= W_{t-1}^T e_bar,  R <- R - e_bar k^T; from beta = logistic(z):
   /// z_bar = beta_bar beta (1 - beta).
   template <class P, class S>
   void vjp(const Coefficients<P>& c, const Array<S>& X, const Array<S>& Y_bar, Array<S>& X_bar, Coefficients<S>& c_bar,
@@ -157,7 +157,7 @@ class DeltaNetLayer : public PlainBlock<DeltaNetLayer<Keys>> {
     maps_.read_vjp(c.maps, X, X_bar, c_bar.maps, ws.maps);
   }
 
-  /// Maps by LeCun's law; steps of a half for every pair.
+  /// Maps with LeCun's initial values; step sizes of 1/2 for every pair.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     maps_.draw(p.maps, stream);

@@ -10,8 +10,8 @@ namespace gdssm {
 /// A linear recurrence between two bilinear gates:
 ///     s_t = lambda * s_{t-1} + (W_m h_t + b_m) * (W_x h_t + b_x),   s_0 = 0,   lambda = exp(-exp(l)),
 ///     layer(H)_t = W_O ((U_m s_t + d_m) * (U_x s_t + d_x))                                         (B13)
-/// It can express any linear attention: keys times values go in by the first gate and stay (lambda = 1), queries go in
-/// times the constant and are forgotten at once (lambda = 0), and the second gate multiplies the two.
+/// It can express any linear attention: the first gate forms products of keys and values, which stay (lambda = 1), and
+/// products of queries and a constant, which are forgotten at once (lambda = 0); the second gate multiplies the two.
 /// Shapes  W_m, W_x (n x width), b_m, b_x, l, s (n), U_m, U_x (gates x n), d_m, d_x (gates), W_O (width x gates)
 /// Source  Zucchet et al., arXiv:2309.01775; the decay's form is the LRU's, arXiv:2303.06349        VJP  `vjp`
 class GatedLinearRnnLayer : public PlainBlock<GatedLinearRnnLayer> {
@@ -24,7 +24,7 @@ class GatedLinearRnnLayer : public PlainBlock<GatedLinearRnnLayer> {
         gates_(detail::expect_size("GatedLinearRnnLayer", "number of gates", gates)) {}
   Index width() const { return width_; }
 
-  /// As parameters, `decay` is l; as coefficients, lambda.
+  /// In parameters `decay` is l; in coefficients it is lambda.
   template <class Storage>
   struct Weights {
     MatrixIn<Storage> in_m, in_m_bias, in_x, in_x_bias;      ///< W_m, b_m, W_x, b_x of (B13)
@@ -77,7 +77,7 @@ class GatedLinearRnnLayer : public PlainBlock<GatedLinearRnnLayer> {
     Plain::prepare(p, c);
     for (Index j = 0; j < states_; ++j) c.decay[j] = exp(-exp(P(p.decay(j))));
   }
-  /// l_bar = -exp(l) lambda lambda_bar, the others as they are.
+  /// l_bar = -exp(l) lambda lambda_bar; the others are unchanged.
   template <class P>
   void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
                    Parameters<P>& p_bar) const {
@@ -102,8 +102,8 @@ class GatedLinearRnnLayer : public PlainBlock<GatedLinearRnnLayer> {
     detail::map(c.output, ws.out, Y);
   }
 
-  /// Of a product a * b:  a_bar = b * out_bar,  b_bar = a * out_bar;  of the recurrence, last to first:
-  /// R_t = s_bar_t + lambda * R_{t+1},  lambda_bar += R_t * s_{t-1},  and R_t is the cotangent of what goes in.
+  /// From a product a * b:  a_bar = b * out_bar,  b_bar = a * out_bar. From the recurrence, last to first:
+  /// R_t = s_bar_t + lambda * R_{t+1},  lambda_bar += R_t * s_{t-1}, where R_t is also the cotangent of its input.
   template <class P, class S>
   void vjp(const Coefficients<P>& c, const Array<S>& X, const Array<S>& Y_bar, Array<S>& X_bar, Coefficients<S>& c_bar,
            Workspace<S>& ws) const {
@@ -130,8 +130,8 @@ class GatedLinearRnnLayer : public PlainBlock<GatedLinearRnnLayer> {
     detail::affine_vjp(c.in_x, X, ws.in_x_bar, c_bar.in_x, c_bar.in_x_bias, X_bar);
   }
 
-  /// Maps by LeCun's law, W_O zero, lambda uniform on [0.9, 0.999]; biases standard normal, so that what goes in once
-  /// is there beside what goes in as a product.
+  /// Maps with LeCun's initial values, W_O zero, lambda uniform on [0.9, 0.999]. Biases are standard normal, so that
+  /// the gates pass on single inputs as well as products.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     for (auto* const W : {&p.in_m, &p.in_x, &p.out_m, &p.out_x}) detail::draw_map(*W, stream);

@@ -7,13 +7,13 @@
 #include "gdssm/baselines/sequence_layer.hpp"
 #include "gdssm/blocks/local_attention.hpp"
 
-// What a sequence model of the literature is given to read, in place of the tokens x_1, y_1, ..., x_N, y_N, x_{N+1}.
+// Inputs of the sequence models of the literature, made from the tokens x_1, y_1, ..., x_N, y_N, x_{N+1}.
 
 namespace gdssm {
 
-/// Satisfied by a type that makes of normal tokens the columns that the encoder of a `SequenceModel` reads: `size()`
-/// numbers in each of `length(N)` columns, the last of them the query's. `every_window` says that column t is window t,
-/// so that a prediction can be asked for at each; `trains`, that it has parameters.
+/// Makes the columns that the encoder of a `SequenceModel` reads from normal tokens: `length(N)` columns of `size()`
+/// numbers, the last of them the query's. `every_window` tells whether column t is window t, so that every column has a
+/// prediction; `trains` whether there are parameters.
 template <class Input, class S = Lanes<float>>
 concept SequenceInput = requires(const Input& input, const typename Input::template Coefficients<float>& c,
                                  View<const S> tokens, Array<S>& columns) {
@@ -56,7 +56,7 @@ struct FixedInput : PlainBlock<FixedInput> {
 
 /// Concatenated windows, u_t = vec(X_t) = [x_t; y_t; x_{t+1}], t = 1..N                              (B2)
 struct WindowInput : detail::FixedInput {
-  static constexpr bool every_window = true;  ///< there is a prediction at every column
+  static constexpr bool every_window = true;  ///< every column has a prediction
 
   using FixedInput::FixedInput;
   Index size() const { return 3 * features(); }       ///< entries of u_t
@@ -70,9 +70,9 @@ struct WindowInput : detail::FixedInput {
   }
 };
 
-/// Pairs, u_i = [x_i; y_i], i = 1..N, and the query with nothing for its target, u_{N+1} = [x_{N+1}; 0]   (B3)
+/// Pairs, u_i = [x_i; y_i], i = 1..N, and the query without a target, u_{N+1} = [x_{N+1}; 0]   (B3)
 struct PairInput : detail::FixedInput {
-  static constexpr bool every_window = false;  ///< the prediction is at the last column alone
+  static constexpr bool every_window = false;  ///< only the last column has a prediction
 
   using FixedInput::FixedInput;
   Index size() const { return 2 * features(); }           ///< entries of u_i
@@ -86,14 +86,14 @@ struct PairInput : detail::FixedInput {
   }
 };
 
-/// Windows with what local attention (1) makes of them, u_t = [vec(X_t); vec(G_t)], G_t = X_t^T A X_t, A trained   (B4)
-/// The window comes along because vec(G_t) alone holds the query in products only, and a recurrence that read nothing
-/// else could not tell which input it is asked about.
+/// Windows and their local attention (1), u_t = [vec(X_t); vec(G_t)], G_t = X_t^T A X_t, with A trained   (B4)
+/// The window is included because vec(G_t) holds the query only in products: from them alone a recurrence could not
+/// tell which input the query is.
 class AttentionInput {
   using Attention = LocalAttention<>;
 
  public:
-  static constexpr bool every_window = true;  ///< there is a prediction at every column
+  static constexpr bool every_window = true;  ///< every column has a prediction
   static constexpr bool trains = true;        ///< A is trained
 
   template <class T>
@@ -123,13 +123,13 @@ class AttentionInput {
                    Parameters<P>& p_bar) const {
     attention_.prepare_vjp(p, c, c_bar, p_bar);
   }
-  /// Entries of variance 1/3: those of G_t, sums of nine, begin sqrt(3) times as large as products of two of X_t.
+  /// Entries of variance 1/3. Those of G_t, sums of nine, then begin sqrt(3) times as large as products of two of X_t.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     detail::draw_map(p.A, stream);
   }
 
-  /// Entry (i, j) of G_t is sum_ab A_ab X_ai X_bj, and lies in row 3f + i + j f of column t.
+  /// Entry (i, j) of G_t is sum_ab A_ab X_ai X_bj; it is row 3f + i + j f of column t.
   /// Shapes  tokens (f x (2N+1)), columns ((3f + f^2) x N)
   template <class P, class S>
   void read(const Coefficients<P>& c, View<const S> tokens, Array<S>& columns) const {

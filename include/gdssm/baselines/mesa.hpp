@@ -10,10 +10,10 @@
 
 namespace gdssm {
 
-/// The Mesa layer, which solves the regression of values on keys anew at every token: with rho = exp(l),
+/// The Mesa layer, which solves the regression of values on keys anew at every token. With rho = exp(l),
 ///     S_t = S_{t-1} + k_t k_t^T,   M_t = M_{t-1} + v_t k_t^T,   o_t = M_t (S_t + diag(rho))^{-1} q_t   (B9)
 /// at a pair; the query reads S_N and M_N. Under W_Q = W_K = [I 0], W_V = [0 I], W_O = [0; I] and equal rho it is ridge
-/// regression. The system is solved by elimination, S_t + diag(rho) = L D L^T, which needs no pivots.
+/// regression. The system is solved by the elimination S_t + diag(rho) = L D L^T, which requires no pivoting.
 /// Shapes  as `Projections`; l (keys)
 /// Source  von Oswald et al., arXiv:2309.05858, arXiv:2506.05233 (without their decays and conjugate gradients)
 /// VJP     `vjp`
@@ -85,9 +85,9 @@ class MesaLayer : public PlainBlock<MesaLayer> {
     maps_.write(c.maps, Y, ws.maps);
   }
 
-  /// With o_t = sum_i v_i <k_i, x_t> over the pairs i that t has seen, x = H^{-1} q, H = S + diag(rho):
+  /// With o_t = sum_i v_i <k_i, x_t> over the pairs i up to t, x = H^{-1} q, H = S + diag(rho):
   /// v_bar_i += <k_i, x> o_bar,  k_bar_i += <v_i, o_bar> x,  x_bar = sum_i <v_i, o_bar> k_i;  q_bar = H^{-1} x_bar,
-  /// H_bar = -q_bar x^T, of which a pair takes  k_bar_i += (H_bar + H_bar^T) k_i  and l_bar = rho * diag(H_bar).
+  /// H_bar = -q_bar x^T,  k_bar_i += (H_bar + H_bar^T) k_i for every such pair,  l_bar = rho * diag(H_bar).
   template <class P, class S>
   void vjp(const Coefficients<P>& c, const Array<S>& X, const Array<S>& Y_bar, Array<S>& X_bar, Coefficients<S>& c_bar,
            Workspace<S>& ws) const {
@@ -115,14 +115,14 @@ class MesaLayer : public PlainBlock<MesaLayer> {
     maps_.read_vjp(c.maps, X, X_bar, c_bar.maps, ws.maps);
   }
 
-  /// Maps by LeCun's law, rho = 1.
+  /// Maps with LeCun's initial values, rho = 1.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     maps_.draw(p.maps, stream);
   }
 
  private:
-  /// A symmetric matrix <- D on its diagonal and, below it, the unit lower triangle L of L D L^T.
+  /// Replaces a symmetric matrix by L D L^T: D on the diagonal, the unit lower triangle L below it.
   template <class S>
   static void factor(S* A, Index r) {
     for (Index j = 0; j < r; ++j)

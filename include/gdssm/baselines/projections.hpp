@@ -5,10 +5,10 @@
 
 namespace gdssm {
 
-/// Queries, keys, values and the way out, which the layers have in common that answer queries from keys and values:
+/// Queries, keys, values and the output map of the layers that answer queries from keys and values:
 ///     q_t = W_Q h_t,   k_t = W_K h_t,   v_t = W_V h_t,   layer(H)_t = W_O o_t                      (B5)
-/// o_t being the layer's own. The last column is a query: it reads what the others, the pairs, have written and writes
-/// nothing itself.
+/// where each layer computes its own o_t. The last column is a query: it reads what the pairs, the other columns, have
+/// written, and writes nothing.
 /// Shapes  W_Q, W_K (keys x width), W_V (values x width), W_O (width x values)
 class Projections {
  public:
@@ -57,13 +57,13 @@ class Projections {
     detail::map(c.key, X, ws.k);
     detail::map(c.value, X, ws.v);
   }
-  /// W_O o_t of every column, for what the layer made of them.
+  /// W_O o_t of every column.
   template <class P, class S>
   void write(const Weights<InArrays<P>>& c, Array<S>& Y, Workspace<S>& ws) const {
     detail::map(c.output, ws.o, Y);
   }
 
-  /// VJP of `write`: W_O_bar += Y_bar o^T, o_bar = W_O^T Y_bar; the other cotangents begin at zero.
+  /// VJP of `write`: W_O_bar += Y_bar o^T, o_bar = W_O^T Y_bar. Sets the other cotangents to zero.
   template <class P, class S>
   void write_vjp(const Weights<InArrays<P>>& c, const Array<S>& Y_bar, Weights<InArrays<S>>& c_bar,
                  Workspace<S>& ws) const {
@@ -79,7 +79,7 @@ class Projections {
     detail::map_vjp(c.value, X, ws.v_bar, c_bar.value, X_bar);
   }
 
-  /// W_Q, W_K and W_V by LeCun's law, W_O zero.
+  /// W_Q, W_K and W_V with LeCun's initial values, W_O zero.
   template <class P>
   void draw(P& p, RandomStream<>& stream) const {
     for (auto* const W : {&p.query, &p.key, &p.value}) detail::draw_map(*W, stream);
@@ -99,7 +99,7 @@ S column_product(const Array<S>& A, Index i, const Array<S>& B, Index j) {
   return sum;
 }
 
-/// Column j of B += w times column i of A.
+/// Adds w times column i of A to column j of B.
 template <class S>
 void add_column(const S& w, const Array<S>& A, Index i, Array<S>& B, Index j) {
   for (Index r = 0; r < A.rows(); ++r) B(r, j) = multiply_add(w, A(r, i), B(r, j));

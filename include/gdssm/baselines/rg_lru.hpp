@@ -8,12 +8,12 @@
 
 namespace gdssm {
 
-/// Griffin's recurrent block, around the real-gated linear recurrent unit, whose token chooses how much is kept:
+/// Griffin's recurrent block with the real-gated linear recurrent unit, in which the token controls how much is kept:
 ///     u_t = W_u h_t + b_u,   r_t = logistic(W_r u_t + b_r),   i_t = logistic(W_i u_t + b_i),
 ///     a_t = exp(-8 softplus(l) * r_t),   s_t = a_t * s_{t-1} + sqrt(1 - a_t^2 + 1e-6) * i_t * u_t,   s_0 = 0,
 ///     layer(H)_t = W_O (gelu(W_g h_t + b_g) * s_t)                                                 (B14)
-/// Griffin's short convolution in front of the unit is what windows are. The millionth bounds the root's slope where a
-/// token keeps everything, as Griffin's code does by cutting that slope off.
+/// Windows take the place of Griffin's short convolution. The term 1e-6 bounds the root's slope where a token keeps
+/// everything; Griffin's code clips that slope.
 /// Shapes  W_u, W_g (n x width), W_r, W_i (n x n), b_u, b_g, b_r, b_i, l, s (n), W_O (width x n)
 /// Source  De et al., arXiv:2402.19427; without normalisation and multi-layer perceptrons        VJP  `vjp`
 class RgLruLayer : public PlainBlock<RgLruLayer> {
@@ -98,8 +98,8 @@ class RgLruLayer : public PlainBlock<RgLruLayer> {
   }
 
   /// With R the cotangent of s_t and z the root:  a_bar = R s_{t-1} - R i u a / z,  i_bar = R z u,  u_bar = R z i,  and
-  /// a R goes on to s_{t-1};  of a = exp(q r), q = -8 softplus(l):  r_bar = a_bar a q, q_bar += a_bar a r,  l_bar = -8
-  /// logistic(l) q_bar;  of a logistic g:  its argument's cotangent g_bar g (1 - g).
+  /// a R is passed on to s_{t-1}. From a = exp(q r), q = -8 softplus(l):  r_bar = a_bar a q, q_bar += a_bar a r,
+  /// l_bar = -8 logistic(l) q_bar. From a logistic g:  its argument's cotangent g_bar g (1 - g).
   template <class P, class S>
   void vjp(const Coefficients<P>& c, const Array<S>& X, const Array<S>& Y_bar, Array<S>& X_bar, Coefficients<S>& c_bar,
            Workspace<S>& ws) const {
@@ -129,7 +129,7 @@ class RgLruLayer : public PlainBlock<RgLruLayer> {
     detail::affine_vjp(c.branch, X, ws.branch_bar, c_bar.branch, c_bar.branch_bias, X_bar);
   }
 
-  /// Griffin's beginning: exp(-8 softplus(l)) uniform on [0.9, 0.999]; maps by LeCun's law, W_O and biases zero.
+  /// Griffin's initial values: exp(-8 softplus(l)) uniform on [0.9, 0.999]; maps by LeCun's law, W_O and biases zero.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     for (auto* const W : {&p.input, &p.branch, &p.recurrence_gate, &p.input_gate}) detail::draw_map(*W, stream);

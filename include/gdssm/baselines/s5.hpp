@@ -11,7 +11,7 @@
 
 namespace gdssm {
 
-/// S5, a diagonal recurrence of complex states in conjugate pairs, of which one of each is kept, between dense maps:
+/// S5, a diagonal recurrence of complex states between dense maps. States are conjugate pairs, of which one is kept:
 ///     x_t = L * x_{t-1} + Bd u_t,   y_t = 2 Re(C x_t) + D * u_t,   x_0 = 0,
 ///     L_j = exp(Lambda_j Delta_j),   Bd_j = (L_j - 1) / Lambda_j B_j,   Delta_j = exp(log_step_j),
 ///     layer(H)_t = y_t * logistic(W gelu(y_t) + b),   u_t = h_t                                    (B11)
@@ -21,7 +21,7 @@ namespace gdssm {
 /// Source  Smith et al., arXiv:2208.04933; without normalisation and dropout        VJP  `vjp`
 class S5Layer {
  public:
-  /// p conjugate pairs of states.
+  /// For p conjugate pairs of states.
   S5Layer(Index width, Index pairs)
       : width_(detail::expect_size("S5Layer", "width", width)),
         pairs_(detail::expect_size("S5Layer", "number of pairs of states", pairs)) {}
@@ -51,7 +51,7 @@ class S5Layer {
     }
   };
 
-  /// After discretisation.
+  /// The parameters after discretisation.
   template <class T>
   struct Coefficients {
     Array<T> decay_re, decay_im;              ///< L (p x 1)
@@ -206,7 +206,7 @@ class S5Layer {
         X_bar(i, t) = multiply_add(S(c.D[i]), ws.y_bar(i, t), X_bar(i, t));
       }
 
-    ws.state.fill(Complex<S>(0));  // from here on its cotangent
+    ws.state.fill(Complex<S>(0));  // from here on the state's cotangent
     ws.decay_bar.fill(Complex<S>(0));
     for (Index t = X.cols() - 1; t >= 0; --t) {
       for (Index j = 0; j < pairs_; ++j)
@@ -230,7 +230,7 @@ class S5Layer {
     }
   }
 
-  /// The reference's beginning: Lambda from HiPPO-LegS, B and C by LeCun's law in its eigenvectors' coordinates,
+  /// The reference's initial values: Lambda from HiPPO-LegS, B and C by LeCun's law in its eigenvectors' coordinates,
   /// Delta ~ exp U(log 0.001, log 0.1), D ~ N(0, 1).
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {

@@ -8,12 +8,12 @@
 
 namespace gdssm {
 
-/// The selective state-space model of Mamba (S6): each of its channels has a state of n numbers, and the token chooses
-/// the step, what goes in and what comes out,
+/// The selective state-space model of Mamba (S6). Each channel has a state of n numbers, and the token controls the
+/// step size, the input and the output of the state:
 ///     u_t = silu(W_u h_t),   Delta_t = softplus(W_D u_t + b),   b_t = W_B u_t,   c_t = W_C u_t,
 ///     s_t,ij = exp(-exp(l_ij) Delta_ti) s_{t-1},ij + Delta_ti u_ti b_tj,   s_0 = 0,
 ///     y_ti = sum_j s_t,ij c_tj + D_i u_ti,   layer(H)_t = W_O (y_t * silu(W_g h_t))                (B12)
-/// a selective decay and an outer product, the kernel of (2). Mamba's short convolution in front is what windows are.
+/// The kernel is that of (2), with a selective decay. Windows take the place of Mamba's short convolution.
 /// Shapes  W_u, W_g (channels x width), W_D (channels x channels), b, D (channels), W_B, W_C (n x channels),
 ///         l, s (channels x n), W_O (width x channels)
 /// Source  Gu, Dao, arXiv:2312.00752; without normalisation        VJP  `vjp`
@@ -115,10 +115,10 @@ class SelectiveSsmLayer : public PlainBlock<SelectiveSsmLayer> {
     detail::map(c.output, ws.out, Y);
   }
 
-  /// Of out = y * silu(g):  y_bar = silu(g) out_bar,  g_bar = silu'(g) y out_bar. With R the cotangent of s_t, which
-  /// y_t = s_t c_t + D u_t adds y_bar c^T to, the kernel's VJP gives those of Delta u, of b and of the decay L, from
-  /// which Delta_bar_i += sum_j L_bar_ij L_ij r_ij,  l_bar_ij += L_bar_ij L_ij r_ij Delta_i  with the rates r =
-  /// -exp(l).
+  /// From out = y * silu(g):  y_bar = silu(g) out_bar,  g_bar = silu'(g) y out_bar. With R the cotangent of s_t,
+  /// y_t = s_t c_t + D u_t gives R += y_bar c^T. The kernel's VJP gives the cotangents of Delta u, of b and of the
+  /// decay L, and Delta_bar_i += sum_j L_bar_ij L_ij r_ij,  l_bar_ij += L_bar_ij L_ij r_ij Delta_i  with the rates
+  /// r = -exp(l).
   template <class P, class S>
   void vjp(const Coefficients<P>& c, const Array<S>& X, const Array<S>& Y_bar, Array<S>& X_bar, Coefficients<S>& c_bar,
            Workspace<S>& ws) const {
@@ -168,8 +168,8 @@ class SelectiveSsmLayer : public PlainBlock<SelectiveSsmLayer> {
     detail::map_vjp(c.gate, X, ws.gate_bar, c_bar.gate, X_bar);
   }
 
-  /// Mamba's beginning: rates -1, ..., -n in every channel, softplus(b) ~ exp U(log 0.001, log 0.1), D = 1; maps by
-  /// LeCun's law, W_O zero.
+  /// Mamba's initial values: rates -1, ..., -n in every channel, softplus(b) ~ exp U(log 0.001, log 0.1), D = 1; maps
+  /// by LeCun's law, W_O zero.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
     for (auto* const W : {&p.input, &p.gate, &p.step, &p.into, &p.out_of}) detail::draw_map(*W, stream);

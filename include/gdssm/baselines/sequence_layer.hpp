@@ -17,15 +17,15 @@
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/view.hpp"
 
-// What the layers of other sequence models have in common. A layer maps a sequence of T columns to one of the same
-// shape, reading it as a whole from an empty state; sizes are known at run time. `SequenceModel` stacks them.
+// The common part of layers of other sequence models. A layer maps a sequence of T columns to one of the same shape,
+// which it reads as a whole from an empty state. Sizes are known at run time. `SequenceModel` stacks layers.
 namespace gdssm {
 
-/// A layer of a sequence model, X (width x T) -> Y (width x T). Satisfied by a type with `Parameters<T>`,
-/// `Coefficients<T>`, `Workspace<T>` and makers of them, `prepare` and `prepare_vjp` between the first two, and
-///     forward(c, X, Y, ws)                   which leaves in `ws` what the way back reads
-///     vjp(c, X, Y_bar, X_bar, c_bar, ws)     right after it, which adds to X_bar and c_bar
-///     draw(p, stream)                        random weights to begin with
+/// A layer of a sequence model, X (width x T) -> Y (width x T). Requires `Parameters<T>`, `Coefficients<T>`,
+/// `Workspace<T>` and functions that make them, `prepare` and `prepare_vjp` between the first two, and
+///     forward(c, X, Y, ws)                   leaves in `ws` what `vjp` reads
+///     vjp(c, X, Y_bar, X_bar, c_bar, ws)     called right after it; adds to X_bar and c_bar
+///     draw(p, stream)                        random initial weights
 template <class L, class S = Lanes<float>>
 concept SequenceLayer = requires(const L& layer, const typename L::template Parameters<float>& p,
                                  typename L::template Parameters<float>& p_bar,
@@ -45,7 +45,7 @@ concept SequenceLayer = requires(const L& layer, const typename L::template Para
 
 namespace detail {
 
-/// A layer's sizes, each at least 1.
+/// Returns a size of a layer; refuses one below 1.
 /// Errors  std::invalid_argument
 inline Index expect_size(const char* where, const char* what, Index size) {
   if (size < 1) refuse(where, "the ", what, " is ", size, ", expected at least 1");
@@ -71,7 +71,7 @@ void affine(const Array<P>& W, const Array<P>& b, const Array<S>& X, Array<S>& Y
   for (Index t = 0; t < Y.cols(); ++t)
     for (Index i = 0; i < Y.rows(); ++i) Y(i, t) += S(b[i]);
 }
-/// VJP of `affine`: as `map_vjp`, and b_bar += Y_bar 1.
+/// VJP of `affine`: that of `map`, and b_bar += Y_bar 1.
 template <class P, class S>
 void affine_vjp(const Array<P>& W, const Array<S>& X, const Array<S>& Y_bar, Array<S>& W_bar, Array<S>& b_bar,
                 Array<S>& X_bar) {

@@ -11,14 +11,14 @@
 
 namespace gdssm {
 
-/// Layers of another sequence model in the place of the augmented SSM: an encoder, a stack with residual connections,
-/// and a decoder, all linear but the layers,
+/// Another sequence model in place of the augmented SSM: an encoder, a stack of layers with residual connections, and a
+/// decoder. All but the layers is linear,
 ///     H_0 = E U,   H_l = H_{l-1} + layer_l(H_{l-1}),   yhat_t = D h_t                              (B1)
-/// where U is what `Input` makes of a context (its windows, pairs, or local attention) and h_t the column of H_depth
-/// at which the prediction is asked for. It reads normal tokens and whole contexts of N pairs; it has no state to be
-/// carried on. It can be trained and measured as an `AugmentedSsm` is.
+/// where U is what `Input` makes of a context (its windows, pairs, or local attention) and h_t is the column of H_depth
+/// for which the prediction is made. It reads normal tokens and whole contexts of N pairs, without a state to carry on.
+/// It is usable wherever an `AugmentedSsm` is trained or measured.
 /// Shapes  tokens (f x (2N+1)), U (input size x T), E (width x input size), H_l (width x T), D (m x width)
-/// Errors  std::invalid_argument: sizes below 1, contexts of another length, masks, a prediction where there is none
+/// Errors  std::invalid_argument: sizes below 1, contexts of another length, masks, columns without a prediction
 /// Source  docs/baselines.md        VJP  `vjp`, for the parameters alone
 template <SequenceInput Input, SequenceLayer Layer>
 class SequenceModel {
@@ -26,9 +26,9 @@ class SequenceModel {
   using Window = SlidingWindow<Dynamic, 3, 2>;
   static constexpr Index features = Dynamic;
   static constexpr Index outputs = Dynamic;
-  static constexpr bool sensitive = false;  ///< `ForwardSensitivity` is there for it
+  static constexpr bool sensitive = false;  ///< whether `ForwardSensitivity` applies
 
-  /// For contexts of so many pairs; predictions are as long as tokens.
+  /// For contexts of this many pairs; predictions are as long as tokens.
   SequenceModel(Input input, Layer layer, Index context, Index depth)
       : window_(input.features()),
         input_(std::move(input)),
@@ -37,16 +37,16 @@ class SequenceModel {
         depth_(detail::expect_size("SequenceModel", "depth", depth)) {}
 
   const Window& window() const { return window_; }
-  const Input& input() const { return input_; }  ///< what is read, U
+  const Input& input() const { return input_; }  ///< makes U
   const Layer& layer() const { return layer_; }
-  Index depth() const { return depth_; }  ///< layers
+  Index depth() const { return depth_; }  ///< the number of layers
   Index feature_count() const { return window_.features(); }
   Index output_count() const { return window_.features(); }
 
-  /// The weights, by parts; the layers are named `layers_0`, `layers_1`, ...
+  /// The weights, by parts. The layers are named `layers_0`, `layers_1`, ...
   template <class InputPart, class Matrix, class LayerPart>
   struct Parts {
-    InputPart input;  ///< what the input trains
+    InputPart input;  ///< the input's weights
     Matrix encoder;   ///< E (width x input size)
     std::vector<LayerPart> layers;
     Matrix decoder;  ///< D (m x width)
@@ -66,7 +66,7 @@ class SequenceModel {
   using Coefficients =
       Parts<typename Input::template Coefficients<T>, Array<T>, typename Layer::template Coefficients<T>>;
 
-  /// Nothing: a context is read from its beginning to its end.
+  /// Empty, since a context is read from beginning to end.
   template <class T>
   struct State {
     template <class Visitor, class... Self>
@@ -78,11 +78,11 @@ class SequenceModel {
   struct Workspace {
     Array<T> inputs, inputs_bar;                                ///< U
     std::vector<Array<T>> hidden;                               ///< H_0, ..., H_depth
-    std::vector<typename Layer::template Workspace<T>> layers;  ///< what each layer's way back reads
+    std::vector<typename Layer::template Workspace<T>> layers;  ///< of the layers, for `vjp`
     Array<T> change, hidden_bar;                                ///< of one layer; the cotangent on its way back
     Array<T> prediction, prediction_bar;
   };
-  /// The same scratch serves both ways; `Method` has no meaning here.
+  /// The same scratch serves `forward` and `vjp`; `Method` has no effect.
   template <class T, class Method = StoredHistory>
   using GradientWorkspace = Workspace<T>;
 
@@ -119,8 +119,8 @@ class SequenceModel {
     return workspace<T>();
   }
 
-  /// Random weights, which replace parameters of zeros: E and D by LeCun's law, the others by the input's and the
-  /// layers' own.
+  /// Replaces parameters of zeros by random ones: E and D by LeCun's law, the others by `draw` of the input and the
+  /// layers.
   template <class P>
   void draw(Parameters<P>& p, std::uint64_t seed) const {
     RandomStream<> stream(seed);
@@ -153,7 +153,7 @@ class SequenceModel {
     p_bar.decoder += c_bar.decoder.matrix();
   }
 
-  /// The predictions at the last k windows, k the columns of `predictions`.
+  /// The predictions at the last k windows, where `predictions` has k columns.
   template <class P, class S>
   void forward(const Coefficients<P>& c, const Sequence<S>& sequence, State<S>&, View<S> predictions,
                Workspace<S>& ws) const {
@@ -166,7 +166,7 @@ class SequenceModel {
                         predictions.column(j));
   }
 
-  /// Forward and reverse in one, as `AugmentedSsm::vjp`. The identities of (B1), last to first, where the arrow is
+  /// Forward and reverse in one call, like `AugmentedSsm::vjp`. The identities of (B1), last to first, with arrows for
   /// `+=`:  D_bar <- g h^T,  h_bar <- D^T g,  H_{l-1}_bar <- H_l_bar + layer_l's part,  E_bar <- H_0_bar U^T.
   template <class P, class S, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<S>& sequence, State<S>&, Index k, Cotangent&& cotangent,
@@ -197,7 +197,7 @@ class SequenceModel {
     }
   }
 
-  /// Predictions of one sequence: at every window, or at the last alone where the input asks for no others.
+  /// Predictions for one sequence: at every window, or at the last one only where the input gives no others.
   /// Shapes  tokens (f x (2N+1))  ->  (f x N) or (f x 1)
   /// Errors  std::invalid_argument: a wrong number of features or of tokens, an entry that is not finite
   template <class P, class Derived>

@@ -5,10 +5,10 @@
 #include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/parameters.hpp"
 
-// The diagonal recurrence with one decay for all entries of the state: learned, or none at all.
+// Diagonal recurrences with one decay for all entries of the state: a learned one, or none.
 namespace gdssm {
 
-/// (2) with one decay for all entries, by zero-order hold from one Lambda and one step:
+/// (2) with one decay for all entries, by zero-order hold from one Lambda and one step size:
 ///     L_ij = exp(Lambda exp(log_step))                                                             (5a)
 /// Shapes  Lambda (1), log_step (1); else as in `DiagonalRecurrence`        VJP  `prepare_vjp`, and as there
 template <Index Rows = Dynamic, Index Cols = Rows>
@@ -39,13 +39,13 @@ class CommonDecay : public DiagonalRecurrence<Rows, Cols> {
     return {zeros_in<InMatrices<T>, 1, 1>(1, 1), zeros_in<InMatrices<T>, 1, 1>(1, 1)};
   }
 
-  /// A start as of `DiagonalRecurrence`: Lambda = -1/2, log_step ~ U(log 0.001, log 0.1).
+  /// Initial values as in `DiagonalRecurrence`: Lambda = -1/2, log_step ~ U(log 0.001, log 0.1).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     p.Lambda.setConstant(P(-0.5));
     detail::draw_entries(p.log_step, [&] { return detail::draw_log_step(stream); });
   }
-  /// Its share of the closed form (7), L = 1: Lambda = 0.
+  /// In the closed form (7) L = 1: Lambda = 0.
   template <class P>
   void construct(Parameters<P>& p, const P&) const {
     p.Lambda[0] = P(0);
@@ -58,7 +58,7 @@ class CommonDecay : public DiagonalRecurrence<Rows, Cols> {
     c.decay.fill(ZeroOrderHold::decay(P(p.Lambda[0]), P(exp(p.log_step[0]))));
   }
 
-  /// Pulls the decays' cotangents, summed, back through `prepare`, by the derivatives beside (5); adds to `p_bar`.
+  /// Pulls the sum of the decays' cotangents back through `prepare`, by the derivatives beside (5); adds to `p_bar`.
   template <class P>
   void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
                    Parameters<P>& p_bar) const {
@@ -71,7 +71,7 @@ class CommonDecay : public DiagonalRecurrence<Rows, Cols> {
   }
 };
 
-/// (2) without decay, Z_t = Z_{t-1} + G_t: L = 1, and nothing to learn.
+/// (2) without decay, Z_t = Z_{t-1} + G_t: L = 1, without parameters.
 /// Shapes  as in `DiagonalRecurrence`        VJP  as there
 template <Index Rows = Dynamic, Index Cols = Rows>
 class UnitDecay : public DiagonalRecurrence<Rows, Cols> {
@@ -94,7 +94,7 @@ class UnitDecay : public DiagonalRecurrence<Rows, Cols> {
   Parameters<T> parameters() const {
     return {};
   }
-  /// Nothing to draw, and nothing to construct: L is 1 as it stands.
+  /// L is always 1, so there is nothing to draw or construct.
   template <class P>
   void draw(Parameters<P>&, RandomStream<>&) const {}
   template <class P>

@@ -9,7 +9,7 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/random.hpp"
 
-// What a block is, part by part, so that a message names the part that is missing.
+// The concepts of a block, one for each part, so that error messages name the part that is missing.
 namespace gdssm {
 
 namespace detail {
@@ -25,9 +25,8 @@ concept Visited = requires(T& value) {
 
 }  // namespace detail
 
-/// What is trained. Satisfied by a type with `Parameters<T>` and `Coefficients<T>`, which name their members by
-/// `visit`, and makers of each, parameters<T>() and coefficients<T>(); `PlainBlock` makes both from one
-/// `Weights<Storage>`.
+/// Trained weights. Requires `Parameters<T>` and `Coefficients<T>`, which name their members by `visit`, and functions
+/// that make them, parameters<T>() and coefficients<T>(). `PlainBlock` makes both from one `Weights<Storage>`.
 template <class B>
 concept WeightedBlock = requires(const B& block) {
   { block.template parameters<float>() } -> std::same_as<typename B::template Parameters<float>>;
@@ -35,7 +34,7 @@ concept WeightedBlock = requires(const B& block) {
 }
 &&detail::Visited<typename B::template Parameters<float>>&& detail::Visited<typename B::template Coefficients<float>>;
 
-/// Satisfied by a `WeightedBlock` with prepare(p, c), parameters to coefficients, and prepare_vjp(p, c, c_bar, p_bar).
+/// Requires prepare(p, c), from parameters to coefficients, and prepare_vjp(p, c, c_bar, p_bar).
 template <class B>
 concept PreparedBlock = WeightedBlock<B> &&
     requires(const B& block, const typename B::template Parameters<float>& p,
@@ -44,8 +43,8 @@ concept PreparedBlock = WeightedBlock<B> &&
   block.prepare_vjp(p, c, c, p_bar);
 };
 
-/// What is remembered. Satisfied by a type with `State<T>`, a value whose members `visit` names, `Workspace<T>`, and
-/// makers of each, initial_state<T>() and workspace<T>(); `Stateless` has both.
+/// Memory. Requires `State<T>`, a value whose members `visit` names, `Workspace<T>`, and functions that make them,
+/// initial_state<T>() and workspace<T>(). `Stateless` has both.
 template <class B>
 concept StatefulBlock = requires(const B& block) {
   { block.template initial_state<float>() } -> std::same_as<typename B::template State<float>>;
@@ -58,22 +57,22 @@ concept StatefulBlock = requires(const B& block) {
 template <class B>
 concept Block = PreparedBlock<B> && StatefulBlock<B>;
 
-/// A block that random weights can be drawn for: draw(p, stream) fills parameters of zeros.
+/// A block with random initial weights: draw(p, stream) fills parameters that are zero on entry.
 template <class B, class T = float>
 concept DrawnBlock = requires(const B& block, typename B::template Parameters<T>& p, RandomStream<>& stream) {
   block.draw(p, stream);
 };
 
-/// A block that knows its share of the closed form (7): construct(p, a) fills parameters of zeros for the step size a,
-/// which the readout takes in and the other slots ignore.
+/// A block with a closed form (7): construct(p, a) fills parameters that are zero on entry, for the step size a. The
+/// readout uses a; the other slots ignore it.
 template <class B, class T = float>
 concept ConstructedBlock = requires(const B& block, typename B::template Parameters<T>& p, const T& step) {
   block.construct(p, step);
 };
 
-/// The input side, equation (1). Satisfied by a `Block` with a `Window`, the constants `rows`, `cols`, `rank`,
-/// `left_trains` and `right_trains`, whose `step` turns a window of lanes into `Factors` and whose `step_vjp` takes
-/// their cotangents.
+/// The input side, equation (1). Requires a `Window`, the constants `rows`, `cols`, `rank`, `left_trains` and
+/// `right_trains`, a `step` that turns a window of lanes into `Factors`, and a `step_vjp` that takes the factors'
+/// cotangents.
 template <class B, class S = Lanes<float>>
 concept AttentionBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c,
@@ -89,14 +88,14 @@ concept AttentionBlock = Block<B> &&
 
 namespace detail {
 
-/// The rank of the factors that a recurrence takes: its own `rank`, or any.
+/// The rank of the factors that a recurrence takes: its own `rank`, or any (3 stands for it).
 template <class B>
 inline constexpr Index rank_taken = 3;
 template <class B>
 requires requires { B::rank; }
 inline constexpr Index rank_taken<B> = B::rank;
 
-/// The class in which a member function was declared, which need not be the one that it was asked of.
+/// The class that declares a member function, which may be a base of the class it was looked up in.
 template <class Member>
 struct DeclaredIn;
 template <class Class, class Result, class... Argument>
@@ -107,8 +106,8 @@ struct DeclaredIn<Result (Class::*)(Argument...) const> {
 template <class B, class S, Index Rank>
 using StepOf = typename DeclaredIn<decltype(&B::template step<LaneScalar<S>, S, Rank>)>::type;
 
-/// Whether a block's derivative was written for the step that it takes: a block that is derived from another and hides
-/// one of the two must hide both. True where they are not templates of this form.
+/// Whether a block's `step` and `step_vjp` come from the same class: a derived block that hides one of them must hide
+/// both. True where they are not templates of this form.
 template <class B, class S, Index Rank>
 inline constexpr bool has_own_vjp = true;
 template <class B, class S, Index Rank>
@@ -122,9 +121,9 @@ inline constexpr bool has_own_vjp<B, S, Rank> =
 
 }  // namespace detail
 
-/// The recurrence, equation (2). Satisfied by a `Block` with the constants `rows` and `cols` whose `step` and
-/// `step_vjp`, both of one class, take `Factors` (and a mask), whose state holds `memory`, Z_t^T, and which can
-/// `restart` a state. The factors may be of any rank, unless it has a constant `rank`.
+/// The recurrence, equation (2). Requires the constants `rows` and `cols`, a `step` and a `step_vjp`, both of one
+/// class, which take `Factors` (and a mask), a state with `memory`, Z_t^T, and `restart`. Factors may have any rank,
+/// unless the block has a constant `rank`.
 template <class B, class S = Lanes<float>, Index Rank = detail::rank_taken<B>>
 concept RecurrenceBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c,
@@ -140,9 +139,8 @@ concept RecurrenceBlock = Block<B> &&
   requires detail::has_own_vjp<B, S, Rank>;
 };
 
-/// A recurrence whose decays are the same for all windows, so that their gradient needs no history, (12). Satisfied by
-/// a `RecurrenceBlock` whose coefficients hold `decay` and which moves the sensitivity Y_t on, by a function of the
-/// class that has its `step`.
+/// A recurrence whose decays are the same for all windows, so that their gradient needs no history, (12). Requires
+/// `decay` in its coefficients and a `sensitivity_step`, which advances Y_t, from the class that has its `step`.
 template <class B, class S = Lanes<float>>
 concept SensitiveRecurrence = RecurrenceBlock<B, S> &&
     requires(const B& block, const typename B::template Coefficients<float>& c,
@@ -154,8 +152,8 @@ concept SensitiveRecurrence = RecurrenceBlock<B, S> &&
   typename detail::DeclaredIn<decltype(&B::template sensitivity_step<LaneScalar<S>, S>)>::type > ;
 };
 
-/// A recurrence that takes a run of windows at once, and pulls a loss at the end of all runs back through one.
-/// Satisfied by a `SensitiveRecurrence` with `run` and `run_vjp` of the class that has its `step`.
+/// A recurrence that processes a run of windows at once, and pulls a loss after the last run back through each run.
+/// Requires `run` from the class that has its `step`, and `run_vjp`.
 template <class B, class S = Lanes<float>>
 concept RunningRecurrence = SensitiveRecurrence<B, S> && requires {
   requires std::is_same_v < detail::StepOf<B, S, detail::rank_taken<B>>,
@@ -163,8 +161,8 @@ concept RunningRecurrence = SensitiveRecurrence<B, S> && requires {
   &B::template run_vjp<detail::rank_taken<B>, LaneScalar<S>, S>;
 };
 
-/// The readout, equation (3) applied to a vector. Satisfied by a `Block` with the constants `outputs` and `cols`
-/// whose `step_vjp` leaves v = -C^T g in its workspace: the memory's cotangent is v o^T.
+/// The readout, equation (3) applied to a vector. Requires the constants `outputs` and `cols`, and a `step_vjp` that
+/// leaves v = -C^T g in its workspace; the memory's cotangent is v o^T.
 template <class B, class S = Lanes<float>>
 concept ReadoutBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c, View<const S, B::cols, Dynamic> memory,
@@ -177,7 +175,7 @@ concept ReadoutBlock = Block<B> &&
   { block.output_count() + block.col_count() } -> std::same_as<Index>;
 };
 
-/// The output gate, equation (4). Satisfied by a `Block` with the constants `rows`, `features` and `width`.
+/// The output gate, equation (4). Requires the constants `rows`, `features` and `width`.
 template <class B, class S = Lanes<float>>
 concept GateBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c,
@@ -191,7 +189,7 @@ concept GateBlock = Block<B> &&
 
 namespace detail {
 
-/// Refuses a type that is no `Block`, naming the part that is missing.
+/// Refuses a type that is not a `Block` and names the missing part.
 template <class B>
 constexpr bool expect_block() {
   static_assert(WeightedBlock<B>,

@@ -9,10 +9,10 @@
 
 namespace gdssm {
 
-/// No gate: what the implicit model is applied to is the same for every window,
+/// No gate: the implicit model is applied to the same vector for every window,
 ///     o_t = d,                                                                                     (4b)
-/// so that the query reaches the prediction through the state alone. A control.
-/// Shapes  d (Rows), o_t (Rows); windows (Features x Width) aren't read        VJP  `step_vjp`
+/// so the query reaches the prediction through the state alone. A control.
+/// Shapes  d (Rows), o_t (Rows); windows (Features x Width) are not read        VJP  `step_vjp`
 template <Index Rows = Dynamic, Index Features = Rows, Index Width = 3>
 class ConstantGate : public PlainBlock<ConstantGate<Rows, Features, Width>>, public Stateless {
   static_assert(Width > 0, "ConstantGate: the width must be positive");
@@ -37,7 +37,7 @@ class ConstantGate : public PlainBlock<ConstantGate<Rows, Features, Width>>, pub
 
   template <class Storage>
   struct Weights {
-    MatrixIn<Storage, Rows, 1> d;  ///< what every window is answered with (Rows)
+    MatrixIn<Storage, Rows, 1> d;  ///< the output for every window (Rows)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -54,7 +54,7 @@ class ConstantGate : public PlainBlock<ConstantGate<Rows, Features, Width>>, pub
     return {zeros_in<Storage, Rows, 1>(row_count(), 1)};
   }
 
-  /// A start as of `OutputGate`: d ~ N(0, 1).
+  /// Initial values as in `OutputGate`: d ~ N(0, 1).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.d, [&] { return stream.normal(); });

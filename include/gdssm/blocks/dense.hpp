@@ -12,7 +12,7 @@
 
 namespace gdssm {
 
-/// A dense layer, its kernel stored (in, out) as the reference stores it,
+/// A dense layer. Its kernel is stored as (in, out), like the reference's,
 ///     y = K^T x + b                                                                                (18)
 /// Shapes  x (Inputs), K (Inputs x Outputs), b (Outputs), y (Outputs)
 /// Errors  sizes below 1: std::invalid_argument (fixed sizes: static_assert)
@@ -54,7 +54,7 @@ class Dense : public Stateless {
 
   template <class T>
   struct Coefficients {
-    Array<T, Outputs, Inputs> map;  ///< K^T, along whose columns the product runs
+    Array<T, Outputs, Inputs> map;  ///< K^T, so that the product runs along its columns
     Array<T, Outputs, 1> bias;
 
     template <class Visitor, class... Self>
@@ -74,7 +74,7 @@ class Dense : public Stateless {
     return {Array<T, Outputs, Inputs>(output_count(), input_count()), Array<T, Outputs, 1>(output_count(), 1)};
   }
 
-  /// K ~ N(0, 1 / inputs), b = 0: the law of the reference, whose normal numbers have no tails beyond two deviations.
+  /// K ~ N(0, 1 / inputs), b = 0. The reference truncates its normal numbers at two standard deviations.
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     const double deviation = 1 / std::sqrt(static_cast<double>(input_count()));

@@ -7,10 +7,10 @@
 #include "gdssm/core/initial_laws.hpp"
 #include "gdssm/core/parameters.hpp"
 
-// The readout with fewer numbers to learn.
+// Readouts with fewer parameters.
 namespace gdssm {
 
-/// (3) with a number for each output, C = diag(c).
+/// (3) with C = diag(c), one number for each output.
 /// Shapes  c (Size), C (Size x Size); else as in `Readout`        VJP  `prepare_vjp`, and as there
 template <Index Size = Dynamic>
 class DiagonalReadout : public Readout<Size> {
@@ -38,13 +38,13 @@ class DiagonalReadout : public Readout<Size> {
   Parameters<T> parameters() const {
     return {zeros_in<InMatrices<T>, Size, 1>(this->output_count(), 1)};
   }
-  /// A start as of `Readout`: c_i ~ N(0, 1 / columns).
+  /// Initial values as in `Readout`: c_i ~ N(0, 1 / columns).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     const double deviation = 1 / std::sqrt(static_cast<double>(this->col_count()));
     detail::draw_entries(p.c, [&] { return deviation * stream.normal(); });
   }
-  /// Its share of the closed form (7): c_i = -a for the step size a.
+  /// In the closed form (7) c_i = -a for the step size a.
   template <class P>
   void construct(Parameters<P>& p, const P& step) const {
     for (Index i = 0; i < p.c.size(); ++i) p.c[i] = -step;
@@ -62,7 +62,7 @@ class DiagonalReadout : public Readout<Size> {
   }
 };
 
-/// (3) with one number for all outputs, C = c I, as in (7).
+/// (3) with C = c I, one number for all outputs, as in (7).
 /// Shapes  c (1), C (Size x Size); else as in `Readout`        VJP  `prepare_vjp`, and as there
 template <Index Size = Dynamic>
 class TiedReadout : public Readout<Size> {
@@ -90,13 +90,13 @@ class TiedReadout : public Readout<Size> {
   Parameters<T> parameters() const {
     return {zeros_in<InMatrices<T>, 1, 1>(1, 1)};
   }
-  /// A start as of `Readout`: c ~ N(0, 1 / columns).
+  /// Initial values as in `Readout`: c ~ N(0, 1 / columns).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     const double deviation = 1 / std::sqrt(static_cast<double>(this->col_count()));
     detail::draw_entries(p.c, [&] { return deviation * stream.normal(); });
   }
-  /// Its share of the closed form (7): c = -a for the step size a.
+  /// In the closed form (7) c = -a for the step size a.
   template <class P>
   void construct(Parameters<P>& p, const P& step) const {
     for (Index i = 0; i < p.c.size(); ++i) p.c[i] = -step;

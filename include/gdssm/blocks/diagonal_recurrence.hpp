@@ -16,7 +16,7 @@ namespace gdssm {
 
 namespace detail {
 
-/// advance(target); where there is a mask, in lanes in which it is not zero, by way of `moved`.
+/// Calls advance(target). With a mask, only lanes in which it is not zero change; `moved` holds the result meanwhile.
 template <class S, Index Rows, Index Cols, class Advance>
 void advance_where(const S* mask, View<S, Rows, Cols> target, View<S, Rows, Cols> moved, Advance&& advance) {
   if (!mask) return advance(target);
@@ -27,10 +27,10 @@ void advance_where(const S* mask, View<S, Rows, Cols> target, View<S, Rows, Cols
 
 }  // namespace detail
 
-/// The diagonal recurrence, elementwise product *:
-///     Z_t = L * Z_{t-1} + G_t,   Z_0 a value (zero unless given)                                   (2)
+/// The diagonal recurrence, with the elementwise product *:
+///     Z_t = L * Z_{t-1} + G_t,   Z_0 given or zero                                                 (2)
 /// with L from (Lambda, log_step) by `Discretization`: `ZeroOrderHold` (5), `Bilinear` (6) or `GivenDecay`;
-/// Delta_j = exp(log_step_j), one step per column j.
+/// Delta_j = exp(log_step_j), one step size for each column j.
 /// Shapes  Lambda (Rows x Cols), log_step (Cols), Z (Rows x Cols). The state is held as Z^T (Cols x Rows): in closed
 ///         form that is minus the gradient, and u = Z^T o runs down contiguous columns.
 /// Source  arXiv:2410.11687v1; Lambda is the reference's `Lambda_re`        VJP  `step_vjp`
@@ -59,7 +59,7 @@ class DiagonalRecurrence {
   template <class Storage>
   struct Weights {
     MatrixIn<Storage, Rows, Cols> Lambda;                                ///< continuous decay (Rows x Cols)
-    MatrixIn<Storage, Discretization::has_step ? Cols : 0, 1> log_step;  ///< log Delta_j (Cols); absent from GivenDecay
+    MatrixIn<Storage, Discretization::has_step ? Cols : 0, 1> log_step;  ///< log Delta_j (Cols); GivenDecay has none
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -72,7 +72,7 @@ class DiagonalRecurrence {
 
   template <class T>
   struct Coefficients {
-    Array<T, Cols, Rows> decay;  ///< L^T, as the state lies
+    Array<T, Cols, Rows> decay;  ///< L^T, in the state's layout
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -80,12 +80,12 @@ class DiagonalRecurrence {
     }
   };
 
-  /// Z_t as a value, with the number of windows it has absorbed in each lane, which is all that merging needs.
+  /// Z_t as a value, and the number of windows that each lane has absorbed; merging needs no more.
   template <class T>
   struct State {
     Array<T, Cols, Rows> memory;  ///< Z_t^T
     std::array<Index, static_cast<std::size_t>(lane_count<T>)>
-        windows{};  ///< taken in by each lane, masked ones left out
+        windows{};  ///< absorbed by each lane, without masked ones
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -102,7 +102,7 @@ class DiagonalRecurrence {
 
   template <class T>
   struct Workspace {
-    Array<T, Cols, Rows> moved;  ///< the masked forms' next state, before lanes choose
+    Array<T, Cols, Rows> moved;  ///< the next state under a mask, before lanes select
   };
 
   template <class T>
@@ -125,15 +125,15 @@ class DiagonalRecurrence {
     return {Array<T, Cols, Rows>(col_count(), row_count())};
   }
 
-  /// Z = 0, nothing absorbed: what is left equals `initial_state`.
+  /// Z = 0, nothing absorbed; the result equals `initial_state`.
   template <class T>
   void restart(State<T>& state) const {
     state.memory.fill(T(0));
     state.windows = {};
   }
 
-  /// The start of the reference: Lambda = -1/2, log_step ~ U(log 0.001, log 0.1) one a column. A `GivenDecay` starts at
-  /// exp(-Delta / 2) with Delta drawn so.
+  /// The reference's initial values: Lambda = -1/2, and for each column log_step ~ U(log 0.001, log 0.1). A
+  /// `GivenDecay` starts at exp(-Delta / 2) with Delta from the same law.
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     const auto log_step = [&] { return detail::draw_log_step(stream); };
@@ -144,7 +144,7 @@ class DiagonalRecurrence {
       for (Index j = 0; j < p.Lambda.cols(); ++j) p.Lambda.col(j).setConstant(P(std::exp(-0.5 * std::exp(log_step()))));
     }
   }
-  /// Its share of the closed form (7), L = 1 whatever the step: Lambda = 0, or 1 where Lambda is the decay itself.
+  /// In the closed form (7) L = 1 for any step size: Lambda = 0, or 1 where Lambda is the decay itself.
   template <class P>
   void construct(Parameters<P>& p, const P&) const {
     p.Lambda.setConstant(P(Discretization::has_step ? 0 : 1));
@@ -186,7 +186,7 @@ class DiagonalRecurrence {
     }
   }
 
-  /// One step of (2). Lanes in which `mask` is zero keep their state, as if L = 1 and G = 0; null: all take part.
+  /// One step of (2). Lanes in which `mask` is zero keep their state, as if L = 1 and G = 0. Null: all lanes.
   template <class P, class S, Index Rank>
   void step(const Coefficients<P>& c, const Factors<const S, Rows, Cols, Rank>& G, const S* mask, State<S>& state,
             Workspace<S>& ws) const {
@@ -197,7 +197,7 @@ class DiagonalRecurrence {
       state.windows[i] += !mask || lane(*mask, static_cast<Index>(i)) != LaneScalar<S>(0);
   }
 
-  /// `sensitivity_step` and `step` for a run of windows, tiled, to the same bits.
+  /// `sensitivity_step` and `step` for a run of windows, tiled; gives the same bits.
   /// Shapes  lefts: column a + t stride is left_ta (Rows); rights (Cols x Rank n); sensitivity Y^T, or absent
   template <Index Rank, class P, class S>
   void run(const Coefficients<P>& c, View<const S, Rows> lefts, Index stride, View<const S, Cols> rights,
@@ -206,19 +206,18 @@ class DiagonalRecurrence {
     for (Index& windows : state.windows) windows += rights.cols() / Rank;
   }
 
-  /// VJP of `run` for the right factors, when the loss is at the end of all runs and its cotangent is v o^T there:
-  /// right_bar_ta = v * (L^k (o * left_ta)), k the windows after t.
-  /// Shapes  powers (Cols x Rows n) L^(n-1+after), ..., L^after, as the state lies; gated: column a + t stride is o *
-  /// left_ta (Rows); v (Cols); rights_bar
-  ///         (Cols x Rank n), which is overwritten; `after` as there
+  /// VJP of `run` for the right factors, where the loss is after the last run and its cotangent is v o^T there:
+  /// right_bar_ta = v * (L^k (o * left_ta)), with k windows after t.
+  /// Shapes  powers (Cols x Rows n) L^(n-1+after), ..., L^after, in the state's layout; gated: column a + t stride is
+  ///         o * left_ta (Rows); v (Cols); rights_bar (Cols x Rank n), overwritten; `after`: windows after the run
   template <Index Rank, class P, class S>
   void run_vjp(View<const P, Cols> powers, Index after, View<const S, Rows> gated, Index stride,
                View<const S, Cols, 1> v, View<S, Cols> rights_bar) const {
     kernels::decayed_outer_pull<Rank>(powers, gated, stride, v, rights_bar, after == 0);
   }
 
-  /// VJP of `step`: turns `memory_bar` from the cotangent of Z_t^T into that of Z_{t-1}^T, sets `G_bar`
-  /// (left_bar only if present) and, if `before` = Z_{t-1}^T is present, L_bar += R_t * Z_{t-1}.
+  /// VJP of `step`: turns `memory_bar` from the cotangent of Z_t^T into that of Z_{t-1}^T, sets `G_bar` (left_bar only
+  /// if present) and, if `before` = Z_{t-1}^T is present, L_bar += R_t * Z_{t-1}.
   template <class P, class S, Index Rank>
   void step_vjp(const Coefficients<P>& c, const Factors<const S, Rows, Cols, Rank>& G, const S* mask,
                 View<const S, Cols, Rows> before, View<S, Cols, Rows> memory_bar, Coefficients<S>& c_bar,
@@ -235,7 +234,7 @@ class DiagonalRecurrence {
     for (Index i = 0; i < memory_bar.size(); ++i) memory_bar[i] = select(*mask, ws.moved[i], memory_bar[i]);
   }
 
-  /// One step of the sensitivity Y_t = L * Y_{t-1} + Z_{t-1} of (12); to be called before `step`.
+  /// One step of the sensitivity Y_t = L * Y_{t-1} + Z_{t-1} of (12); call it before `step`.
   template <class P, class S>
   void sensitivity_step(const Coefficients<P>& c, const State<S>& state, const S* mask, View<S, Cols, Rows> sensitivity,
                         Workspace<S>& ws) const {
@@ -244,8 +243,8 @@ class DiagonalRecurrence {
     });
   }
 
-  /// The state after `first`'s windows and then `second`'s, both begun at zero but for what `first` began with:
-  /// Z = L^n Z_first + Z_second, n the windows that `second` absorbed.
+  /// The state after the windows of `first` and then of `second`, which began at zero: Z = L^n Z_first + Z_second,
+  /// where n is the number of windows that `second` absorbed.
   template <class P, class S>
   State<S> merge(const Coefficients<P>& c, const State<S>& first, const State<S>& second) const {
     State<S> whole = second;

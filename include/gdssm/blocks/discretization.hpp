@@ -60,11 +60,11 @@ struct Bilinear {
   }
 };
 
-/// The decay itself is the parameter: L = Lambda, with no step. Exact in any arithmetic.
+/// L = Lambda: the decay itself is the parameter, without a step size. Exact in any arithmetic.
 struct GivenDecay {
   static constexpr bool has_step = false;
 
-  /// The Lambda whose decay is L: itself.
+  /// The Lambda whose decay is L, which is L itself.
   template <class T>
   static T Lambda(const T& L) {
     return L;

@@ -5,8 +5,8 @@
 
 namespace gdssm {
 
-/// What the input side hands the recurrence: G_t = left^T right of equation (1), never multiplied out. Its rank is at
-/// most the window's width.
+/// G_t = left^T right of equation (1) as the input side passes it to the recurrence: as factors, never multiplied out.
+/// Its rank is at most the window's width.
 /// Shapes  left (Rows x Rank), right (Cols x Rank): the rows of the paper's two factors as columns, so that
 ///         G_ij = sum_a left_ia right_ja
 template <class T, Index Rows, Index Cols, Index Rank>

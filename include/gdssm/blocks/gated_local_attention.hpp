@@ -8,10 +8,10 @@
 
 namespace gdssm {
 
-/// Local self-attention with the multiplicative gate on the side of the input,
+/// Local self-attention with the multiplicative gate on the input side,
 ///     G_t = diag(X_t^T d) X_t^T A X_t,                                                             (1c)
-/// handed on in factors: left = diag(X_t^T d) X_t^T, right = A X_t. With `ConstantGate` behind it the state is all that
-/// the query can act on, and of the state its own window's share alone: a control.
+/// returned as factors: left = diag(X_t^T d) X_t^T, right = A X_t. With a `ConstantGate` behind
+/// it, the query acts only through its own window's share of the state: a control.
 /// Shapes  as in `LocalAttention`, d (Width)        VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
 class GatedLocalAttention : public PlainBlock<GatedLocalAttention<Features, Width, Stride>>,
@@ -55,7 +55,7 @@ class GatedLocalAttention : public PlainBlock<GatedLocalAttention<Features, Widt
     return {Base::template workspace<T>(), Array<T, Features, Width>(this->row_count(), Width)};
   }
 
-  /// A start as of the blocks that it joins: A ~ N(0, 0.1^2), d ~ N(0, 1).
+  /// Initial values as in its parts: A ~ N(0, 0.1^2), d ~ N(0, 1).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.A, [&] { return 0.1 * stream.normal(); });

@@ -6,7 +6,7 @@
 
 namespace gdssm {
 
-/// The gated unit that the reference calls half_glu2: a vector multiplied by a gate that it opens itself,
+/// The gated unit that the reference calls half_glu2: a vector times a gate computed from the same vector,
 ///     n = h * sigma(U^T gelu(h) + b)                                                               (19)
 /// with sigma the logistic function, elementwise, and gelu in its tanh form.
 /// Shapes  h, b, n (Size), U (Size x Size, stored in, out)
@@ -23,7 +23,7 @@ class GatedUnit {
   explicit GatedUnit(Index length) : map_(length, length) {}
 
   Index length() const { return map_.input_count(); }  ///< of h
-  /// U and b, as the dense layer that they are.
+  /// The dense layer of U and b.
   const Map& map() const { return map_; }
 
   template <class T>
@@ -58,7 +58,7 @@ class GatedUnit {
     return {none, none, none, none};
   }
 
-  /// U and b as a dense layer draws them.
+  /// U and b with the initial values of a dense layer.
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     map_.draw(p, stream);
@@ -85,9 +85,8 @@ class GatedUnit {
     }
   }
 
-  /// VJP of `step`, right after it in the same workspace. With s the gate and z what opens it:
-  /// z_bar = n_bar * h * s (1 - s), the dense layer's with it, and h_bar = n_bar * s + gelu'(h) * (U z_bar), which is
-  /// set.
+  /// VJP of `step`, to be called right after it with the same workspace. With s the gate and z its argument:
+  /// z_bar = n_bar * h * s (1 - s), then the dense layer's VJP, then sets h_bar = n_bar * s + gelu'(h) * (U z_bar).
   template <class P, class S>
   void step_vjp(const Coefficients<P>& c, View<const S, Size, 1> h, View<const S, Size, 1> n_bar,
                 Coefficients<S>& c_bar, View<S, Size, 1> h_bar, Workspace<S>& ws) const {

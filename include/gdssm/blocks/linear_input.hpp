@@ -7,9 +7,9 @@
 
 namespace gdssm {
 
-/// No attention over windows of normal tokens: what the state accumulates is linear in them,
+/// No attention: the state accumulates a linear function of the window's tokens,
 ///     G_t = X_t^T B,                                                                               (1a)
-/// handed on in factors: left = X_t, right = B. No product of an input and its target is ever formed: a control.
+/// returned as factors: left = X_t, right = B. No product of an input and its target is ever formed: a control.
 /// Shapes  X_t (Width x Features), B (Width x Features), G_t (Features x Features)        VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
 class LinearInput : public PlainBlock<LinearInput<Features, Width, Stride>>,
@@ -25,7 +25,7 @@ class LinearInput : public PlainBlock<LinearInput<Features, Width, Stride>>,
 
   template <class Storage>
   struct Weights {
-    MatrixIn<Storage, Width, Features> B;  ///< what a token of each place adds to the state (Width x Features)
+    MatrixIn<Storage, Width, Features> B;  ///< the map of each place's token into the state (Width x Features)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -42,7 +42,7 @@ class LinearInput : public PlainBlock<LinearInput<Features, Width, Stride>>,
     return {zeros_in<Storage, Width, Features>(Width, this->row_count())};
   }
 
-  /// A start as of `LocalAttention`: B ~ N(0, 0.1^2).
+  /// Initial values as in `LocalAttention`: B ~ N(0, 0.1^2).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.B, [&] { return 0.1 * stream.normal(); });

@@ -22,7 +22,8 @@ void mix_tokens(View<const P, Width, Width> A, View<const S, Features, Width> wi
     }
 }
 
-/// Its VJP: A_bar_ab += <right_bar_a, x_b>, and, unless `window_bar` is absent, x_bar_b += sum_a A_ab right_bar_a.
+/// VJP of `mix_tokens`: A_bar_ab += <right_bar_a, x_b>, and, unless `window_bar` is absent, x_bar_b += sum_a A_ab
+/// right_bar_a.
 template <class P, class S, Index Features, Index Width>
 void mix_tokens_vjp(View<const P, Width, Width> A, View<const S, Features, Width> window,
                     View<const S, Features, Width> right_bar, View<S, Width, Width> A_bar,
@@ -57,7 +58,7 @@ View<const S, Features, Width> right_factors(View<const P, Width, Width> A, View
 
 /// Linear self-attention over neighbouring tokens:
 ///     G_t = X_t^T A X_t                                                                            (1)
-/// handed on in factors: left = X_t, a view of the tokens, and right = A X_t.
+/// returned as factors: left = X_t, a view of the tokens, and right = A X_t.
 /// Shapes  X_t (Width x Features), A (Width x Width), G_t (Features x Features)
 /// Errors  a wrong fixed size: static_assert; a wrong run-time size: std::invalid_argument
 /// Source  arXiv:2410.11687v1; A is the reference's `w_q`        VJP  `step_vjp`
@@ -67,7 +68,7 @@ class LocalAttention : public PlainBlock<LocalAttention<Features, Width, Stride>
   using Base = WindowedInput<Features, Width, Stride>;
 
  public:
-  /// Which cotangents of the factors the parameters' gradient needs.
+  /// The factors whose cotangents the parameters' gradient needs.
   static constexpr bool left_trains = false;
   static constexpr bool right_trains = true;
 
@@ -93,12 +94,12 @@ class LocalAttention : public PlainBlock<LocalAttention<Features, Width, Stride>
     return {zeros_in<Storage, Width, Width>(Width, Width)};
   }
 
-  /// The start of the reference: A ~ N(0, 0.1^2).
+  /// The reference's initial values: A ~ N(0, 0.1^2).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.A, [&] { return 0.1 * stream.normal(); });
   }
-  /// Its share of the closed form (7): A = e_0 e_1^T.
+  /// In the closed form (7) A = e_0 e_1^T.
   template <class P>
   void construct(Parameters<P>& p, const P&) const {
     static_assert(Width >= 3,
@@ -123,8 +124,8 @@ class LocalAttention : public PlainBlock<LocalAttention<Features, Width, Stride>
     detail::mix_tokens_vjp(c.A.view(), window, right_bar, c_bar.A.view(), window_bar);
   }
 
-  /// `step` for a run of windows, which lie in the tokens `Stride` columns apart, to the same bits. On the way, unless
-  /// `gate` is absent, the tokens are gated, gate * x, as the recurrence's `run_vjp` wants them.
+  /// `step` for a run of windows, which begin `Stride` columns apart in the tokens; gives the same bits. Unless `gate`
+  /// is absent, also writes the gated tokens gate * x for the recurrence's `run_vjp`.
   /// Shapes  tokens, gated (Features x (n - 1) Stride + Width), rights (Features x Width n), gate (Features)
   template <class P, class S>
   void run(const Coefficients<P>& c, View<const S, Features> tokens, View<S, Features> rights,

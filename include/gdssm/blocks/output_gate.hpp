@@ -9,7 +9,7 @@
 
 namespace gdssm {
 
-/// The multiplicative output gate: the vector that the implicit model is applied to,
+/// The multiplicative output gate. It gives the vector to which the implicit model is applied,
 ///     o_t = X_t^T d                                                                                (4)
 /// Shapes  X_t (Width x Features), d (Width), o_t (Features)
 /// Source  arXiv:2410.11687v1; d is the reference's `D`        VJP  `step_vjp`
@@ -51,12 +51,12 @@ class OutputGate : public PlainBlock<OutputGate<Features, Width>>, public Statel
     return {zeros_in<Storage, Width, 1>(Width, 1)};
   }
 
-  /// The start of the reference: d ~ N(0, 1).
+  /// The reference's initial values: d ~ N(0, 1).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.d, [&] { return stream.normal(); });
   }
-  /// Its share of the closed form (7): d = e_2.
+  /// In the closed form (7) d = e_2.
   template <class P>
   void construct(Parameters<P>& p, const P&) const {
     static_assert(Width >= 3, "OutputGate::construct: the window must hold a pair and the next input, three tokens");

@@ -4,21 +4,21 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/view.hpp"
 
-// Bases for blocks, gdssm's and yours, that have nothing to prepare or nothing to remember.
+// Base classes for blocks, also for your own, that have nothing to prepare or nothing to remember.
 namespace gdssm {
 
-/// The base of a block whose loops read the weights as they are. `Block` has an aggregate `Weights<Storage>` that names
-/// them, weights<Storage>(), which makes it of zeros, and the names
+/// The base of a block whose loops read the weights directly. `Block` has an aggregate `Weights<Storage>`, a function
+/// weights<Storage>() that makes it of zeros, and the names
 ///     template <class T> using Parameters = Weights<InMatrices<T>>;
 ///     template <class T> using Coefficients = Weights<InArrays<T>>;
 template <class Block>
 struct PlainBlock {
-  /// Zeros of the right sizes: what users hold and optimisers move.
+  /// Zeros of the block's sizes, for users to hold and optimisers to update.
   template <class T>
   auto parameters() const {
     return self().template weights<InMatrices<T>>();
   }
-  /// Zeros of the right sizes: what loops read, and where gradients add up.
+  /// Zeros of the block's sizes, for loops to read and gradients to add up in.
   template <class T>
   auto coefficients() const {
     return self().template weights<InArrays<T>>();
@@ -39,7 +39,7 @@ struct PlainBlock {
   const Block& self() const { return static_cast<const Block&>(*this); }
 };
 
-/// The base of a block that remembers no earlier token, and needs no room to work in unless it says so itself.
+/// The base of a block that remembers nothing. Unless the block declares its own, it needs no workspace either.
 struct Stateless {
   /// Nothing.
   template <class T>

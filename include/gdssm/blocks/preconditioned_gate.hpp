@@ -10,10 +10,10 @@
 
 namespace gdssm {
 
-/// The output gate with a matrix between the implicit model and the gated tokens,
+/// The output gate with a matrix P between the implicit model and the gated tokens,
 ///     o_t = P X_t^T d,
-/// which preconditions the inputs of a gradient step (C acts on outputs and can't): docs/theory.md, (8a).
-/// Rows may be fewer than features: P then is a projection too, for a state of that many rows.
+/// which preconditions the inputs of a gradient step (C acts on the outputs, so it cannot): docs/theory.md, (8a). With
+/// fewer rows than features, P also projects the inputs, for a state of that many rows.
 /// Shapes  P (Rows x Features), o_t (Rows); the others as in `OutputGate`
 /// Source  Ahn et al., arXiv:2306.00297, for the preconditioned step        VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Rows = Features>
@@ -67,13 +67,13 @@ class PreconditionedGate : public PlainBlock<PreconditionedGate<Features, Width,
     return {{}, Array<T, Features, 1>(feature_count(), 1), Array<T, Features, 1>(feature_count(), 1)};
   }
 
-  /// A start as of `OutputGate`: d ~ N(0, 1), P = I.
+  /// Initial values as in `OutputGate`: d ~ N(0, 1), and P = I.
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.d, [&] { return stream.normal(); });
     p.P.setIdentity();
   }
-  /// Its share of the closed form (7): d = e_2, and P = I, a step on the first coordinates where rows are fewer.
+  /// In the closed form (7) d = e_2 and P = I; with fewer rows than features, a step on the first coordinates.
   template <class P>
   void construct(Parameters<P>& p, const P&) const {
     static_assert(Width >= 3,
@@ -90,7 +90,7 @@ class PreconditionedGate : public PlainBlock<PreconditionedGate<Features, Width,
     kernels::multiply(c.P.view(), View<const S, Features, 1>(ws.ungated.view()), o);
   }
 
-  /// VJP of `step`: P_bar += o_bar (X^T d)^T, and the plain gate's with P^T o_bar.
+  /// VJP of `step`: P_bar += o_bar (X^T d)^T, then the plain gate's VJP for P^T o_bar.
   template <class T, class S>
   void step_vjp(const Coefficients<T>& c, View<const S, Features, Width> window, View<const S, Rows, 1> o_bar,
                 Coefficients<S>& c_bar, View<S, Features, Width> window_bar, Workspace<S>& ws) const {

@@ -11,10 +11,10 @@
 
 namespace gdssm {
 
-/// Local self-attention that keeps a few combinations of the input's coordinates only,
+/// Local self-attention that keeps only a few linear combinations of the input's coordinates,
 ///     G_t = U X_t^T A X_t,                                                                         (1d)
-/// handed on in factors: left = U X_t^T, right = A X_t. With one row the state is a vector; `PreconditionedGate` with
-/// as many rows goes with it.
+/// returned as factors: left = U X_t^T, right = A X_t. With one row the state is a vector. Combine it with a
+/// `PreconditionedGate` of as many rows.
 /// Shapes  as in `LocalAttention`, U (Rows x Features), G_t (Rows x Features)        VJP  `step_vjp`
 template <Index Features = Dynamic, Index Rows = Features, Index Width = 3, Index Stride = 2>
 class ProjectedAttention : public PlainBlock<ProjectedAttention<Features, Rows, Width, Stride>>,
@@ -39,7 +39,7 @@ class ProjectedAttention : public PlainBlock<ProjectedAttention<Features, Rows, 
 
   template <class Storage>
   struct Weights : Plain::template Weights<Storage> {
-    MatrixIn<Storage, Rows, Features> U;  ///< what the state keeps of an input (Rows x Features)
+    MatrixIn<Storage, Rows, Features> U;  ///< the combinations of an input that the state keeps (Rows x Features)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -66,13 +66,13 @@ class ProjectedAttention : public PlainBlock<ProjectedAttention<Features, Rows, 
     return {Base::template workspace<T>(), Array<T, Rows, Width>(row_count(), Width)};
   }
 
-  /// A start as of `LocalAttention`: A ~ N(0, 0.1^2), U = I.
+  /// Initial values as in `LocalAttention`: A ~ N(0, 0.1^2), and U = I.
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.A, [&] { return 0.1 * stream.normal(); });
     p.U.setIdentity();
   }
-  /// Its share of the closed form (7): A = e_0 e_1^T, and U = I, a step on the first coordinates where rows are fewer.
+  /// In the closed form (7) A = e_0 e_1^T and U = I; with fewer rows than features, a step on the first coordinates.
   template <class P>
   void construct(Parameters<P>& p, const P&) const {
     static_assert(Width >= 3,

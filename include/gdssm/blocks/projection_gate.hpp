@@ -10,7 +10,7 @@
 
 namespace gdssm {
 
-/// The gate of a layer without attention: a linear map of the single token, o_t = D c_t.
+/// The gate of a layer without attention, a linear map of the single token: o_t = D c_t.
 /// Shapes  c_t (Tokens), D (Rows x Tokens), o_t (Rows)
 /// Source  arXiv:2410.11687v1        VJP  `step_vjp`
 template <Index Rows = Dynamic, Index Tokens = Dynamic>
@@ -34,7 +34,7 @@ class ProjectionGate : public PlainBlock<ProjectionGate<Rows, Tokens>>, public S
 
   template <class Storage>
   struct Weights {
-    MatrixIn<Storage, Rows, Tokens> D;  ///< gate's map of the token (Rows x Tokens)
+    MatrixIn<Storage, Rows, Tokens> D;  ///< the map of the token (Rows x Tokens)
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -56,7 +56,7 @@ class ProjectionGate : public PlainBlock<ProjectionGate<Rows, Tokens>>, public S
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_map(p.D, stream);
   }
-  /// Its share of the closed form (7): D = [0 I], the query of constructed tokens.
+  /// In the closed form (7) D = [0 I], which selects the query of constructed tokens.
   /// Errors  std::invalid_argument: tokens that are not twice as long as the state
   template <class P>
   void construct(Parameters<P>& p, const P&) const {

@@ -11,7 +11,7 @@ namespace gdssm {
 
 /// The readout and its product with the gate:
 ///     E_t = C Z_t^T,   yhat_t = -E_t o_t = -C (Z_t^T o_t)                                          (3), (4)
-/// taken from the right, so that E_t itself, minus the implicit model's weights, is formed only where it is asked for.
+/// computed from the right, so that E_t, minus the implicit model's weights, is formed only on request.
 /// Shapes  C (Outputs x Cols), Z_t (Rows x Cols), o_t (Rows), yhat_t (Outputs), E_t (Outputs x Rows)
 /// Source  arXiv:2410.11687v1        VJP  `step_vjp`
 template <Index Outputs = Dynamic, Index Cols = Outputs>
@@ -67,13 +67,13 @@ class Readout : public PlainBlock<Readout<Outputs, Cols>>, public Stateless {
             Array<T, Outputs, 1>(output_count(), 1)};
   }
 
-  /// The start of the reference: C ~ N(0, 1 / columns).
+  /// The reference's initial values: C ~ N(0, 1 / columns).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_map(p.C, stream);
   }
-  /// Its share of the closed form (7): C = -a I for the step size a.
-  /// Errors  std::invalid_argument: other outputs than columns
+  /// In the closed form (7) C = -a I for the step size a.
+  /// Errors  std::invalid_argument: numbers of outputs and columns that differ
   template <class P>
   void construct(Parameters<P>& p, const P& step) const {
     expect_equal("Readout::construct", "the number of outputs", output_count(), col_count());

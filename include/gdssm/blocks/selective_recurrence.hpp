@@ -14,14 +14,14 @@
 
 namespace gdssm {
 
-/// The diagonal recurrence whose decay depends on what it absorbs, a step size for each column and window:
+/// The diagonal recurrence whose decay depends on what it absorbs, with a step size for each column and window:
 ///     Z_t = L_t * Z_{t-1} + G_t,   L_t,ij = exp(Lambda_ij Delta_tj),
 ///     Delta_t = softplus(b + W vec(left_t)),                                                      (2a)
-/// left_t being the left side of G_t's factors: under local attention the window's tokens. W = 0 is
-/// `DiagonalRecurrence` with (5) and the steps softplus(b).
+/// where left_t is the left factor of G_t, with local attention the window's tokens. W = 0 is `DiagonalRecurrence` with
+/// (5) and the step sizes softplus(b).
 /// Shapes  Lambda (Rows x Cols), b (Cols), W (Cols x Rows Rank), left_t (Rows x Rank), Z (Rows x Cols), held as Z^T
-/// Source  Gu, Dao, arXiv:2312.00752 (the selective step size)        VJP  `step_vjp`; its gradients need the history
-///         (`StoredHistory`): (12) carries one sensitivity a decay, which a decay of every window's own has not
+/// Source  Gu, Dao, arXiv:2312.00752 (the selective step size)        VJP  `step_vjp`; gradients need the history
+///         (`StoredHistory`), since (12) requires the same decays in every window
 template <Index Rows = Dynamic, Index Cols = Rows, Index Rank = 3>
 class SelectiveRecurrence {
   static_assert(Rows == Dynamic || Rows > 0, "SelectiveRecurrence: the rows must be a positive number or Dynamic");
@@ -65,7 +65,7 @@ class SelectiveRecurrence {
 
   template <class T>
   struct Coefficients {
-    Array<T, Cols, Rows> Lambda;  ///< Lambda^T, as the state lies
+    Array<T, Cols, Rows> Lambda;  ///< Lambda^T, in the state's layout
     Array<T, Cols, 1> step_bias;
     Array<T, Cols, seen> step_weight;
 
@@ -77,8 +77,7 @@ class SelectiveRecurrence {
     }
   };
 
-  /// Z_t as a value, with the product of the decays of all windows that it has absorbed, which is all that merging
-  /// needs.
+  /// Z_t as a value, and the product of the decays of all windows absorbed; merging needs no more.
   template <class T>
   struct State {
     Array<T, Cols, Rows> memory;    ///< Z_t^T
@@ -94,9 +93,9 @@ class SelectiveRecurrence {
 
   template <class T>
   struct Workspace {
-    Array<T, Cols, 1> raw, Delta, raw_bar;  ///< b + W vec(left), softplus of it, its cotangent
+    Array<T, Cols, 1> raw, Delta, raw_bar;  ///< b + W vec(left), its softplus, its cotangent
     Array<T, Cols, Rows> decay, decay_bar;  ///< L_t^T and its cotangent
-    Array<T, Cols, Rows> moved;             ///< the masked forms' next state, before lanes choose
+    Array<T, Cols, Rows> moved;             ///< the next state under a mask, before lanes select
   };
 
   template <class T>
@@ -123,22 +122,21 @@ class SelectiveRecurrence {
     return {column, column, column, whole, whole, whole};
   }
 
-  /// Z = 0, nothing absorbed: what is left equals `initial_state`.
+  /// Z = 0, nothing absorbed; the result equals `initial_state`.
   template <class T>
   void restart(State<T>& state) const {
     state.memory.fill(T(0));
     state.retained.fill(T(1));
   }
 
-  /// A start as of `DiagonalRecurrence`, with steps of that law for every token: Lambda = -1/2, b = softplus^-1(Delta),
-  /// W = 0.
+  /// Initial values as in `DiagonalRecurrence`, the same for every token: Lambda = -1/2, b = softplus^-1(Delta), W = 0.
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.Lambda, [] { return -0.5; });
     detail::draw_entries(p.step_bias,
                          [&] { return detail::inverse_softplus(std::exp(detail::draw_log_step(stream))); });
   }
-  /// Its share of the closed form (7), L = 1: Lambda = 0.
+  /// In the closed form (7) L = 1: Lambda = 0.
   template <class P>
   void construct(Parameters<P>& p, const P&) const {
     p.Lambda.setConstant(P(0));
@@ -158,7 +156,7 @@ class SelectiveRecurrence {
     p_bar.step_weight += c_bar.step_weight.matrix();
   }
 
-  /// One step of (2a). Lanes in which `mask` is zero keep their state, as if L = 1 and G = 0; null: all take part.
+  /// One step of (2a). Lanes in which `mask` is zero keep their state, as if L = 1 and G = 0. Null: all lanes.
   template <class P, class S>
   void step(const Coefficients<P>& c, const Factors<const S, Rows, Cols, Rank>& G, const S* mask, State<S>& state,
             Workspace<S>& ws) const {
@@ -172,8 +170,8 @@ class SelectiveRecurrence {
     }
   }
 
-  /// VJP of `step`, for which `before` = Z_{t-1}^T must be present: turns `memory_bar` from the cotangent of Z_t^T into
-  /// that of Z_{t-1}^T and sets `G_bar` (left_bar only if present). With R_t the cotangent of Z_t,
+  /// VJP of `step`. Requires `before` = Z_{t-1}^T. Turns `memory_bar` from the cotangent of Z_t^T into that of
+  /// Z_{t-1}^T and sets `G_bar` (left_bar only if present). With R_t the cotangent of Z_t,
   ///     L_bar = R_t * Z_{t-1},   Lambda_bar_ij += L_bar_ij L_ij Delta_j,   Delta_bar_j = sum_i L_bar_ij L_ij
   ///     Lambda_ij,
   /// and with z = b + W vec(left), Delta = softplus(z):  z_bar = Delta_bar * logistic(z),
@@ -209,8 +207,8 @@ class SelectiveRecurrence {
       kernels::add_transposed(View<const P>(c.step_weight.view()), View<const S>(raw_bar), View<S>(vec(G_bar.left)));
   }
 
-  /// The state after `first`'s windows and then `second`'s, both begun at zero but for what `first` began with:
-  /// Z = (the product of second's decays) * Z_first + Z_second.
+  /// The state after the windows of `first` and then of `second`, which began at zero: Z = (product of second's
+  /// decays) * Z_first + Z_second.
   template <class P, class S>
   State<S> merge(const Coefficients<P>&, const State<S>& first, const State<S>& second) const {
     State<S> whole = second;
@@ -227,7 +225,7 @@ class SelectiveRecurrence {
     return {left.data(), left.size(), 1};
   }
 
-  /// L_t, and what it is made of, into the workspace.
+  /// Computes L_t and its intermediate values in the workspace.
   template <class P, class S>
   void select_decay(const Coefficients<P>& c, View<const S, Rows, Rank> left, Workspace<S>& ws) const {
     using std::exp;

@@ -20,7 +20,7 @@ inline void expect_windows(Index length, Index first, Index stride, const char* 
 
 }  // namespace detail
 
-/// Which tokens are neighbours: window t holds tokens stride t, ..., stride t + width - 1 (both from 0). Width 3 and
+/// Groups a sequence into windows: window t holds tokens stride t, ..., stride t + width - 1 (both from 0). Width 3 and
 /// stride 2 make X_t = [x_t; y_t; x_{t+1}] of the tokens x_1, y_1, x_2, y_2, ..., x_{N+1}.
 /// Shapes  a token (Features), a window (Features x Width): X_t transposed, its rows as columns
 /// Source  arXiv:2410.11687v1; docs/theory.md, tokens
@@ -34,11 +34,11 @@ class SlidingWindow {
   static constexpr Index size = Features;  ///< entries of a token, a number or `Dynamic`
   static constexpr Index width = Width;
   static constexpr Index stride = Stride;
-  /// Tokens that a window shares with the next, and tokens that lie between the two.
+  /// The number of tokens that a window shares with the next.
   static constexpr Index shared = Width > Stride ? Width - Stride : 0;
   static constexpr Index gap = Stride > Width ? Stride - Width : 0;  ///< tokens between windows, in none of them
 
-  /// `where` leads messages.
+  /// `where` begins error messages.
   explicit SlidingWindow(Index features, const char* where = "SlidingWindow")
       : features_(detail::fixed_or<Features>(features)) {
     if (features <= 0) refuse(where, "the number of features is ", features, ", expected at least 1");
@@ -47,12 +47,12 @@ class SlidingWindow {
 
   Index features() const { return features_.value(); }  ///< entries of a token
 
-  /// The tokens that later windows still need: `held` of them are there, `skip` are still to be passed over.
+  /// The tokens that later windows need. `held` of them are stored, and the next `skip` tokens are ignored.
   template <class T>
   struct State {
     Array<T, Features, Width> tokens;  ///< of the window that is being filled
-    Index held = 0;                    ///< how many of them are there
-    Index skip = 0;                    ///< tokens still to be passed over
+    Index held = 0;                    ///< how many of them are stored
+    Index skip = 0;                    ///< tokens still to be ignored
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -63,7 +63,7 @@ class SlidingWindow {
       visitor(Name{"held"}, self.held...);
       visitor(Name{"skip"}, self.skip...);
     }
-    /// Equal when everything that later outputs depend on is.
+    /// Equal when everything that affects later outputs is equal.
     friend bool operator==(const State& a, const State& b) {
       return a.held == b.held && a.skip == b.skip &&
              std::equal(a.tokens.data(), a.tokens.data() + a.held * a.tokens.rows(), b.tokens.data());
@@ -75,13 +75,13 @@ class SlidingWindow {
     return {Array<T, Features, Width>(features(), Width)};
   }
 
-  /// Forgets every token: what is left equals `initial_state`.
+  /// Forgets every token; the result equals `initial_state`.
   template <class T>
   void restart(State<T>& state) const {
     state.held = state.skip = 0;
   }
 
-  /// Takes one token in. True when it completes the window `state.tokens`; `slide` must then be called before the next.
+  /// Takes in a token. True when it completes the window `state.tokens`; call `slide` before the next token then.
   template <class T>
   bool push(View<const T, Features, 1> token, State<T>& state) const {
     if (state.skip > 0) {
@@ -92,7 +92,7 @@ class SlidingWindow {
     return state.held == Width;
   }
 
-  /// Lets go of the tokens that no later window holds.
+  /// Drops the tokens that no later window holds.
   template <class T>
   void slide(State<T>& state) const {
     for (Index k = 0; k < shared; ++k)
@@ -101,15 +101,15 @@ class SlidingWindow {
     state.skip = gap;
   }
 
-  /// The number of windows that `length` more tokens complete after `state`, the last token ending the last window.
-  /// Errors  std::invalid_argument when they don't end with a window: the length, and which lengths do, led by `where`
+  /// The number of windows that `length` more tokens complete after `state`, if the last token ends a window.
+  /// Errors  std::invalid_argument otherwise, led by `where`: the length, and the lengths that do end with a window
   template <class T>
   Index windows(Index length, const State<T>& state, const char* where = "tokens") const {
     detail::expect_windows(length, Width + state.skip - state.held, Stride, where);
     return completed(length, state);
   }
 
-  /// The number of windows that `length` more tokens complete after `state`, wherever they end.
+  /// The number of windows that `length` more tokens complete after `state`, wherever the tokens end.
   template <class T>
   Index completed(Index length, const State<T>& state) const {
     const Index first = Width + state.skip - state.held;
@@ -139,8 +139,8 @@ struct WindowSizes {
 
 namespace detail {
 
-/// The windows that a sequence completes which begins in a state: those that reach back to tokens which the state holds
-/// are assembled in `staging` (Features x 2 (Width - 1)), all others are views of the sequence itself.
+/// The windows that a sequence completes when it begins in a given state. Windows that include tokens from the state
+/// are assembled in `staging` (Features x 2 (Width - 1)); all others are views of the sequence itself.
 template <class Window, class T>
 class WindowedSequence {
   using Tokens = View<const T, Window::size>;
@@ -167,14 +167,13 @@ class WindowedSequence {
     return staging_.template columns<Window::width>(first - offset_);
   }
 
-  /// All windows as they lie in the tokens, window t at column t stride; absent when the first reaches back into the
-  /// state, and so lies elsewhere.
+  /// All windows in place, window t at column t stride of the tokens; absent when the first one reaches into the state.
   Tokens run() const {
     if (offset_ < 0) return Tokens::absent();
     return tokens_.columns(offset_, (count_ - 1) * Window::stride + Window::width);
   }
 
-  /// Leaves in `state` what the tokens leave there when they are pushed one by one.
+  /// Leaves `state` as if the tokens had been pushed one by one.
   template <class State>
   void finish(const Window& window, State& state) const {
     Index next = 0;
@@ -193,13 +192,13 @@ class WindowedSequence {
   Index offset_, count_;
 };
 
-/// Cotangents of the windows of a `WindowedSequence`, added up where the tokens are.
+/// Adds up the cotangents of the windows of a `WindowedSequence` in those of the tokens.
 template <class Window, class T>
 class WindowedCotangent {
   using Tokens = View<T, Window::size>;
 
  public:
-  /// `state_bar`: cotangent of the tokens in the last state. `tokens_bar` is added to.
+  /// `state_bar` is the cotangent of the tokens in the last state. Adds to `tokens_bar`.
   template <class State, class StateBar>
   WindowedCotangent(const State& state, Index count, const StateBar& state_bar, Tokens tokens_bar, Tokens staging)
       : tokens_(tokens_bar), staging_(staging), held_(state.held), offset_(state.skip - state.held) {
@@ -214,7 +213,7 @@ class WindowedCotangent {
     return staging_.template columns<Window::width>(first - offset_);
   }
 
-  /// Leaves in `state_bar` the cotangent of the tokens in the first state.
+  /// Leaves the cotangent of the tokens in the first state in `state_bar`.
   template <class StateBar>
   void finish(StateBar& state_bar) const {
     state_bar.tokens.fill(T(0));

@@ -11,10 +11,10 @@
 
 namespace gdssm {
 
-/// Softmax self-attention over neighbouring tokens, in place of linear:
+/// Softmax self-attention over neighbouring tokens instead of linear attention:
 ///     G_t = X_t^T diag(v) P_t X_t,   P_t,ab = softmax_b(B_ab + k <x_a, x_b>)                        (1b)
-/// with x_a row a of X_t; handed on in factors: left = X_t, right = diag(v) P_t X_t. (1) with A = e_0 e_1^T is the
-/// limit B_01 -> infinity, v = e_0.
+/// with x_a row a of X_t, returned as factors: left = X_t, right = diag(v) P_t X_t. (1) with A = e_0 e_1^T is the limit
+/// B_01 -> infinity, v = e_0.
 /// Shapes  X_t (Width x Features), B (Width x Width), k (1), v (Width), G_t (Features x Features)
 /// VJP  `step_vjp`
 template <Index Features = Dynamic, Index Width = 3, Index Stride = 2>
@@ -31,8 +31,8 @@ class SoftmaxLocalAttention : public PlainBlock<SoftmaxLocalAttention<Features, 
 
   template <class Storage>
   struct Weights {
-    MatrixIn<Storage, Width, Width> B;  ///< score of one place for another, whatever the tokens (Width x Width)
-    MatrixIn<Storage, 1, 1> k;          ///< weight of the tokens' product in it
+    MatrixIn<Storage, Width, Width> B;  ///< score between places, independent of the tokens (Width x Width)
+    MatrixIn<Storage, 1, 1> k;          ///< weight of the tokens' inner product in the score
     MatrixIn<Storage, Width, 1> v;      ///< weight of each place's row (Width)
 
     template <class Visitor, class... Self>
@@ -53,7 +53,7 @@ class SoftmaxLocalAttention : public PlainBlock<SoftmaxLocalAttention<Features, 
             zeros_in<Storage, Width, 1>(Width, 1)};
   }
 
-  /// A start at which no place is preferred much: B ~ N(0, 1), k = 1, v ~ N(0, 0.1^2).
+  /// Initial values that hardly prefer any place: B ~ N(0, 1), k = 1, v ~ N(0, 0.1^2).
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_entries(p.B, [&] { return stream.normal(); });

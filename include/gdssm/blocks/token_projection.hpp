@@ -11,10 +11,10 @@
 
 namespace gdssm {
 
-/// No attention: a linear map of the single token is what the state accumulates, a vector,
+/// No attention: the state, a vector, accumulates a linear map of the single token,
 ///     G_t = B c_t,
-/// the input side of a plain diagonal layer. On constructed tokens c_t = [x_t * y_t; x_{t+1}] the state becomes the
-/// gradient all the same: the control that shows what local attention is for.
+/// the input side of a plain diagonal layer. On constructed tokens c_t = [x_t * y_t; x_{t+1}] the state is still the
+/// gradient: the control that shows what local attention contributes.
 /// Shapes  c_t (Tokens), B (Rows x Tokens), G_t (Rows x 1)
 /// Source  arXiv:2410.11687v1        VJP  `step_vjp`
 template <Index Rows = Dynamic, Index Tokens = Dynamic>
@@ -82,7 +82,7 @@ class TokenProjection : public PlainBlock<TokenProjection<Rows, Tokens>> {
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
     detail::draw_map(p.B, stream);
   }
-  /// Its share of the closed form (7): B = [I 0], the products of constructed tokens.
+  /// In the closed form (7) B = [I 0], which selects the products of constructed tokens.
   /// Errors  std::invalid_argument: tokens that are not twice as long as the state
   template <class P>
   void construct(Parameters<P>& p, const P&) const {

@@ -7,8 +7,8 @@
 
 namespace gdssm {
 
-/// The base of an input side that reads windows of tokens and hands on one factor a token: window, sizes, state, and
-/// room for the right factors.
+/// The base of an input side that reads windows and returns one factor for each token: window, sizes, state, and
+/// workspace for the right factors.
 template <Index Features, Index Width, Index Stride>
 class WindowedInput {
  public:
@@ -17,14 +17,14 @@ class WindowedInput {
   static constexpr Index cols = Features;
   static constexpr Index rank = Width;
 
-  /// `where` leads messages.
+  /// `where` begins error messages.
   WindowedInput(Index features, const char* where) : window_(features, where) {}
 
   const Window& window() const { return window_; }
   Index row_count() const { return window_.features(); }
   Index col_count() const { return window_.features(); }
 
-  /// The tokens that later windows still need.
+  /// The tokens that later windows need.
   template <class T>
   using State = typename Window::template State<T>;
 

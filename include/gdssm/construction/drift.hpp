@@ -14,13 +14,13 @@
 #include "gdssm/construction/step_size.hpp"
 #include "gdssm/tasks/drifting_regression.hpp"
 
-// The closed form with a decay below 1, which forgets: what it loses where the map changes now and then, on an endless
-// stream and in a context of so many pairs, and the decay that is best.
+// The closed form with a decay below 1, which forgets: its expected loss when the map changes from time to time, on an
+// endless stream and in a finite context, and the best decay for each.
 
 namespace gdssm {
 
-/// An endless stream of noiseless pairs y_t = W*_t x_t. Before each pair the map is drawn anew with probability
-/// `change`, all maps independent with entries of mean zero and variance w2; input coordinates as in `LinearTask`.
+/// An endless stream of noiseless pairs y_t = W*_t x_t. Before each pair the map is redrawn with probability `change`.
+/// All maps are independent, with entries of mean zero and variance w2; input coordinates are as in `LinearTask`.
 template <class T = double>
 struct DriftingTask {
   Index features;            ///< f
@@ -31,7 +31,7 @@ struct DriftingTask {
 
 namespace detail {
 
-/// The loss as a parabola in the step, at one decay; r = 1 - p is the probability that the map outlives a pair.
+/// The loss as a parabola in the step at one decay; r = 1 - p is the probability that the map stays for the next pair.
 template <class T>
 StepLoss<T> step_loss(const char* where, const DriftingTask<T>& task, const T& decay) {
   expect_positive(where, "features", task.features);
@@ -50,28 +50,28 @@ StepLoss<T> step_loss(const char* where, const DriftingTask<T>& task, const T& d
 
 }  // namespace detail
 
-/// The loss per output of yhat = a Z q, Z = sum_k L^k y_{t-k} x_{t-k}^T over the endless past, at the next pair; with
-/// r = 1 - p
+/// The loss per output of yhat = a Z q at the next pair, with Z = sum_k L^k y_{t-k} x_{t-k}^T over the endless past and
+/// r = 1 - p:
 ///     1/2 w2 s2 f [ 1 - 2 a s2 r / (1 - L r) + a^2 (m4 + (f - 1) s2^2 + 2 s2^2 L r / (1 - L r)) / (1 - L^2) ]     (9a)
 /// Source  docs/theory.md, (9a)
-/// Errors  std::invalid_argument: p not in (0, 1], L not in [0, 1), moments that are none, a step that isn't finite
+/// Errors  std::invalid_argument: p not in (0, 1], L not in [0, 1), impossible moments, a step that is not finite
 template <class T>
 T expected_loss(const DriftingTask<T>& task, const T& step, const T& decay) {
   return detail::step_loss("expected_loss", task, decay).at("expected_loss", step);
 }
 
-/// The step that loses least at a decay.
+/// The step of least loss at a decay.
 /// Errors  as `expected_loss`; inputs that are all zero
 template <class T>
 T best_step(const DriftingTask<T>& task, const T& decay) {
   return detail::step_loss("best_step", task, decay).best("best_step");
 }
 
-/// The decay that loses least when each has its best step, in terms of r = 1 - p and c = (m4 + (f - 1) s2^2) / s2^2:
+/// The decay of least loss when each decay has its best step, in terms of r = 1 - p and c = (m4 + (f - 1) s2^2) / s2^2:
 ///     L* = h - sqrt(h^2 - 1),   h = (c (1 + r^2) - 2 r^2) / (2 r (c - 1))
-/// the smaller root of a quadratic whose roots are each other's reciprocals. Below r, and nearer to it the larger c is.
-/// Computed from h - 1 = p (c p + 2 r) / (2 r (c - 1)), in which nothing cancels: to four units in the last place for
-/// every p, of c as it is rounded, and at most the largest number below 1.
+/// the smaller root of a quadratic whose roots are reciprocal. It lies below r, and nearer to r for larger c. Computed
+/// without cancellation from h - 1 = p (c p + 2 r) / (2 r (c - 1)): accurate to four units in the last place for the
+/// rounded c and every p. At most the largest number below 1.
 /// Source  docs/theory.md, (9b)
 /// Errors  as `expected_loss`; inputs that are all zero
 template <class T>
@@ -86,8 +86,8 @@ T best_decay(const DriftingTask<T>& task) {
   return (std::min)(L, T(1) - std::numeric_limits<T>::epsilon() / T(2));
 }
 
-/// A context of noiseless pairs y_t = W*_t x_t and a query, whose map is drawn anew with probability `change` before
-/// each pair but the first, and before the query: `DriftingTask` with a beginning, the tasks of `DriftingRegression`.
+/// A context of noiseless pairs y_t = W*_t x_t and a query. The map is redrawn with probability `change` before each
+/// pair but the first, and before the query: a `DriftingTask` of finite length, the tasks of `DriftingRegression`.
 template <class T = double>
 struct DriftingContext {
   Index features;            ///< f
@@ -99,7 +99,7 @@ struct DriftingContext {
 
 namespace detail {
 
-/// What (9c) is made of: b_k = r^(k+1), and (Q w)_k for weights w, Q_jk = r^|j-k| + (c - 1) [j = k].
+/// The parts of (9c): b_k = r^(k+1), and (Q w)_k for weights w, Q_jk = r^|j-k| + (c - 1) [j = k].
 template <class T>
 class AgedPairs {
  public:
@@ -154,12 +154,12 @@ StepLoss<T> step_loss(const char* where, const DriftingContext<T>& task, const T
 
 }  // namespace detail
 
-/// The loss per output of yhat = sum_k w_k y_{N-k} x_{N-k}^T q, k = 0..N-1 the age of a pair; with r = 1 - p,
-/// c = (m4 + (f - 1) s2^2) / s2^2, b_k = r^(k+1) and Q_jk = r^|j-k| + (c - 1) [j = k]
+/// The loss per output of yhat = sum_k w_k y_{N-k} x_{N-k}^T q, where k = 0..N-1 is the age of a pair. With r = 1 - p,
+/// c = (m4 + (f - 1) s2^2) / s2^2, b_k = r^(k+1) and Q_jk = r^|j-k| + (c - 1) [j = k] it is
 ///     1/2 w2 s2 f (1 - 2 s2 b^T w + s2^2 w^T Q w)                                                  (9c)
 /// Source  docs/theory.md, (9c)
-/// Errors  std::invalid_argument: p not in [0, 1], moments that are none, inputs that are all zero, another number of
-///         weights than pairs
+/// Errors  std::invalid_argument: p not in [0, 1], impossible moments, inputs that are all zero, a number of weights
+///         other than the number of pairs
 template <class T>
 T expected_loss(const DriftingContext<T>& task, const std::vector<T>& weights) {
   const detail::AgedPairs<T> pairs("expected_loss", task);
@@ -169,22 +169,22 @@ T expected_loss(const DriftingContext<T>& task, const std::vector<T>& weights) {
   return scale * (T(1) - T(2) * s2 * linear + s2 * s2 * quadratic) / T(2);
 }
 
-/// The same for `discounted_step`, w_k = a L^k.
-/// Errors  the same, and L not in [0, 1], a step that isn't finite
+/// The same for `discounted_step`, with w_k = a L^k.
+/// Errors  the same, and L not in [0, 1], a step that is not finite
 template <class T>
 T expected_loss(const DriftingContext<T>& task, const T& step, const T& decay) {
   return detail::step_loss("expected_loss", task, decay).at("expected_loss", step);
 }
 
-/// The step that loses least at a decay.
+/// The step of least loss at a decay.
 /// Errors  as `expected_loss`
 template <class T>
 T best_step(const DriftingContext<T>& task, const T& decay) {
   return detail::step_loss("best_step", task, decay).best("best_step");
 }
 
-/// The decay that loses least when each has its best step, by golden sections on [0, 1]: to about 1e-8, or as far as
-/// rounding tells what two decays lose apart. 1 when the map never changes, below 1 whenever it may (docs/theory.md,
+/// The decay of least loss when each decay has its best step, by golden-section search on [0, 1]: to about 1e-8, or as
+/// far as rounding resolves the difference in loss. 1 when the map never changes, otherwise below 1 (docs/theory.md,
 /// below (9c)).
 /// Errors  as `expected_loss`
 template <class T>
@@ -208,7 +208,7 @@ T best_decay(const DriftingContext<T>& task) {
   return (low + high) / 2;
 }
 
-/// The weights that lose least, whatever their course: Q^-1 b / s2, with b and Q as in (9c). No decay can do better.
+/// The weights of least loss among all weights: Q^-1 b / s2, with b and Q as in (9c). No decay does better.
 /// Errors  as `expected_loss`
 template <class T>
 std::vector<T> best_weights(const DriftingContext<T>& task) {
@@ -224,8 +224,8 @@ std::vector<T> best_weights(const DriftingContext<T>& task) {
   return {w.begin(), w.end()};
 }
 
-/// `gradient_step` with every decay L: the state is minus the gradient of a discounted loss, which weighs the pair k
-/// windows ago by L^k,
+/// `gradient_step` with the decay L in every entry: the state is minus the gradient of a discounted loss, which weighs
+/// the pair k windows ago by L^k,
 ///     Z_t^T = sum_{i<=t} L^(t-i) y_i x_i^T,   yhat_t = a Z_t^T x_{t+1}                                (7), L in (0, 1]
 /// Source  docs/theory.md, closed form
 /// Errors  std::invalid_argument: a decay that is not in (0, 1]
@@ -239,7 +239,7 @@ auto discounted_step(const AugmentedSsm<LocalAttention<F, Width, Stride>, Diagon
   return p;
 }
 
-/// Drifting tasks as they are drawn, as theory reads them, (9c): `best_decay`, `best_step` and `expected_loss` take it.
+/// The theory's description (9c) of drifting tasks, for `best_decay`, `best_step` and `expected_loss`.
 /// Errors  std::invalid_argument: tasks that refuse their own options; noise, distractors or unequal scales
 template <class Tasks>
 requires std::is_same_v<Tasks, DriftingRegression> DriftingContext<double> theory_of(const Tasks& tasks) {

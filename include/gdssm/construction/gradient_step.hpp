@@ -12,13 +12,12 @@
 
 namespace gdssm {
 
-/// The layer whose state is minus the gradient of ell(W) = 1/2 sum_i |y_i - W x_i|^2 at W_0 = 0, and whose prediction
-/// is that of one gradient step of size a:
+/// Parameters of the layer whose state is minus the gradient of ell(W) = 1/2 sum_i |y_i - W x_i|^2 at W_0 = 0, and
+/// whose prediction is that of one gradient step of size a:
 ///     A = e_0 e_1^T,   L = 1,   d = e_2,   C = -a I                                                (7)
 /// so that Z_t^T = sum_{i<=t} y_i x_i^T and yhat_t = W_1 x_{t+1}, W_1 = a Z_t^T, at every t. The paper's learning rate
-/// is eta = a f. A preconditioned gate gets P = I. Any layer whose slots say what their share is (`ConstructedBlock`)
-/// can be constructed.
-/// Errors  a slot without a share, a window of fewer than three tokens: static_assert
+/// is eta = a f. A preconditioned gate gets P = I. Works for every layer whose slots are `ConstructedBlock`s.
+/// Errors  a slot that is not a `ConstructedBlock`, a window of fewer than three tokens: static_assert
 /// Source  arXiv:2410.11687v1
 template <class T, class Attention, class Recurrence, class Readout, class Gate>
 auto gradient_step(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer, const T& step) {
@@ -28,7 +27,7 @@ auto gradient_step(const AugmentedSsm<Attention, Recurrence, Readout, Gate>& lay
   return p;
 }
 
-/// The same with an input-side preconditioner, W_1 = M P: the gate's P is the given one and C = -I.
+/// The same with an input-side preconditioner, W_1 = M P: the gate's P is the given matrix, and C = -I.
 /// Shapes  P (f x f), e.g. `best_preconditioner`, (8a)
 template <Index F, Index Width, Index Stride, class Discretization, class Derived>
 auto preconditioned_step(const AugmentedSsm<LocalAttention<F, Width, Stride>, DiagonalRecurrence<F, F, Discretization>,
@@ -41,8 +40,8 @@ auto preconditioned_step(const AugmentedSsm<LocalAttention<F, Width, Stride>, Di
   return p;
 }
 
-/// The plain diagonal layer on constructed tokens c_t = [x_t * y_t; x_{t+1}]: a state that is a vector, one output. By
-/// `gradient_step` it is
+/// The plain diagonal layer on constructed tokens c_t = [x_t * y_t; x_{t+1}], with a vector for a state and one output.
+/// With the parameters of `gradient_step` it computes
 ///     Z_t = Z_{t-1} + [I 0] c_t,   yhat_t = a Z_t . [0 I] c_t
 /// Source  arXiv:2410.11687v1; docs/theory.md, closed form
 template <Index F = Dynamic, class Discretization = ZeroOrderHold>
@@ -57,8 +56,8 @@ ConstructedLayer<Dynamic, Discretization> constructed_layer(Index features) {
           Readout<1>(), ProjectionGate<>(features, 2 * features)};
 }
 
-/// Predictions of one gradient step from a start W_0 other than zero, by a layer constructed for W_0 = 0: a shift of
-/// the targets, undone on the predictions, yhat_t = W_0 x_{t+1} + (the layer on y_i - W_0 x_i).
+/// Predictions of one gradient step from a start W_0 other than zero, by a layer constructed for W_0 = 0. Shifts the
+/// targets and undoes the shift in the predictions: yhat_t = W_0 x_{t+1} + (the layer on y_i - W_0 x_i).
 /// Shapes  tokens (f x (2N+1)), W_0 (f x f)  ->  (f x N)
 /// Errors  std::invalid_argument: sizes that don't fit, an even number of tokens, entries that aren't finite
 template <class Layer, class P, class Tokens, class Start>

@@ -8,10 +8,9 @@
 
 namespace gdssm {
 
-/// The stack whose prediction is that of K steps of gradient descent from zero, sizes a_1, ..., a_K in the order in
-/// which they are taken:
+/// Parameters of the stack that predicts as K steps of gradient descent from zero do, of sizes a_1, ..., a_K in order:
 ///     W_k = W_{k-1} - a_k (W_{k-1} S - M),   k = 1..K
-/// Layer M_k is the gradient step (7) of size a_k; layer S_k the same with A = e_0 e_0^T, whose state is S^T = S.
+/// Layer M_k is the gradient step (7) of size a_k. Layer S_k is the same with A = e_0 e_0^T, so its state is S^T = S.
 /// Errors  std::invalid_argument: a number of sizes other than the stack's steps
 /// Source  docs/theory.md, K steps
 template <class Layer, class T>

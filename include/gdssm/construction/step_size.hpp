@@ -12,26 +12,26 @@
 #include "gdssm/core/view.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 
-// The best step of gradient descent and what it loses, without a scan.
+// The best step size of gradient descent and its expected loss, without a scan.
 //
-// With one step of size a from W_0 = 0 a task W* is predicted by yhat = a M q, where S = sum x_i x_i^T, M = sum y_i
-// x_i^T and y_i = W* x_i plus noise. Averaged over tasks, contexts and queries, the loss 1/2 |yhat - W* q|^2 is a
-// parabola in a, whose coefficients need E S and E S^2 alone:
+// One step of size a from W_0 = 0 predicts a task W* by yhat = a M q, where S = sum x_i x_i^T, M = sum y_i x_i^T and
+// y_i = W* x_i plus noise. Averaged over tasks, contexts and queries, the loss 1/2 |yhat - W* q|^2 is a parabola in a,
+// whose coefficients depend only on E S and E S^2:
 //
 //     per output   1/2 [ w2 tr Sigma - 2 a w2 tr(E S Sigma) + a^2 tr(D Sigma) ],     D = w2 E S^2 + e2 E S
 //
-// with Sigma = E q q^T, w2 the variance of the entries of W* and e2 that of the labels' noise. A matrix P between M
-// and q takes the place of a, and D that of a division by a number. Two descriptions of the data give these moments:
-// `LinearTask`, whose input coordinates are alike, so that numbers suffice, and `ContextMoments`, whose are not.
+// with Sigma = E q q^T, w2 the variance of the entries of W* and e2 that of the labels' noise. A matrix P between M and
+// q may replace a; dividing by a number then becomes multiplying by D^-1. Two types give these moments: `LinearTask`
+// describes inputs whose coordinates are all alike by scalars, `ContextMoments` any inputs by matrices.
 //
 //     best_step(LinearTask<>{.features = 10, .context = 10, .inputs = uniform_inputs(1.0)})     // 0.606
 //
-// Steps are effective ones, a = eta / f in terms of the paper's learning rate eta. T is double unless asked otherwise;
-// an exact rational will do, nothing here takes a root.
+// Step sizes are effective ones, a = eta / f for the paper's learning rate eta. T defaults to double; exact rationals
+// work too, since nothing here takes a root.
 
 namespace gdssm {
 
-/// What the best step knows about one input coordinate of mean zero: E x^2 and E x^4. Its third moment cancels.
+/// The moments E x^2 and E x^4 of one input coordinate of mean zero. The third moment cancels.
 template <class T = double>
 struct InputMoments {
   T variance;  ///< s2
@@ -39,7 +39,7 @@ struct InputMoments {
 };
 
 /// Tasks y_i = W* x_i + noise_i, i = 1..N, with a noiseless query W* x_{N+1}. All input coordinates are independent
-/// with the same moments; entries of W*, labels' noise and distractors are independent with mean zero.
+/// with the same moments. The entries of W*, the labels' noise and the distractors are independent with mean zero.
 template <class T = double>
 struct LinearTask {
   Index features;                ///< f
@@ -47,15 +47,15 @@ struct LinearTask {
   InputMoments<T> inputs;        ///< of every coordinate of every x_i, the query's too
   T weight_variance = T(1);      ///< w2, of the entries of W*
   T noise_variance = T(0);       ///< e2, of the noise on each label that is not a distractor
-  Index distractors = 0;         ///< k of the N labels, at positions drawn evenly, are noise and nothing else ...
+  Index distractors = 0;         ///< k of the N labels, at uniformly drawn positions, are pure noise ...
   T distractor_variance = T(1);  ///< ... of this variance v
 };
 
 template <class T>
 LinearTask(Index, Index, InputMoments<T>) -> LinearTask<T>;
 
-/// Moments of a context whose input coordinates differ or depend on each other, all f x f and symmetric. For data of
-/// one's own, averages over contexts will do.
+/// Moments of a context whose input coordinates differ or depend on each other, all f x f and symmetric. For your own
+/// data, use averages over contexts.
 template <class T = double>
 struct ContextMoments {
   Eigen::MatrixX<T> input_covariance;  ///< Sigma = E x x^T
@@ -79,7 +79,7 @@ template <class T>
 void expect_moments(const char* where, const InputMoments<T>& inputs) {
   expect_variance(where, "variance", inputs.variance);
   expect_variance(where, "fourth moment", inputs.fourth);
-  // Jensen: E x^4 >= (E x^2)^2. The slack is for moments that come from rounded arithmetic; rationals have none.
+  // Jensen: E x^4 >= (E x^2)^2. The slack allows for moments from rounded arithmetic; for rationals it is 0.
   const T least = inputs.variance * inputs.variance * (T(1) - T(8) * Eigen::NumTraits<T>::epsilon());
   if (inputs.fourth < least) {
     refuse(where, "fourth moment is ", inputs.fourth, ", expected at least the squared variance, ",
@@ -121,7 +121,7 @@ void expect_moments(const char* where, const ContextMoments<T>& moments) {
   expect_square(where, "mean_S2", moments.mean_S2, f);
 }
 
-/// Symmetric, with no correlation above one: a covariance as far as its 2 x 2 minors tell.
+/// Refuses a matrix that is not symmetric or has a correlation above one: checks the 2 x 2 minors of a covariance.
 template <class T>
 void expect_covariance(const char* where, const Eigen::MatrixX<T>& covariance) {
   expect_positive(where, "features", covariance.rows());
@@ -159,7 +159,7 @@ struct StepLoss {
   }
 };
 
-/// The positions of a context, as far as the loss depends on them: expected numbers.
+/// The positions of a context as far as the loss depends on them, as expected numbers.
 template <class T>
 struct Positions {
   T clean;        ///< labels that are not distractors
@@ -174,8 +174,8 @@ Positions<T> whole_context(const LinearTask<T>& task) {
   return {static_cast<T>(clean), static_cast<T>(clean) * static_cast<T>(clean - 1), static_cast<T>(task.distractors)};
 }
 
-/// The first t positions, averaged over t = 1..N: a label is among them with probability t / N, on average
-/// (N + 1) / 2N, and two labels with probability t (t - 1) / (N (N - 1)), on average (N + 1) / 3N.
+/// The first t positions, averaged over t = 1..N. They contain a label with probability t / N, on average (N + 1) / 2N,
+/// and two labels with probability t (t - 1) / (N (N - 1)), on average (N + 1) / 3N.
 template <class T>
 Positions<T> mean_prefix(const LinearTask<T>& task) {
   const Positions<T> whole = whole_context(task);
@@ -183,8 +183,8 @@ Positions<T> mean_prefix(const LinearTask<T>& task) {
   return {whole.clean * share / T(2), whole.clean_pairs * share / T(3), whole.distractors * share / T(2)};
 }
 
-/// E S = clean s2 I and E S^2 = clean (m4 + (f - 1) s2^2) I + clean_pairs s2^2 I, from the clean labels' positions; the
-/// distractors' are in the noise.
+/// E S = clean s2 I and E S^2 = clean (m4 + (f - 1) s2^2) I + clean_pairs s2^2 I over the clean labels; distractors
+/// count as noise.
 template <class T>
 StepLoss<T> step_loss(const LinearTask<T>& task, const Positions<T>& positions) {
   const T s2 = task.inputs.variance, w2 = task.weight_variance;
@@ -212,7 +212,7 @@ Eigen::MatrixX<T> noisy_mean_S2(const char* where, const ContextMoments<T>& mome
   return weight_variance * moments.mean_S2 + noise_variance * moments.mean_S;
 }
 
-/// The loss along yhat = a M P q.
+/// The loss of yhat = a M P q as a parabola in a.
 template <class T>
 StepLoss<T> step_loss(const char* where, const ContextMoments<T>& moments, const Eigen::MatrixX<T>& P,
                       const T& weight_variance, const T& noise_variance) {
@@ -233,10 +233,10 @@ StepLoss<T> step_loss(const char* where, const ContextMoments<T>& moments, const
           .quadratic = trace_of_product(D, moments.input_covariance)};
 }
 
-/// X with A X = B, for A symmetric positive semidefinite and the columns of B in A's range, by elimination. What is
-/// left of a coordinate counts as a share of its own entry of A's diagonal, whatever its unit. When no more than
-/// rounding is left of any, the others depend on those eliminated, and their rows of X are zero: going on would divide
-/// by rounding. Over rationals all of it is exact.
+/// Solves A X = B by elimination, for A symmetric positive semidefinite and the columns of B in A's range. What is left
+/// of a diagonal entry is measured relative to the entry itself, so units do not matter. When nothing above rounding is
+/// left, the remaining coordinates depend on the eliminated ones, and their rows of X are zero; continuing would divide
+/// by rounding. Exact over rationals.
 template <class T>
 Eigen::MatrixX<T> solve_semidefinite(const char* where, const Eigen::MatrixX<T>& A, Eigen::MatrixX<T> B) {
   const Index f = A.rows();
@@ -254,7 +254,8 @@ Eigen::MatrixX<T> solve_semidefinite(const char* where, const Eigen::MatrixX<T>&
     const Eigen::VectorX<T> share = left.diagonal().cwiseQuotient(unit);
     const T most = share.maxCoeff();
     if (!(most > rounding)) break;
-    // Of the largest shares, up to a factor that hardly spreads rounding, the largest entry keeps X moderate.
+    // Among shares within a factor of 4 of the largest, which hardly spreads rounding, the largest entry keeps X
+    // moderate.
     Index k = 0;
     (T(4) * share.array() >= most).select(left.diagonal(), T(0)).maxCoeff(&k);
     const Eigen::RowVectorX<T> row = left.row(k), b = B.row(k);
@@ -268,7 +269,7 @@ Eigen::MatrixX<T> solve_semidefinite(const char* where, const Eigen::MatrixX<T>&
     column[k] = T(0);
     pivots.push_back(k);
   }
-  // Where A is semidefinite, no entry of what is left is larger than its diagonal allows.
+  // Where A is semidefinite, the diagonal of the remainder bounds its other entries.
   const T slack = (std::max)(Eigen::NumTraits<T>::dummy_precision(), T(64) * rounding);
   for (Index j = 0; j < f; ++j)
     for (Index i = j; i < f; ++i)
@@ -315,7 +316,7 @@ InputMoments<T> exponential_inputs(const std::type_identity_t<T>& variance) {
 }
 
 /// (8)  a* = n w2 s2 / ( n w2 (m4 + (f + n - 2) s2^2) + (n e2 + k v) s2 ),   n = N - k
-/// The step that loses least after the whole context; without noise and distractors s2 / (m4 + (f + N - 2) s2^2).
+/// The step of least loss after the whole context; without noise and distractors s2 / (m4 + (f + N - 2) s2^2).
 /// Errors  std::invalid_argument: sizes below 1, impossible moments (a negative variance, a fourth moment below the
 ///         squared variance, NaN or infinity), k outside 0..N, tasks on which every step loses the same
 /// Source  arXiv:2410.11687v1 scans for this step; f = N = 10 on [-1/2, 1/2]: a* = 0.60606
@@ -326,7 +327,7 @@ T best_step(const LinearTask<T>& task) {
 }
 
 /// (9)  1/2 f s2 ( w2 (1 - 2 a n s2 + a^2 n (m4 + (f + n - 2) s2^2)) + a^2 (n e2 + k v) s2 ),   n = N - k
-/// Loss per output of one step of size a, expected over tasks, contexts and queries.
+/// The loss per output of one step of size a, expected over tasks, contexts and queries.
 /// Errors  as `best_step`'s, and a step that is not finite
 template <class T>
 T expected_loss(const LinearTask<T>& task, const std::type_identity_t<T>& step) {
@@ -334,7 +335,7 @@ T expected_loss(const LinearTask<T>& task, const std::type_identity_t<T>& step) 
   return detail::step_loss(task, detail::whole_context(task)).at("expected_loss", step);
 }
 
-/// (8) for a loss at every position: the one step with the least sum over t = 1..N of the losses of predicting
+/// (8) for a loss at every position: the single step that minimises the sum over t = 1..N of the losses of predicting
 /// W* x_{t+1} from the first t pairs. Without noise and distractors s2 sum t / sum t (m4 + (f + t - 2) s2^2).
 /// Errors  as `best_step`'s
 template <class T>
@@ -343,7 +344,7 @@ T best_step_all_positions(const LinearTask<T>& task) {
   return detail::step_loss(task, detail::mean_prefix(task)).best("best_step_all_positions");
 }
 
-/// Mean over t = 1..N of (9) after t pairs: the loss that `best_step_all_positions` minimises, per output and position.
+/// The mean over t = 1..N of (9) after t pairs, which `best_step_all_positions` minimises; per output and position.
 /// Errors  as `expected_loss`'s
 template <class T>
 T expected_loss_all_positions(const LinearTask<T>& task, const std::type_identity_t<T>& step) {
@@ -369,10 +370,10 @@ ContextMoments<typename Derived::Scalar> gaussian_context(const Eigen::MatrixBas
   return moments;
 }
 
-/// Contexts of N independent x_i whose coordinates are independent of each other, coordinate j with moments inputs[j]:
+/// Contexts of N independent x_i with independent coordinates, of which coordinate j has the moments inputs[j]:
 /// E S = N Sigma,  E S^2 = N (diag(m4_j + s2_j (tr Sigma - s2_j)) + (N - 1) Sigma^2),  Sigma = diag(s2_j).
-/// (E (x x^T)^2 has the entries sum_l E x_j x_l^2 x_k: m4_j for l = j = k, s2_j s2_l for j = k alone, and 0 otherwise,
-/// where a coordinate of mean zero stands alone.)
+/// (E (x x^T)^2 has the entries sum_l E x_j x_l^2 x_k: m4_j for l = j = k, s2_j s2_l for j = k != l, and 0 otherwise,
+/// since coordinates have mean zero.)
 /// Errors  std::invalid_argument: no inputs, impossible moments, N below 1
 template <class T>
 ContextMoments<T> independent_context(const std::vector<InputMoments<T>>& inputs, Index context) {
@@ -392,7 +393,7 @@ ContextMoments<T> independent_context(const std::vector<InputMoments<T>>& inputs
   return {.input_covariance = s2.asDiagonal(), .mean_S = mean_S.asDiagonal(), .mean_S2 = mean_S2.asDiagonal()};
 }
 
-/// The same from the coordinates' variances and fourth moments.
+/// The same from vectors of variances and fourth moments.
 /// Errors  as above, and vectors of different lengths
 template <class Variances, class Fourths>
 ContextMoments<typename Variances::Scalar> independent_context(const Eigen::MatrixBase<Variances>& variances,
@@ -407,8 +408,8 @@ ContextMoments<typename Variances::Scalar> independent_context(const Eigen::Matr
 }
 
 /// (8a)  a* = w2 tr(E S Sigma) / tr(D Sigma),   D = w2 E S^2 + e2 E S
-/// The step of yhat = a M q that loses least, after contexts of these moments.
-/// Errors  std::invalid_argument: matrices that are empty, not f x f or not finite, negative variances, moments with
+/// The step of yhat = a M q with the least loss after contexts of these moments.
+/// Errors  std::invalid_argument: matrices that are empty, not f x f or not finite, negative variances, moments for
 ///         which every step loses the same
 template <class T>
 T best_step(const ContextMoments<T>& moments, const std::type_identity_t<T>& weight_variance = T(1),
@@ -417,11 +418,11 @@ T best_step(const ContextMoments<T>& moments, const std::type_identity_t<T>& wei
 }
 
 /// (8a)  P* = D^{-1} w2 E S,   D = w2 E S^2 + e2 E S
-/// The matrix with which yhat = M P q loses least (f x f); without noise (E S^2)^{-1} E S, and for normal inputs
-/// ((N + 1) Sigma + tr(Sigma) I)^{-1}. It does not depend on the query's Sigma. Where D is singular, which is where
-/// inputs never point (a constant feature, collinear ones), every solution of D P = w2 E S loses the same; this returns
-/// one of them. In floating point D is singular where rounding tells it from singular no more: where, in units of the
-/// coordinates' own entries of its diagonal, it leaves 2 f epsilon or less.
+/// The matrix P (f x f) of yhat = M P q with the least loss; without noise (E S^2)^{-1} E S, and for normal inputs
+/// ((N + 1) Sigma + tr(Sigma) I)^{-1}. It does not depend on the query's Sigma. D is singular where inputs never span
+/// some direction (a constant feature, collinear features); then every solution of D P = w2 E S has the same loss, and
+/// this returns one of them. In floating point D counts as singular where 2 f epsilon or less is left of it, relative
+/// to its own diagonal entries.
 /// Errors  std::invalid_argument: as `best_step`'s but the last, and an E S^2 that is not positive semidefinite
 template <class T>
 Eigen::MatrixX<T> best_preconditioner(const ContextMoments<T>& moments,
@@ -431,10 +432,10 @@ Eigen::MatrixX<T> best_preconditioner(const ContextMoments<T>& moments,
   return detail::solve_semidefinite<T>("best_preconditioner", D, weight_variance * moments.mean_S);
 }
 
-/// The diagonal p for which yhat = M diag(p) q loses least (f): the solution of
+/// The diagonal p (f) of yhat = M diag(p) q with the least loss: the solution of
 ///     (D * Sigma) p = w2 diag(Sigma E S),     * elementwise,
-/// since tr(E S P Sigma) = p . diag(Sigma E S) and tr(P D P Sigma) = p^T (D * Sigma) p. Unlike P* it depends on Sigma,
-/// but for independent coordinates, where both are diagonal, the two are the same.
+/// since tr(E S P Sigma) = p . diag(Sigma E S) and tr(P D P Sigma) = p^T (D * Sigma) p. Unlike P* it depends on Sigma.
+/// For independent coordinates both are diagonal and equal.
 /// Errors  as `best_preconditioner`'s
 template <class T>
 Eigen::VectorX<T> best_diagonal_preconditioner(const ContextMoments<T>& moments,
@@ -448,7 +449,7 @@ Eigen::VectorX<T> best_diagonal_preconditioner(const ContextMoments<T>& moments,
 }
 
 /// (9) for these moments:  1/2 [ w2 tr Sigma - 2 a w2 tr(E S Sigma) + a^2 tr(D Sigma) ],   D = w2 E S^2 + e2 E S
-/// Loss per output of yhat = a M q, expected over tasks, contexts and queries.
+/// The loss per output of yhat = a M q, expected over tasks, contexts and queries.
 /// Errors  as `best_step`'s but the last, and a step that is not finite
 template <class T>
 T expected_loss(const ContextMoments<T>& moments, const std::type_identity_t<T>& step,
@@ -467,8 +468,8 @@ T expected_loss(const ContextMoments<T>& moments, const std::type_identity_t<Eig
   return detail::step_loss("expected_loss", moments, P, weight_variance, noise_variance).at("expected_loss", T(1));
 }
 
-// The same for tasks as they are drawn, so that a distribution is declared once. Templates, so that nothing is compiled
-// for those who do not ask.
+// The same for task distributions, which need to be declared only once. These are templates, so that nothing is
+// compiled unless it is used.
 namespace detail {
 
 template <class Tasks>
@@ -476,8 +477,8 @@ concept RegressionTasks = std::is_same_v<Tasks, LinearRegression>;
 
 }  // namespace detail
 
-/// The moments of one input coordinate of a regression's tasks, (9): its law, with the variance range^2 / 12, times
-/// `scale`.
+/// The moments of one input coordinate of a regression's tasks, (9): those of its law, with variance range^2 / 12,
+/// scaled by `scale`.
 inline InputMoments<double> input_moments(const LinearRegression& tasks, double scale = 1) {
   const double variance = tasks.range * tasks.range * scale * scale / 12;
   switch (tasks.inputs) {
@@ -493,9 +494,8 @@ inline InputMoments<double> input_moments(const LinearRegression& tasks, double 
   refuse("input_moments", "the law of the inputs is unknown");
 }
 
-/// A regression's tasks as theory reads them.
-/// Errors  std::invalid_argument: tasks that refuse their own options, inputs of unequal scales (`moments_of` has
-/// those)
+/// The theory's description of a regression's tasks.
+/// Errors  std::invalid_argument: tasks that refuse their own options, inputs of unequal scales (use `moments_of`)
 template <detail::RegressionTasks Tasks>
 LinearTask<double> theory_of(const Tasks& tasks) {
   tasks.check();
@@ -509,7 +509,7 @@ LinearTask<double> theory_of(const Tasks& tasks) {
           1.0};
 }
 
-/// The same of inputs of any scales, (8a).
+/// The same for inputs of any scales, (8a).
 /// Errors  std::invalid_argument: tasks that refuse their own options, distractors
 template <detail::RegressionTasks Tasks>
 ContextMoments<double> moments_of(const Tasks& tasks) {
@@ -521,8 +521,8 @@ ContextMoments<double> moments_of(const Tasks& tasks) {
   return independent_context(inputs, tasks.context);
 }
 
-/// (8), or (8a) for inputs of unequal scales: the step that loses least on these tasks.
-/// Errors  as those
+/// The step of least loss on these tasks: (8), or (8a) for inputs of unequal scales.
+/// Errors  those of `theory_of` and `moments_of`
 template <detail::RegressionTasks Tasks>
 double best_step(const Tasks& tasks) {
   if (tasks.scales.size() == 0) return best_step(theory_of(tasks));
@@ -530,7 +530,7 @@ double best_step(const Tasks& tasks) {
 }
 
 /// (9): the loss per output of one step of size a on these tasks.
-/// Errors  as those
+/// Errors  those of `theory_of` and `moments_of`
 template <detail::RegressionTasks Tasks>
 double expected_loss(const Tasks& tasks, double step) {
   if (tasks.scales.size() == 0) return expected_loss(theory_of(tasks), step);

@@ -6,13 +6,13 @@
 #include "gdssm/core/tiled_kernels.hpp"
 #include "gdssm/core/view.hpp"
 
-// A matrix times every column of a sequence, and the derivatives: what models made of linear maps spend their time on.
-// Sums run in ascending order of their index and add products by `multiply_add`, in lanes by tiles to the same bits.
+// A matrix times every column of a sequence, and the derivatives. Models made of linear maps spend their time here.
+// Sums run in ascending order of their index and add products by `multiply_add`. Lanes use tiles, with the same bits.
 namespace gdssm::kernels {
 
 namespace tiles {
 
-/// Sums side by side in registers: of a row of A^T G, and of a square of G X^T.
+/// The numbers of sums kept in registers: of a row of A^T G, and of each side of a square of G X^T.
 inline constexpr Index pull_width = detail::native_bytes == 64 ? 10 : 6;
 inline constexpr Index outer_width = detail::native_bytes == 64 ? 4 : 3;
 
@@ -52,7 +52,7 @@ template <Index Height, Index Width, class Access, class S>
   });
 }
 
-/// Lanes have tiles of their own; a single number's columns are short and few.
+/// Whether tiles are used: for lanes. A plain number's columns are too short and few.
 template <class P, class S>
 inline constexpr bool in_lanes = lane_count<S> != 1 && has_tiles<P, S>;
 

@@ -8,9 +8,9 @@
 
 namespace gdssm {
 
-/// A complex number of any scalars, lanes included, which kernels take like any other. Cotangents of complex numbers
-/// are held as z_bar = dl/d(re) - i dl/d(im), twice Wirtinger's derivative of the real loss l by z: then w = a z pulls
-/// back as z_bar += a w_bar, without conjugation, and a kernel's VJP for real numbers is that for complex ones.
+/// A complex number of any scalar type, including lanes; kernels treat it as a number. The cotangent of z is held as
+/// z_bar = dl/d(re) - i dl/d(im), twice Wirtinger's derivative of the real loss l by z. Then w = a z pulls back as
+/// z_bar += a w_bar, without conjugation, and a kernel's VJP for real numbers is also right for complex ones.
 template <class T>
 struct Complex {
   T re{}, im{};  ///< real and imaginary part
@@ -18,7 +18,7 @@ struct Complex {
   constexpr Complex() = default;
   constexpr Complex(T real, T imaginary) : re(real), im(imaginary) {}
   constexpr explicit Complex(T real) : re(real), im(T(0)) {}
-  /// The same number in other scalars, such as a coefficient among lanes.
+  /// The same number in another scalar type, for instance a coefficient spread over lanes.
   template <class U>
   requires(!std::is_same_v<U, T>) constexpr explicit(false) Complex(const Complex<U>& z) : re(z.re), im(z.im) {}
 
@@ -28,7 +28,7 @@ struct Complex {
   friend constexpr Complex operator-(const Complex& a, const Complex& b) { return {a.re - b.re, a.im - b.im}; }
   friend constexpr Complex operator-(const Complex& a) { return {-a.re, -a.im}; }
   friend constexpr Complex operator*(const Complex& a, const Complex& b) { return multiply_add(a, b, {T(0), T(0)}); }
-  /// Source  the definition, a conj(b) / |b|^2; no care for numbers whose square overflows
+  /// Source  the definition, a conj(b) / |b|^2; does not guard against |b|^2 overflowing
   friend constexpr Complex operator/(const Complex& a, const Complex& b) {
     const T square = b.re * b.re + b.im * b.im;
     return {(a.re * b.re + a.im * b.im) / square, (a.im * b.re - a.re * b.im) / square};

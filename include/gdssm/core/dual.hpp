@@ -11,12 +11,11 @@
 namespace gdssm {
 
 /// A dual number x + x' e with e^2 = 0: carries a value and its derivative along one direction through any formula
-/// (forward mode). A layer run on duals yields its exact Jacobian times that direction, which is what every
-/// hand-written VJP here is checked against.
+/// (forward mode). A layer run on dual numbers gives its exact Jacobian times that direction, which checks every VJP.
 template <class T>
 struct Dual {
   T value{};       ///< f(x)
-  T derivative{};  ///< f'(x), along the direction that was seeded
+  T derivative{};  ///< f'(x), along the seeded direction
 
   constexpr Dual() = default;
   constexpr Dual(T v) : value(v) {}
@@ -68,7 +67,7 @@ struct Dual {
     using std::cos, std::sin;
     return {cos(a.value), -sin(a.value) * a.derivative};
   }
-  // larger(a, b)' is that of the larger one
+  // larger(a, b)' is the derivative of the larger one.
   friend Dual larger(const Dual& a, const Dual& b) { return a.value < b.value ? b : a; }
   // log(1 + exp(a))' = a' / (1 + exp(-a))
   friend Dual softplus(const Dual& a) { return {gdssm::softplus(a.value), logistic(a.value) * a.derivative}; }

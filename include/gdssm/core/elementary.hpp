@@ -8,8 +8,8 @@
 
 #include "gdssm/core/lanes.hpp"
 
-// Elementary functions of whatever runs through a layer. Of numbers they are the standard library's; of lanes of floats
-// they are arithmetic alone, so that no lane is computed by itself. A dual number brings its own, with derivatives.
+// Elementary functions of all scalar types that run through a layer. For plain numbers they are the standard library's.
+// For lanes of floats they are vector arithmetic alone. Dual numbers define their own, with derivatives.
 namespace gdssm {
 
 namespace detail {
@@ -23,9 +23,8 @@ template <class Vector, class... Higher>
     return fused_in_long_body(polynomial(x, higher...), x, Vector{} + c);
 }
 
-/// exp of every element, which is first brought into [-87.3, 88.3]. With n the integer nearest to x / log 2 and
-/// r = x - n log 2, |r| <= log(2) / 2, it is 2^n times the first eight terms of the series of exp(r), which leave out
-/// 7e-9 of it.
+/// exp of every element, clamped to [-87.3, 88.3] first. With n the integer nearest to x / log 2 and r = x - n log 2,
+/// |r| <= log(2) / 2, the result is 2^n times eight terms of the series of exp(r), to 7e-9.
 template <class Vector>
 [[gnu::always_inline]] inline Vector vector_exp(Vector x) {
   typedef std::int32_t Bits __attribute__((vector_size(sizeof(Vector))));
@@ -33,15 +32,15 @@ template <class Vector>
   x = x < Vector{} + low ? Vector{} + low : x;
   x = x > Vector{} + high ? Vector{} + high : x;
   const Vector shifted = fused_in_long_body(x, Vector{} + 1.4426950f, Vector{} + shift), n = shifted - shift;
-  Vector r = fused_in_long_body(n, Vector{} - 0x1.62e4p-1f, x);  // log 2 to 14 bits, so that the product is exact
+  Vector r = fused_in_long_body(n, Vector{} - 0x1.62e4p-1f, x);  // log 2 to 14 bits, which makes the product exact
   r = fused_in_long_body(n, Vector{} - 1.4286068e-6f, r);
   const Vector p = polynomial(r, 1.0f, 1.0f, 1.0f / 2, 1.0f / 6, 1.0f / 24, 1.0f / 120, 1.0f / 720, 1.0f / 5040);
   const Bits power = (std::bit_cast<Bits>(shifted) - std::bit_cast<std::int32_t>(shift) + 127) << 23;
   return p * std::bit_cast<Vector>(power);
 }
 
-/// log(1 + exp(x)) of every element: max(x, 0) + log(1 + e), e = exp(-|x|), by the series of
-/// log(1 + e) = 2 artanh(s), s = e / (2 + e) <= 1/3, of which seven terms leave out 2e-8.
+/// log(1 + exp(x)) of every element: max(x, 0) + log(1 + e), e = exp(-|x|), by seven terms of the series of
+/// log(1 + e) = 2 artanh(s), s = e / (2 + e) <= 1/3. The rest of the series is 2e-8.
 template <class Vector>
 [[gnu::always_inline]] inline Vector vector_softplus(Vector x) {
   const Vector e = vector_exp(x < Vector{} ? x : -x), s = e / (e + 2.0f);
@@ -49,8 +48,8 @@ template <class Vector>
   return fused_in_long_body(s * 2.0f, series, x < Vector{} ? Vector{} : x);
 }
 
-/// Square root of every element >= 0, by Newton's iteration for 1 / sqrt(x), which has doubled its digits four times.
-/// Its start wants an exponent, which subnormal numbers get first.
+/// Square root of every element >= 0, by four steps of Newton's iteration for 1 / sqrt(x), each of which doubles the
+/// number of correct digits. Subnormal numbers are scaled first, since the starting value uses the exponent.
 template <class Vector>
 [[gnu::always_inline]] inline Vector vector_sqrt(Vector x) {
   typedef std::int32_t Bits __attribute__((vector_size(sizeof(Vector))));
@@ -80,28 +79,28 @@ requires std::is_floating_point_v<T> T softplus(T x) {
   return (x < 0 ? T(0) : x) + std::log1p(std::exp(x < 0 ? x : -x));
 }
 
-/// exp of every lane; of floats to 3 units in the last place, and between 1e-38 and 3e38.
+/// exp of every lane; for floats to 3 units in the last place, and clamped to between 1e-38 and 3e38.
 template <class T, Index Count>
 Lanes<T, Count> exp(const Lanes<T, Count>& x) {
   return detail::lane_by_lane(
       x, [](auto v) { return detail::vector_exp(v); }, [](T v) { return std::exp(v); });
 }
 
-/// `softplus` of every lane; of floats to 4 units in the last place, and at least 1e-38.
+/// `softplus` of every lane; for floats to 4 units in the last place, and at least 1e-38.
 template <class T, Index Count>
 Lanes<T, Count> softplus(const Lanes<T, Count>& x) {
   return detail::lane_by_lane(
       x, [](auto v) { return detail::vector_softplus(v); }, [](T v) { return softplus(v); });
 }
 
-/// Square root of every lane; of floats, which must be finite and at least 0, to 2 units in the last place.
+/// Square root of every lane; for floats, which must be finite and at least 0, to 2 units in the last place.
 template <class T, Index Count>
 Lanes<T, Count> sqrt(const Lanes<T, Count>& x) {
   return detail::lane_by_lane(
       x, [](auto v) { return detail::vector_sqrt(v); }, [](T v) { return std::sqrt(v); });
 }
 
-/// The larger of two numbers; of lanes, lane by lane.
+/// The larger of two numbers; for lanes, lane by lane.
 template <class T>
 T larger(const T& a, const T& b) {
   return a < b ? b : a;
@@ -113,7 +112,7 @@ Lanes<T, Count> larger(const Lanes<T, Count>& a, const Lanes<T, Count>& b) {
   return out;
 }
 
-/// 1 / (1 + exp(-x)); of lanes of floats to 3 units in the last place, and at least 4e-39.
+/// 1 / (1 + exp(-x)); for lanes of floats to 3 units in the last place, and at least 4e-39.
 /// Derivative  logistic(x) (1 - logistic(x))
 template <class T>
 T logistic(const T& x) {
@@ -123,7 +122,7 @@ T logistic(const T& x) {
 
 namespace detail {
 
-/// A constant as a number, lanes of numbers, or what else a number converts to.
+/// A constant as a T: a number, lanes, or another type that converts from a number.
 template <class T>
 T constant(double value) {
   if constexpr (std::is_floating_point_v<LaneScalar<T>>)

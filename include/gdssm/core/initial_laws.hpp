@@ -5,10 +5,10 @@
 
 #include "gdssm/core/random.hpp"
 
-// The laws that weights of several models begin with.
+// Distributions of initial weights that several models share.
 namespace gdssm::detail {
 
-/// Every entry by a law of its own number, column after column.
+/// Draws each entry by one call of law(), column after column.
 template <class Matrix, class Law>
 void draw_entries(Matrix& matrix, Law&& law) {
   for (auto& entry : matrix.reshaped()) entry = static_cast<typename Matrix::Scalar>(law());
@@ -21,15 +21,15 @@ void draw_map(Matrix& W, RandomStream<>& stream) {
   draw_entries(W, [&] { return deviation * stream.normal(); });
 }
 
-/// log Delta of a step from 0.001 to 0.1, uniform in its logarithm.
+/// log Delta for a Delta from 0.001 to 0.1, uniform in its logarithm.
 inline double draw_log_step(RandomStream<>& stream) {
   return std::log(0.001) + stream.uniform() * std::log(0.1 / 0.001);
 }
 
-/// What is kept of a state from one token to the next, uniform from 0.9 to 0.999.
+/// A decay per token, uniform from 0.9 to 0.999.
 inline double draw_decay(RandomStream<>& stream) { return 0.9 + 0.099 * stream.uniform(); }
 
-/// x of softplus(x) = y > 0.
+/// The x with softplus(x) = y > 0.
 inline double inverse_softplus(double y) { return std::log(std::expm1(y)); }
 
 }  // namespace gdssm::detail

@@ -8,14 +8,14 @@
 #include "gdssm/core/tiled_kernels.hpp"
 #include "gdssm/core/view.hpp"
 
-// The inner loops, plain: the definition of what the tiled forms in tiled_kernels.hpp must reproduce bit for bit.
-// Coefficients (decay, A, C) may be of another type than the data that runs through, a number where the data are lanes
-// of numbers. Every sum runs in ascending order of its index and adds products by `multiply_add` alone.
+// The inner loops in plain form. They define the results that the tiled forms in tiled_kernels.hpp reproduce bit for
+// bit. Coefficients (decay, A, C) may have another type than the data: numbers where the data are lanes. Every sum runs
+// in ascending order of its index and adds products only by `multiply_add`.
 namespace gdssm::kernels {
 
-/// Writes a vector of numbers past the caches, where the processor and the compiler can, to an address that is a
-/// multiple of its size; to be followed by `finish_stores` before another thread reads. Results longer than any cache
-/// are written so: else every line is read before it is overwritten.
+/// Writes a vector of numbers past the caches, if processor and compiler can, to an address that is a multiple of its
+/// size. Call `finish_stores` before another thread reads it. For results longer than any cache: an ordinary store
+/// would read every line before overwriting it.
 template <class T, class Vector>
 void store_past_caches(T* to, const Vector& value) {
 #if defined(__clang__)
@@ -35,15 +35,15 @@ void store_past_caches(T* to, const Vector& value) {
 #endif
 }
 
-/// Makes what `store_past_caches` wrote visible like any other store.
+/// Makes the writes of `store_past_caches` visible like any other store.
 inline void finish_stores() {
 #if defined(__SSE2__)
   __builtin_ia32_sfence();
 #endif
 }
 
-/// M <- L * M + sum_a right_a left_a^T, elementwise product: equation (2) for G = left^T right, with M = Z^T. G is
-/// summed first, so that from one step to the next only a single multiply-add has to wait.
+/// M <- L * M + sum_a right_a left_a^T with the elementwise product *, which is equation (2) for G = left^T right and
+/// M = Z^T. G is summed first, so that only one multiply-add depends on the previous step.
 /// Shapes  decay, memory (cols x rows), left (rows x rank), right (cols x rank)
 template <class D, class S, Index Rows, Index Cols, Index Rank>
 void decayed_outer_sum(View<const D, Cols, Rows> decay, View<const S, Rows, Rank> left, View<const S, Cols, Rank> right,
@@ -66,9 +66,9 @@ void decayed_outer_sum(View<const D, Cols, Rows> decay, View<const S, Rows, Rank
   }
 }
 
-/// VJP of `decayed_outer_sum` for the memory's cotangent R: right_bar_a = R left_a, left_bar_a = R^T right_a,
-/// L_bar += R * (M before), and R <- L * R, the cotangent of the memory before.
-/// Shapes  as there; where `left_bar` or `decay_bar` is absent, it is not computed, and `before` not read
+/// VJP of `decayed_outer_sum` for the memory's cotangent R: right_bar_a = R left_a, left_bar_a = R^T right_a, L_bar +=
+/// R * (M before), and R <- L * R, the cotangent of the memory before.
+/// Shapes  as there; an absent `left_bar` or `decay_bar` is not computed, and without `decay_bar` `before` is not read
 template <class D, class S, Index Rows, Index Cols, Index Rank>
 void decayed_outer_sum_vjp(View<const D, Cols, Rows> decay, View<const S, Rows, Rank> left,
                            View<const S, Cols, Rank> right, View<const S, Cols, Rows> before,
@@ -91,7 +91,7 @@ void decayed_outer_sum_vjp(View<const D, Cols, Rows> decay, View<const S, Rows, 
   }
 }
 
-/// Y <- L * Y + M, the sensitivity (12) of the memory to its own decay; to be called before M itself moves on.
+/// Y <- L * Y + M, the sensitivity (12) of the memory to its own decay; call it before M is updated.
 /// Shapes  all (cols x rows)
 template <class D, class S, Index Rows, Index Cols>
 void decayed_sum(View<const D, Cols, Rows> decay, View<const S, Cols, Rows> memory, View<S, Cols, Rows> sensitivity) {

@@ -9,8 +9,8 @@
 
 namespace gdssm {
 
-/// a b + c with one rounding where the processor has such an instruction, else with two: the only way in which kernels
-/// add a product. Left to the compiler's own contraction, two kernels of the same formula may differ in their last bit.
+/// a b + c with one rounding where the processor has such an instruction, else with two. Kernels add products only by
+/// it: left to the compiler's own contraction, kernels of one formula could differ.
 template <class T>
 constexpr T multiply_add(const T& a, const T& b, const T& c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -43,7 +43,7 @@ template <class Vector>
     return multiply_add(a, b, c);
   } else {
 #if defined(__clang__)
-    // Without the pragma the last bit would hang on the including program's -ffp-contract.
+    // Without the pragma the last bit would depend on the including program's -ffp-contract.
 #pragma clang fp contract(on)
     return a * b + c;
 #elif defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -57,8 +57,8 @@ template <class Vector>
   }
 }
 
-/// The same for long bodies. g++ 12 unrolls the loop over a vector's elements before it vectorises, and then leaves
-/// bodies of more than a thousand statements as they are; told not to unroll, it turns the loop into one instruction.
+/// The same for long bodies. g++ 12 unrolls the loop over a vector's elements before it vectorises, and then does not
+/// vectorise bodies of more than a thousand statements. Told not to unroll, it makes the loop one instruction.
 template <class Vector>
 [[gnu::always_inline]] inline Vector fused_in_long_body(Vector a, Vector b, Vector c) {
 #if defined(__GNUC__) && !defined(__clang__) && (defined(__FMA__) || defined(__ARM_FEATURE_FMA))
@@ -72,7 +72,7 @@ template <class Vector>
   return fused(a, b, c);
 }
 
-/// Sum of a vector's elements: element i with element i + n / 2, halving n until one is left.
+/// Sum of a vector's elements: adds element i and element i + n / 2, halving n until one is left.
 template <std::size_t N, class Vector>
 auto sum_elements(Vector v) {
   if constexpr (N == 1) {
@@ -86,16 +86,16 @@ auto sum_elements(Vector v) {
   }
 }
 
-/// Where the folded vector's element e comes from, in the two vectors of n elements before: each holds `count` / 2
-/// vectors' partial sums in blocks, of which the lower or the upper half is taken.
+/// The source of element e of a folded vector, in two vectors of n elements side by side. Each of these holds the
+/// partial sums of `count` / 2 vectors in blocks, of which the lower or the upper half is taken.
 constexpr int fold_source(std::size_t e, std::size_t n, std::size_t count, std::size_t upper) {
   const std::size_t half = n / count, k = e / half, first = k < count / 2 ? 0 : n;
   return static_cast<int>(first + k % (count / 2) * 2 * half + upper * half + e % half);
 }
 
-/// The sums of the elements of `Count` vectors, a power of two up to the number of elements, each in the order of
-/// `sum_elements`; sum k is element k n / Count of the result. Two vectors at a time are folded into one, which takes a
-/// fraction of the instructions that one after the other would.
+/// The sums of the elements of `Count` vectors, each in the order of `sum_elements`; sum k is element k n / Count of
+/// the result. `Count` is a power of two up to the number of elements. Folds two vectors into one at a time, with a
+/// fraction of the instructions of separate sums.
 template <std::size_t Count, class Vector>
 [[gnu::always_inline]] inline Vector sums_of_elements(const Vector* v) {
   constexpr std::size_t n = sizeof(Vector) / sizeof(v[0][0]);
@@ -113,9 +113,9 @@ template <std::size_t Count, class Vector>
 
 }  // namespace detail
 
-/// `Count` numbers that take the place of one: a scalar type whose every operation acts lane by lane, so that a layer
-/// written for one task runs `Count` tasks at once. An array of the processor's own vectors, one unless told otherwise,
-/// which keeps its alignment at what the processor has. A plain T converts to lanes that all hold it.
+/// `Count` numbers in place of one: a scalar type whose operations act lane by lane, so that a layer written for one
+/// task runs `Count` tasks at once. Stored as an array of the processor's own vectors (by default one), with their
+/// alignment. A plain T converts to lanes that all hold it.
 /// Source  the layout "one task a lane" is this library's; the operations are the compilers' vector extensions.
 template <class T, Index Count = static_cast<Index>(detail::native_bytes / sizeof(T))>
 class Lanes {
@@ -129,9 +129,9 @@ class Lanes {
   using Scalar = T;
   static constexpr Index count = Count;  ///< lanes
 
-  /// One of the processor's vectors, and how many of them hold the lanes.
+  /// One of the processor's vectors.
   typedef T Vector __attribute__((vector_size(detail::native_bytes)));
-  static constexpr Index vectors = Count / native;  ///< that hold them
+  static constexpr Index vectors = Count / native;  ///< the number of vectors that hold the lanes
 
   Lanes() = default;
   Lanes(T value) {
@@ -141,7 +141,7 @@ class Lanes {
   T operator[](Index lane) const { return v_[lane / native][lane % native]; }  ///< one lane
   void set(Index lane, T value) { v_[lane / native][lane % native] = value; }  ///< sets one lane
 
-  /// Vector k, which holds lanes k Count / vectors and those after it.
+  /// Vector k, which holds the native count of lanes from lane k Count / vectors on.
   Vector& vector(Index k) { return v_[k]; }
   const Vector& vector(Index k) const { return v_[k]; }  ///< native vector k
 
@@ -178,7 +178,7 @@ class Lanes {
     return out;
   }
 
-  /// a in the lanes where the mask is one, b where it is zero.
+  /// a in the lanes where the mask is not zero, else b.
   friend Lanes select(const Lanes& mask, const Lanes& a, const Lanes& b) {
     return map([](Vector m, Vector x, Vector y) -> Vector { return m != Vector{} ? x : y; }, mask, a, b);
   }
@@ -209,7 +209,7 @@ struct LaneTraits<Lanes<T, Count>> {
 
 }  // namespace detail
 
-/// How many tasks a scalar carries: `Count` for `Lanes<T, Count>`, 1 for every other type.
+/// The number of tasks in a scalar: `Count` for `Lanes<T, Count>`, 1 for every other type.
 template <class S>
 inline constexpr Index lane_count = detail::LaneTraits<S>::count;
 
@@ -217,7 +217,7 @@ inline constexpr Index lane_count = detail::LaneTraits<S>::count;
 template <class S>
 using LaneScalar = typename detail::LaneTraits<S>::Scalar;
 
-/// Lane i of a value; of a plain scalar, the scalar.
+/// Lane i of a value; for a plain scalar, the scalar itself.
 template <class S>
 LaneScalar<S> lane(const S& value, [[maybe_unused]] Index i) {
   if constexpr (lane_count<S> == 1)
@@ -226,7 +226,7 @@ LaneScalar<S> lane(const S& value, [[maybe_unused]] Index i) {
     return value[i];
 }
 
-/// Sets lane i; of a plain scalar, the scalar.
+/// Sets lane i; for a plain scalar, the scalar itself.
 template <class S>
 void set_lane(S& value, [[maybe_unused]] Index i, const LaneScalar<S>& to) {
   if constexpr (lane_count<S> == 1)
@@ -235,7 +235,7 @@ void set_lane(S& value, [[maybe_unused]] Index i, const LaneScalar<S>& to) {
     value.set(i, to);
 }
 
-/// Sum of all lanes, always in the same order: vector by vector, then element i with element i + n / 2, halving n.
+/// Sum of all lanes, always in the same order: vector by vector, then element i and element i + n / 2, halving n.
 template <class S>
 LaneScalar<S> sum_lanes(const S& value) {
   if constexpr (lane_count<S> == 1) {
@@ -247,8 +247,8 @@ LaneScalar<S> sum_lanes(const S& value) {
   }
 }
 
-/// The lane sums of n values each of which is the sum of `count` parts, parts added in order, then lanes as `sum_lanes`
-/// does, to the same bits.
+/// The lane sums of n values, each of which is the sum of `count` parts. Adds the parts in order, then the lanes with
+/// the same bits as `sum_lanes`.
 template <class S>
 void sum_lanes(const S* const* parts, Index count, Index n, LaneScalar<S>* sums) {
   if constexpr (lane_count<S> == 1) {

@@ -11,18 +11,18 @@
 
 namespace gdssm {
 
-/// The name of a parameter, led by the part of the model that holds it: "gate.d". A list of views, so that passing
-/// names along costs nothing; `str` writes it out.
+/// The name of a parameter, preceded by the part of the model that holds it: "gate.d". A linked list of views, so that
+/// passing names on costs nothing; `str` writes it out.
 struct Name {
-  std::string_view head;       ///< this part
-  const Name* tail = nullptr;  ///< what stands behind the dot, if there is one
-  int degree = 0;              ///< the member's in the data it was made of, where its `visit` says so: 1 for a mean
-  Index number = -1;  ///< which of several of one name this is, from 0: "layers_0.gate.d"; below 0: the only one
+  std::string_view head;       ///< the first part
+  const Name* tail = nullptr;  ///< the rest behind the dot, if any
+  int degree = 0;              ///< degree in the data, where `visit` gives one: 1 for a mean
+  Index number = -1;           ///< index among parts of the same name, from 0: "layers_0.gate.d"; below 0: the only one
 
   /// The last part: "d" of "gate.d".
   std::string_view leaf() const { return tail ? tail->leaf() : head.substr(head.rfind('.') + 1); }
 
-  /// Written out, with dots.
+  /// The whole name, with dots.
   std::string str() const {
     std::string text(head);
     if (number >= 0) {
@@ -42,30 +42,29 @@ struct Name {
 //     template <class Visitor, class... Self> static void visit(Visitor&& visitor, Self&&... self);
 //
 // that calls visitor(name, self.member...) for each matrix member, in a fixed order. It takes several aggregates of one
-// shape side by side (weights, gradients, moments), which is all that initialisation, optimisers, files, dual numbers
-// and printing need.
+// shape (weights, gradients, moments) side by side. Initialisation, optimisers, files and printing need nothing else.
 
-/// Where weights are kept for users, files and optimisers: in Eigen matrices. A block names its weights once, in an
-/// aggregate `Weights<Storage>` of members `MatrixIn<Storage, Rows, Cols>`.
+/// Storage of weights for users, files and optimisers: Eigen matrices. A block names its weights once, in an aggregate
+/// `Weights<Storage>` with members `MatrixIn<Storage, Rows, Cols>`.
 template <class T>
 struct InMatrices {
   template <Index Rows, Index Cols>
   using Matrix = detail::Matrix<T, Rows, Cols>;
 };
 
-/// Where weights are kept for inner loops, and where their gradients add up: in arrays, whose elements may be lanes.
+/// Storage of weights for inner loops, and of their gradients: arrays, whose elements may be lanes.
 template <class T>
 struct InArrays {
   template <Index Rows, Index Cols>
   using Matrix = Array<T, Rows, Cols>;
 };
 
-/// A matrix of a storage, `InMatrices<T>` or `InArrays<T>`; each size a number or `Dynamic`.
+/// A matrix in a storage, `InMatrices<T>` or `InArrays<T>`; each size is a number or `Dynamic`.
 template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
 using MatrixIn = typename Storage::template Matrix<Rows, Cols>;
 
 /// Zeros in a storage.
-/// Shapes  (rows x cols), which are the sizes of the type where it has them
+/// Shapes  (rows x cols); sizes that are fixed in the type must agree
 template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
 MatrixIn<Storage, Rows, Cols> zeros_in(Index rows = Rows, Index cols = Cols) {
   using Result = MatrixIn<Storage, Rows, Cols>;
@@ -75,13 +74,13 @@ MatrixIn<Storage, Rows, Cols> zeros_in(Index rows = Rows, Index cols = Cols) {
     return Result(rows, cols);
 }
 
-/// Calls visitor(name, matrix...) for the members of one aggregate, or of several of one shape side by side.
+/// Calls visitor(name, matrix...) for the members of one aggregate, or of several of the same shape side by side.
 template <class Visitor, class First, class... More>
 void visit(Visitor&& visitor, First&& first, More&&... more) {
   std::remove_cvref_t<First>::visit(visitor, first, more...);
 }
 
-/// Visits the members of a part of a model, their names led by the part's and, of one of several, its number.
+/// Visits the members of a part of a model. Their names are preceded by the part's name and, if it has one, its number.
 template <class Visitor, class First, class... More>
 void visit_part(const Name& part, Visitor&& visitor, First&& first, More&&... more) {
   visit(
@@ -102,11 +101,11 @@ void visit_list(std::string_view part, Visitor&& visitor, First& first, More&...
     visit_part(Name{part, nullptr, 0, static_cast<Index>(i)}, visitor, first[i], more[i]...);
 }
 
-// What counts beside its matrices (updates made) has a second function of this form, `visit_counters`, that calls
-// visitor(name, self.counter...) for each whole number: with both everything that the value holds is shown.
+// Aggregates with whole numbers beside their matrices (such as updates made) have a second function, `visit_counters`,
+// which calls visitor(name, self.counter...) for each. The two functions together show the whole value.
 
-/// Calls visitor(name, counter...) for the whole numbers of one aggregate, or of several of one shape side by side;
-/// there are none where it does not name them.
+/// Calls visitor(name, counter...) for the whole numbers of one aggregate, or of several of the same shape side by
+/// side. Does nothing where the aggregate has no `visit_counters`.
 template <class Visitor, class First, class... More>
 void visit_counters(Visitor&& visitor, First&& first, More&&... more) {
   using Aggregate = std::remove_cvref_t<First>;
@@ -114,7 +113,7 @@ void visit_counters(Visitor&& visitor, First&& first, More&&... more) {
     Aggregate::visit_counters(visitor, first, more...);
 }
 
-/// Visits the whole numbers of a part, their names led by the part's.
+/// Visits the whole numbers of a part. Their names are preceded by the part's name.
 template <class Visitor, class First, class... More>
 void visit_counters_of_part(const Name& part, Visitor&& visitor, First&& first, More&&... more) {
   visit_counters(
@@ -147,7 +146,7 @@ Index count(const Aggregate& aggregate) {
   return n;
 }
 
-/// True when every entry of every member is the same, NaN being nobody's equal.
+/// True when every entry of every member is equal. NaN equals nothing.
 template <class Aggregate>
 bool identical(const Aggregate& a, const Aggregate& b) {
   bool same = true;
@@ -170,7 +169,7 @@ namespace detail {
 
 }  // namespace detail
 
-/// Refuses a value whose members do not have the shapes that are expected: "where: gate.d is 2 x 1, expected 3 x 1".
+/// Refuses a value whose members have other shapes than expected: "where: gate.d is 2 x 1, expected 3 x 1".
 /// Errors  std::invalid_argument
 template <class Aggregate>
 void expect_shapes(const char* where, const Aggregate& expected, const Aggregate& got) {

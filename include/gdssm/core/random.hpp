@@ -14,7 +14,7 @@ namespace gdssm {
 
 namespace detail {
 
-/// Four words of a counter, a key or a block. A word is a std::uint32_t, or a vector of them that holds a block a lane.
+/// Four words of a counter, a key or a block. A word is a std::uint32_t, or a vector of them, one block a lane.
 template <class Word>
 struct RandomBlock {
   Word words[4];
@@ -25,7 +25,7 @@ constexpr Word rotate_left(Word x, int by) {
   return (x << by) | (x >> (32 - by));
 }
 
-// Rounds and calls are spelled out, or compilers would not keep the block in registers.
+// Rounds and calls are unrolled by hand, as compilers would not keep the block in registers otherwise.
 template <class Word>
 [[gnu::always_inline]] constexpr RandomBlock<Word> threefry(RandomBlock<Word> block,
                                                             const std::array<std::uint32_t, 4>& key) {
@@ -53,7 +53,7 @@ template <class Word>
   return block;
 }
 
-/// What a stream's word becomes, by arithmetic alone, the same for a number as for a vector of them.
+/// Random variates from words of a stream, by arithmetic alone; the same for a number and for a vector of numbers.
 template <class Word, class Float>
 struct Variates {
   [[gnu::always_inline]] static Float number(Word word) {
@@ -68,8 +68,8 @@ struct Variates {
   /// Uniform on [0, 1), a multiple of 2^-24.
   [[gnu::always_inline]] static Float uniform(Word word) { return number(word >> 8) * 0x1p-24f; }
 
-  /// -log(1 - uniform(word)), relative error below 2e-7. With 1 - u = 2^-n m, m in [sqrt(1/2), sqrt(2)), it is
-  /// n log 2 - log m; log(1 + f) = f - f^2 / 2 + f^3 p(f), p minimax.
+  /// -log(1 - uniform(word)), relative error below 2e-7. With 1 - u = 2^-n m, m in [sqrt(1/2), sqrt(2)), it is n log
+  /// 2 - log m; log(1 + f) = f - f^2 / 2 + f^3 p(f), with p minimax.
   [[gnu::always_inline]] static Float exponential(Word word) {
     const Word bits = std::bit_cast<Word>(number(0x1000000u - (word >> 8)));
     const Word exponent = (bits - 0x3F3504F3u) >> 23;
@@ -80,15 +80,15 @@ struct Variates {
     return fused_in_long_body(number(24u - exponent), Float{} + 0.69314718f, -log_m);
   }
 
-  /// Square root, by Newton's iteration for 1 / sqrt(t): no instruction has it for all widths with the same bits.
+  /// Square root by Newton's iteration for 1 / sqrt(t), since no instruction gives the same bits for all widths.
   [[gnu::always_inline]] static Float root(Float t) {
     auto y = std::bit_cast<Float>(0x5F3759DFu - (std::bit_cast<Word>(t) >> 1));
     for (int i = 0; i < 3; ++i) y = y * fused_in_long_body(t * -0.5f * y, y, Float{} + 1.5f);
     return t * y;
   }
 
-  /// Two independent standard normal numbers from two words, by Box and Muller's transform. The second word's lower 30
-  /// bits are an angle within an eighth of a turn either way, its upper two choose one of the four quarters.
+  /// Two independent standard normal numbers from two words, by the Box-Muller transform. The second word's lower 30
+  /// bits are an angle within an eighth of a turn on either side; its upper two choose the quarter.
   [[gnu::always_inline]] static void normals(Word radius_word, Word angle_word, Float& first, Float& second) {
     const Float radius = root(exponential(radius_word) * 2.0f);
     const Float r = number(angle_word << 2) * 0x1p-32f, z = r * r;
@@ -102,7 +102,7 @@ struct Variates {
   }
 };
 
-/// The vectors that a scalar's lanes are drawn in: itself, or the lanes' own.
+/// The vectors in which a scalar's lanes are drawn: for a plain number itself, else the lanes' vectors.
 template <class S>
 struct RandomPacks {
   using Word = std::uint32_t;
@@ -121,9 +121,9 @@ struct RandomPacks<Lanes<T, Count>> {
 
 }  // namespace detail
 
-/// Threefry4x32-13, a counter-based generator: a bijection of the counter under the key, so that any draw can be made
-/// by itself, in any order, on any thread, in any lane. Additions, rotations and exclusive ors alone; twelve rounds are
-/// the fewest that its authors found to pass every test of BigCrush, one more is their choice for speed.
+/// Threefry4x32-13, a counter-based generator: a bijection of the counter for each key, so that any draw can be made
+/// separately, in any order, on any thread, in any lane. It uses only additions, rotations and exclusive ors. Twelve
+/// rounds are the fewest that passed every test of BigCrush according to its authors, who recommend one more for speed.
 /// Source  Salmon, Moraes, Dror, Shaw, Parallel random numbers: as easy as 1, 2, 3 (SC 2011)
 constexpr std::array<std::uint32_t, 4> threefry(const std::array<std::uint32_t, 4>& counter,
                                                 const std::array<std::uint32_t, 4>& key) {
@@ -132,10 +132,10 @@ constexpr std::array<std::uint32_t, 4> threefry(const std::array<std::uint32_t, 
   return {words[0], words[1], words[2], words[3]};
 }
 
-/// A stream of random numbers, keyed by a seed and the index of the task that it is for; a task's parts (its weights,
-/// its pairs) have streams of their own. The same key gives the same numbers whoever draws them, and when. For lanes,
-/// as many streams side by side: lane k draws bit for bit what the stream of task + k draws alone. All draws are
-/// floats, whatever S is: tasks in float and in double are made of the same numbers.
+/// A stream of random numbers, keyed by a seed and the index of a task; parts of a task (its weights, its pairs) have
+/// their own streams. The same key gives the same numbers in any order and on any thread. For lanes it is as many
+/// streams side by side: lane k draws exactly what the stream of task + k draws alone. All draws are floats for any S,
+/// so tasks in float and in double consist of the same numbers.
 template <class S = double>
 class RandomStream {
   using Packs = detail::RandomPacks<S>;
@@ -159,7 +159,7 @@ class RandomStream {
         Word offset{};
         for (std::uint32_t i = 0; i < width; ++i) offset[i] = i;
         counter[1] = counter[1] + offset;
-        // What is below its own offset has wrapped around; comparisons of vectors are 0 or -1.
+        // Lanes below their own offset have wrapped around; comparisons of vectors give 0 or -1.
         counter[2] = counter[2] - std::bit_cast<Word>(counter[1] < offset);
       }
     }
@@ -170,7 +170,7 @@ class RandomStream {
     return one([](Word word) { return Variates::uniform(word); });
   }
 
-  /// Exponential of mean 1: -log(1 - u) for the u that `uniform` would have drawn; below 16.7.
+  /// Exponential of mean 1, -log(1 - u) for the u that `uniform` would have drawn; below 16.7.
   S exponential() {
     return one([](Word word) { return Variates::exponential(word); });
   }
@@ -182,7 +182,7 @@ class RandomStream {
     });
   }
 
-  /// Standard normal, by Box and Muller's transform, within +-5.8; every second call returns the pair's other half.
+  /// Standard normal, by the Box-Muller transform, within +-5.8. Every second call returns the pair's other half.
   S normal() {
     spare_there_ = !spare_there_;
     if (!spare_there_) return spare_;
@@ -199,8 +199,7 @@ class RandomStream {
     return value;
   }
 
-  /// Fills a vector with what as many calls of `uniform` at a stream's beginning would return, faster; takes whole
-  /// blocks of four words.
+  /// Fills a vector as calls of `uniform` at the beginning of a stream would, faster. Uses whole blocks of four words.
   void fill_uniform(View<S, Dynamic, 1> out) {
     blocks(
         out, [](Word a, Word b, Float & first, Float & second) __attribute__((always_inline)) {
@@ -209,7 +208,7 @@ class RandomStream {
         });
   }
 
-  /// The same with `normal`.
+  /// The same for `normal`.
   void fill_normal(View<S, Dynamic, 1> out) {
     blocks(
         out, [](Word a, Word b, Float & first, Float & second)
@@ -228,7 +227,7 @@ class RandomStream {
     return detail::threefry(counter, key_);
   }
 
-  /// The place of the next word in `block_`.
+  /// The position of the next word in `block_`.
   Index next() {
     if (used_ == 4) {
       for (Index k = 0; k < packs; ++k) block_[k] = draw(k);
@@ -261,7 +260,7 @@ class RandomStream {
   }
 
   std::array<std::uint32_t, 4> key_;
-  Block counter_[packs];  // all words but the first, the block's number
+  Block counter_[packs];  // all words but the first, which is the block's number
   std::uint32_t block_number_ = 0;
   Block block_[packs];
   Index used_ = 4;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What every header needs of the compiler. A missing include ends the compilation where an error alone would be
-// followed by hundreds.
+// The compiler features that every header needs. A missing include stops the compilation, unlike an #error.
 
 #if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 202002L
 #error "gdssm needs C++20: compile with -std=c++20 or later"

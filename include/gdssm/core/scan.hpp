@@ -10,20 +10,20 @@
 #include "gdssm/core/tiled_kernels.hpp"
 #include "gdssm/core/view.hpp"
 
-// The diagonal recurrence of plain vectors over long sequences: z_t = L * z_{t-1} + u_t, elementwise. There is next to
-// nothing to compute; what counts is how often the sequence goes through memory.
+// The diagonal recurrence of plain vectors over long sequences: z_t = L * z_{t-1} + u_t, elementwise. It computes so
+// little that its time is that of moving the sequence through memory.
 namespace gdssm::kernels {
 
-/// How results are written: into the caches, or past them, for results so long that none of it would still be there
-/// when it is read.
+/// How results are written: into the caches, or past them. The latter is for results so long that they would leave the
+/// caches before they are read.
 enum class Stores { cached, streaming };
 
 namespace tiles {
 
-/// Vectors of channels that go through time side by side.
+/// The number of vectors of channels that go through time side by side.
 inline constexpr Index scan_height = 4;
 
-/// How a tile's states are kept.
+/// Which states of a tile are written, and how.
 enum class Keep { last, all, all_past_caches };
 
 template <Index Height, Keep Kept, class Access, class T>
@@ -73,7 +73,7 @@ template <Index Height, Stores Kind, class Access, class T, class Cotangent>
   });
 }
 
-/// Whether vectors of `access` can go past the caches from here on: every one of them in a line of its own.
+/// Whether vectors of `access` can be written past the caches from here on: all of them must be aligned.
 template <class Access, class T>
 bool streams(const T* to, Index rows) {
   constexpr auto bytes = sizeof(typename Access::Vector);
@@ -90,7 +90,7 @@ void channel_tiles(Index first, Index last, const Piece& piece) {
   });
 }
 
-/// Channels as they are dealt out to threads: in whole cache lines, as many shares as threads.
+/// Splits the channels into at most as many shares as there are threads, each of whole cache lines.
 template <class T, class Piece>
 void share_channels(Index channels, ThreadPool& pool, const Piece& piece) {
   constexpr auto line = static_cast<Index>(64 / sizeof(T));
@@ -101,8 +101,8 @@ void share_channels(Index channels, ThreadPool& pool, const Piece& piece) {
 
 }  // namespace tiles
 
-/// z_t = L * z_{t-1} + u_t for t = 1..n: every state of the diagonal recurrence, which leaves the last one in `state`.
-/// Channels are dealt out to the pool's threads; the bits are the same for any number of them.
+/// z_t = L * z_{t-1} + u_t for t = 1..n: all states of the diagonal recurrence; the last one is left in `state`. The
+/// pool's threads share the channels; the bits are the same for any number of threads.
 /// Shapes  decay, state (channels); inputs, states (channels x n), one time a column
 /// Errors  std::invalid_argument: sizes that differ
 /// VJP     `diagonal_scan_gradient`
@@ -129,10 +129,10 @@ void diagonal_scan(View<const T, Dynamic, 1> decay, View<const T> inputs, View<T
 }
 
 /// The gradient of a sum of elementwise losses sum_t l(z_t) over the states that `diagonal_scan` would compute, without
-/// storing them: states are kept every `block` times and recomputed block by block on the way back, so that the inputs
+/// storing them all. States are kept every `block` times and recomputed block by block on the way back, so the inputs
 /// are read twice and the gradient is written once.
 ///     R_t = l'(z_t) + L * R_{t+1},   u_bar_t = R_t,   L_bar = sum_t R_t * z_{t-1}
-/// `cotangent(z)` is l'(z), for numbers and vectors of numbers. Same bits for any number of threads.
+/// `cotangent(z)` is l'(z), for numbers and vectors of numbers. The bits are the same for any number of threads.
 /// Shapes  decay, state, decay_bar (channels), inputs, inputs_bar (channels x n)
 /// Errors  std::invalid_argument: sizes that differ
 template <class T, class Cotangent>

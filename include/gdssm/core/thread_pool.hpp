@@ -15,10 +15,9 @@
 
 namespace gdssm {
 
-/// Threads that are kept alive between pieces of work shorter than starting one would take: they spin briefly, then
-/// sleep. The caller works too, so a pool of one has no thread of its own and runs everything in place. Which thread
-/// does which piece is left to chance: a piece must depend on its number alone, and then results are the same for any
-/// number of threads.
+/// Threads for pieces of work that take less time than starting a thread. Between calls they spin briefly, then sleep.
+/// The caller works too, so a pool of one thread runs everything in place. Which thread runs which piece varies: if a
+/// piece depends only on its number, results are the same for any number of threads.
 class ThreadPool {
  public:
   /// Errors  std::invalid_argument: fewer than one thread; std::system_error: more than the system has
@@ -37,15 +36,14 @@ class ThreadPool {
   }
 
   ThreadPool(const ThreadPool&) = delete;
-  ThreadPool& operator=(const ThreadPool&) = delete;  ///< none: threads belong to one pool
+  ThreadPool& operator=(const ThreadPool&) = delete;  ///< deleted: threads belong to one pool
 
   ~ThreadPool() { join(); }
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }  ///< the caller's included
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }  ///< including the caller's
 
-  /// Calls piece(0), ..., piece(count - 1), each once, and returns when all have. Of several pieces that throw, the
-  /// exception of the one with the lowest number is rethrown, after all others have run. A pool does one call at a
-  /// time.
+  /// Calls piece(0), ..., piece(count - 1), each once, and returns when all are done. If pieces throw, the exception of
+  /// the lowest number is rethrown after all others have run. One call at a time.
   template <class Piece>
   void run(Index count, Piece&& piece) {
     if (workers_.empty() || count <= 1) {
@@ -112,7 +110,7 @@ class ThreadPool {
     }
   }
 
-  // Until the value is another.
+  // Returns when the value is no longer `old`.
   template <class T>
   static void wait(const std::atomic<T>& value, T old) {
     for (int i = 0; i < spins; ++i) {

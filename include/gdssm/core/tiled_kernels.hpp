@@ -11,8 +11,8 @@
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/view.hpp"
 
-// The recurrence over a whole sequence, tiled: a tile of the state stays in registers while time runs inside, so that
-// nothing but the factors is read. `kernels.hpp` holds the single step that defines the result.
+// The recurrence over a whole sequence, tiled: a tile of the state stays in registers over all times, so that only the
+// factors are read. `kernels.hpp` holds the single step that defines the result.
 namespace gdssm::kernels {
 
 /// Whether there are tiles for data S with coefficients D: floating-point numbers, or lanes of them, with numbers.
@@ -23,8 +23,8 @@ namespace tiles {
 
 using detail::fused_in_long_body;
 
-/// Calls piece(std::integral_constant) for 0, ..., Count - 1, unrolled whatever the compiler thinks of it: what lies in
-/// registers must not be indexed at run time.
+/// Calls piece(std::integral_constant) for 0, ..., Count - 1, always unrolled, as values in registers cannot be
+/// indexed.
 template <Index Count, class Piece>
 [[gnu::always_inline]] inline void unroll(Piece&& piece) {
   [&]<Index... i>(std::integer_sequence<Index, i...>) __attribute__((always_inline)) {
@@ -33,8 +33,8 @@ template <Index Count, class Piece>
   (std::make_integer_sequence<Index, Count>());
 }
 
-/// Calls piece(begin, std::integral_constant<Index, length>) for stretches that together are 0, ..., end - 1: as many
-/// of length `Most` as fit, then as many of half of it, and so on.
+/// Splits 0, ..., end - 1 into stretches: as many of length `Most` as fit, then as many of half that length, and so on.
+/// Calls piece(begin, std::integral_constant<Index, length>) for each.
 template <Index Most, class Piece>
 void stretches(Index end, const Piece& piece, Index begin = 0) {
   for (; begin + Most <= end; begin += Most) piece(begin, std::integral_constant<Index, Most>());
@@ -42,8 +42,8 @@ void stretches(Index end, const Piece& piece, Index begin = 0) {
     if (begin < end) stretches<Most / 2>(end, piece, begin);
 }
 
-/// Calls piece(begin, length, std::integral_constant<Index, height>) for bands that together are 0, ..., end - 1, each
-/// a multiple of its height: as many times `Most` as fit, then half of it, and so on.
+/// Splits 0, ..., end - 1 into bands: first as many multiples of height `Most` as fit, then of half that height, and so
+/// on. Calls piece(begin, length, std::integral_constant<Index, height>) for each.
 template <Index Most, class Piece>
 void bands(Index end, const Piece& piece, Index begin = 0) {
   const Index length = (end - begin) / Most * Most;
@@ -52,7 +52,7 @@ void bands(Index end, const Piece& piece, Index begin = 0) {
     if (begin + length < end) bands<(Most + 1) / 2>(end, piece, begin + length);
 }
 
-/// How tiles see lanes: a vector is vector `pack` of one element, a coefficient is spread over it.
+/// Access of tiles to lanes: a vector is vector `pack` of one element, and a coefficient is spread over it.
 template <class T, Index Count>
 struct LaneAccess {
   using Vector = typename Lanes<T, Count>::Vector;
@@ -66,7 +66,7 @@ struct LaneAccess {
   void store(Lanes<T, Count>* to, const Vector& value) const { to->vector(pack) = value; }
 };
 
-/// How tiles see plain numbers: a vector is `Rows` consecutive elements of a column.
+/// Access of tiles to plain numbers: a vector is `Rows` consecutive elements of a column.
 template <class T, Index Rows>
 struct RowAccess {
   typedef T Vector __attribute__((vector_size(sizeof(T) * static_cast<std::size_t>(Rows))));
@@ -92,8 +92,8 @@ struct RowAccess<T, 1> {
   void store(T* to, Vector value) const { *to = value; }
 };
 
-/// Calls piece(access, begin, end) for ways of access that together cover `rows` elements of every column once, lane
-/// vector by lane vector, or in vectors of rows as wide as there is room for.
+/// Calls piece(access, begin, end) so that `rows` elements of every column are covered once: lane vector by lane
+/// vector, or in row vectors that become narrower towards the end.
 template <class S, class Piece>
 void cover(Index rows, const Piece& piece) {
   using T = LaneScalar<S>;
@@ -110,9 +110,8 @@ void cover(Index rows, const Piece& piece) {
   }
 }
 
-/// Calls piece(access) lane vector by lane vector, or once for plain numbers, with the widest rows that fit. Vector i
-/// of a column then begins at `row_of_vector`: the last one reaches back over rows of the one before, for results that
-/// do not mind being written twice.
+/// Calls piece(access) for each lane vector, or once for plain numbers, with the widest row vector that fits. Vector i
+/// of a column begins at `row_of_vector`. The last one overlaps the one before: results may be written twice.
 template <class S, class Piece>
 void cover_all(Index rows, const Piece& piece) {
   using T = LaneScalar<S>;
@@ -134,13 +133,13 @@ constexpr Index row_of_vector(Index i, Index rows) {
   return i * Access::rows < rows - Access::rows ? i * Access::rows : rows - Access::rows;
 }
 
-/// The size of tiles. Where there are 32 registers, a scan keeps a row of ten states and their sensitivities; a pull
-/// keeps five cotangents of rank three.
+/// Tile sizes. With 32 registers a scan keeps a row of ten states and their sensitivities, and a pull keeps five
+/// cotangents of rank three.
 inline constexpr Index scan_cols = detail::native_bytes == 64 ? 10 : 5;
 inline constexpr Index multiply_rows = 10;
 inline constexpr Index pull_rows = detail::native_bytes == 64 ? 5 : 3;
 
-/// Where the windows of a sequence lie: factor a of window t in column a + t stride.
+/// The windows of a sequence in memory: factor a of window t is column a + t stride.
 template <class S>
 struct Strided {
   const S* data;
@@ -148,18 +147,17 @@ struct Strided {
   const S* column(Index t, Index a) const { return data + (t * stride + a) * rows; }
 };
 
-// Tiles are functions of their own: inlined into the loops around them, g++ 12 gives up vectorising their bodies.
+// Tiles are separate functions: when they are inlined into the surrounding loops, g++ 12 no longer vectorises them.
 
-/// The pointer, of which the compiler from here on knows nothing: what is read through it in a loop is read there, and
-/// takes no register outside.
+/// Hides the pointer from the optimiser: reads through it inside a loop stay there, and take no register outside.
 template <class T>
 [[gnu::always_inline]] inline T* reread(T* from) {
   asm volatile("" : "+r"(from));
   return from;
 }
 
-/// The value, in a register from here on: what is used several times is then read once. g++ 12 takes an operand in
-/// memory for as good as one in a register, and reads it for every use.
+/// Forces the value into a register, so that several uses read it once. g++ 12 treats an operand in memory as good as a
+/// register, and reads it for every use.
 template <class Vector>
 [[gnu::always_inline]] inline Vector in_register(Vector value) {
 #if defined(__SSE2__)
@@ -210,7 +208,7 @@ template <Index Width, Index Rank, bool Sensitivity, bool Fresh, class Access, c
 #pragma clang loop unroll(disable)
 #endif
     for (Index t = Fresh; t < n; ++t, advance()) {
-      const D* const decays = Sensitivity ? reread(decay + i) : decay + i;  // beside Y registers are few
+      const D* const decays = Sensitivity ? reread(decay + i) : decay + i;  // with Y there are few registers left
       read_right();
       unroll<Width>([&](auto j) __attribute__((always_inline)) {
         const Vector L = access.coefficient(decays + j * rows);
@@ -237,7 +235,7 @@ template <Index Height, Index Rank, class Access, class D, class S>
                        __attribute__((always_inline)) { access.store(to + a * cols + i * Access::rows, v * q[i][a]); });
     });
   };
-  // Time outside: a window's left factors and powers stay in the first cache while its tiles pass.
+  // Time is the outer loop: a window's left factors and powers stay in the first cache for all its tiles.
   for (Index t = 0; t < n - ends; ++t)
     for (Index first = 0; first < end; first += step) {
       Vector q[Height][Rank] = {};
@@ -301,7 +299,7 @@ template <Index Width, Index Stride, bool Gated, class Access, class P, class S>
       });
     }
   if constexpr (Gated)
-    for (Index j = Stride; j < Width; ++j)  // x stands behind the last window
+    for (Index j = Stride; j < Width; ++j)  // x is behind the last window here
       for (Index k = 0; k < vectors; ++k) {
         const Index e = row_of_vector<Access>(k, rows);
         access.store(gated + e + ((n - 1) * Stride + j) * rows,
@@ -416,7 +414,7 @@ template <Index Height, bool Weighted, class T, Index Count>
 
 }  // namespace tiles
 
-/// `multiply_transposed` in lanes, to the same bits.
+/// `multiply_transposed` in lanes, with the same bits.
 template <class P, class T, Index Count, Index Rows, Index Cols>
 void multiply_transposed_tiled(View<const P, Rows, Cols> A, View<const Lanes<T, Count>, Rows, 1> x,
                                View<Lanes<T, Count>, Cols, 1> y) {
@@ -427,7 +425,7 @@ void multiply_transposed_tiled(View<const P, Rows, Cols> A, View<const Lanes<T, 
     });
 }
 
-/// `add_outer` in lanes, or, unless `weight` is absent, `add_weighted_outer`, to the same bits.
+/// `add_outer` in lanes or, unless `weight` is absent, `add_weighted_outer`, with the same bits.
 template <class T, Index Count, Index Rows, Index Cols>
 void add_outer_tiled(View<const Lanes<T, Count>, Rows, 1> x, View<const Lanes<T, Count>, Cols, 1> y,
                      View<const Lanes<T, Count>, Rows, Cols> weight, View<Lanes<T, Count>, Rows, Cols> A) {
@@ -442,7 +440,7 @@ void add_outer_tiled(View<const Lanes<T, Count>, Rows, 1> x, View<const Lanes<T,
     });
 }
 
-/// `multiply` where `has_tiles`, to the same bits.
+/// `multiply` where `has_tiles`, with the same bits.
 template <class P, class S, Index Rows, Index Cols>
 void multiply_tiled(View<const P, Rows, Cols> A, View<const S, Cols, 1> x, View<S, Rows, 1> y) {
   tiles::cover_all<S>(A.rows(), [&](auto access) {
@@ -454,7 +452,7 @@ void multiply_tiled(View<const P, Rows, Cols> A, View<const S, Cols, 1> x, View<
   });
 }
 
-/// `decayed_outer_sum` of plain numbers, to the same bits.
+/// `decayed_outer_sum` of plain numbers, with the same bits.
 template <class T, Index Rows, Index Cols, Index Rank>
 void decayed_outer_sum_tiled(View<const T, Cols, Rows> decay, View<const T, Rows, Rank> left,
                              View<const T, Cols, Rank> right, View<T, Cols, Rows> memory) {
@@ -463,17 +461,17 @@ void decayed_outer_sum_tiled(View<const T, Cols, Rows> decay, View<const T, Rows
     const auto sum = [&](Index first, auto height) {
       tiles::outer_sum_tile<height>(access, decay, left, right, memory, first);
     };
-    // Last to first, two at a time, so that vectors that overlap are read before either is written.
+    // From last to first, two at a time, so that overlapping vectors are read before either is written.
     Index i = (memory.rows() + step - 1) / step;
     for (; i >= 2; i -= 2) sum(i - 2, std::integral_constant<Index, 2>());
     if (i == 1) sum(0, std::integral_constant<Index, 1>());
   });
 }
 
-/// Where a scan begins: with what is in memory and sensitivity, or with zeros, whatever is there.
+/// The start of a scan: the given memory and sensitivity, or zeros.
 enum class ScanStart { given, zero };
 
-/// n steps of `decayed_outer_sum` and, unless `sensitivity` is absent, of `decayed_sum` before each, to the same bits:
+/// n steps of `decayed_outer_sum`, each after one of `decayed_sum` unless `sensitivity` is absent, with the same bits:
 ///     Y <- L * Y + M,   M <- L * M + sum_a right_ta left_ta^T,   t = 0..n-1
 /// Shapes  decay, memory, sensitivity (cols x rows); lefts: column a + t stride is left_ta (rows); rights
 ///         (cols x Rank n), column a + t Rank is right_ta; n at least 1
@@ -483,7 +481,7 @@ void decayed_outer_scan(View<const D, Cols, Rows> decay, View<const S, Rows> lef
                         ScanStart start = ScanStart::given) {
   const Index cols = memory.rows(), rows = memory.cols(), n = rights.cols() / Rank;
   assert(n > 0);
-  // Long sequences in pieces whose factors stay in the first cache while the tiles pass.
+  // Splits long sequences into pieces whose factors stay in the first cache for all tiles.
   const Index piece =
       std::max<Index>(16, Index(16) * 1024 / ((rows * stride + cols * Rank) * static_cast<Index>(sizeof(S))));
   if (n > 4 * piece) {
@@ -515,13 +513,13 @@ void decayed_outer_scan(View<const D, Cols, Rows> decay, View<const S, Rows> lef
   });
 }
 
-/// The right factors' cotangents over n steps whose last memory has the cotangent scale o^T: that before step t is then
-/// (scale o^T) * L^(n-1-t), so that
+/// The right factors' cotangents over n steps, when the last memory has the cotangent scale o^T. Before step t it is
+/// then (scale o^T) * L^(n-1-t), so that
 ///     right_bar_ta = scale * (P_t (o * left_ta)),   P_t = L^(n-1-t)
-/// where the powers P_t are the same for all tasks and o * left_ta, elementwise products, are handed in. `ends` says
-/// that the last power is 1, which then is not read.
+/// with elementwise products o * left_ta, which the caller computes. The powers P_t are the same for all tasks. With
+/// `ends` the last power is 1 and is not read.
 /// Shapes  powers (cols x rows n), P_t after P_{t-1}; lefts: column a + t stride is o * left_ta (rows); scale (cols);
-///         rights_bar (cols x Rank n), which is overwritten
+///         rights_bar (cols x Rank n), overwritten
 template <Index Rank, class D, class S, Index Rows, Index Cols>
 void decayed_outer_pull(View<const D, Cols> powers, View<const S, Rows> lefts, Index stride,
                         View<const S, Cols, 1> scale, View<S, Cols> rights_bar, bool ends) {
@@ -546,7 +544,7 @@ void mix_columns(View<const P, Width, Width> A, View<const S, Rows> tokens, View
   });
 }
 
-/// The same with the tokens gated on the way, gate * x.        Shapes  gate (rows); gated as tokens
+/// The same, and writes the gated tokens gate * x.        Shapes  gate (rows); gated as tokens
 template <Index Width, Index Stride, class P, class S, Index Rows>
 void mix_columns(View<const P, Width, Width> A, View<const S, Rows> tokens, View<S, Rows> rights,
                  View<const S, Rows, 1> gate, View<S, Rows> gated) {

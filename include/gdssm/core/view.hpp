@@ -16,12 +16,12 @@ namespace gdssm {
 /// Sizes and positions, signed as in Eigen.
 using Index = Eigen::Index;
 
-/// A size that is known at run time only; in every `template <Index Size>` of this library a number or `Dynamic`.
+/// A size known only at run time. In every `template <Index Size>` of this library, Size is a number or `Dynamic`.
 inline constexpr Index Dynamic = Eigen::Dynamic;
 
 namespace detail {
 
-/// A size: part of the type when `Size` is a number, a member when it is `Dynamic`.
+/// A size: part of the type if `Size` is a number, a member if it is `Dynamic`.
 template <Index Size>
 struct Extent {
   constexpr explicit Extent([[maybe_unused]] Index size) { assert(size == Size); }
@@ -35,35 +35,35 @@ struct Extent<Dynamic> {
   Index size_;
 };
 
-/// Refuses a view of another size than the type's.
+/// Refuses a view whose size differs from the type's.
 [[noreturn, gnu::cold, gnu::noinline]] inline void refuse_size(const char* what, Index size, Index expected) {
   throw std::invalid_argument(std::string("View: the number of ") + what + " is " + std::to_string(size) +
                               ", expected " + std::to_string(expected));
 }
 
-/// The size in the type if there is one, else the one given: with it constructors take any size and then refuse a wrong
-/// one, where `Extent` would assert.
+/// The size in the type if there is one, else the given size. Lets constructors take any size and refuse a wrong one
+/// later, where `Extent` would assert.
 template <Index Size>
 constexpr Index fixed_or(Index size) {
   return Size == Dynamic ? size : Size;
 }
 
-/// Sizes that can stand for one another: equal, or at least one of them left to run time.
+/// Sizes that may be equal: the same, or at least one of them known only at run time.
 template <Index A, Index B>
 inline constexpr bool compatible = A == B || A == Dynamic || B == Dynamic;
 
 }  // namespace detail
 
-/// A dense column-major matrix that lives elsewhere: what kernels read and write. The element may be anything,
-/// lanes included; a vector is a matrix of one column.
+/// A dense column-major matrix in memory owned elsewhere; kernels read and write it. Elements may have any type,
+/// including lanes. A vector is a matrix of one column.
 /// Shapes  rows x cols, each a number in the type or `Dynamic`; element (i, j) is data()[i + j rows()].
 template <class T, Index Rows = Dynamic, Index Cols = Dynamic>
 class View {
  public:
   constexpr View(T* data, Index rows, Index cols) : data_(data), rows_(rows), cols_(cols) {}
 
-  /// Adds const, or moves a size from the type to run time or back. A matrix does not become a vector without a word:
-  /// a number of columns moves into the type when asked for by name only.
+  /// Adds const, or moves a size from the type to run time or back. The number of columns moves into the type only by
+  /// an explicit conversion, so that a matrix does not become a vector unnoticed.
   /// Errors  std::invalid_argument: another size than the type's
   template <class U, Index R, Index C>
   requires(std::is_convertible_v<U (*)[], T (*)[]>&& detail::compatible<Rows, R>&& detail::compatible<Cols, C>)  //
@@ -73,11 +73,11 @@ class View {
     if (Cols != Dynamic && C == Dynamic && other.cols() != Cols) detail::refuse_size("columns", other.cols(), Cols);
   }
 
-  /// A view of nothing, for a result that is not wanted; `present` tells.
+  /// A view of nothing, for a result that is not wanted; see `present`.
   static constexpr View absent() { return {nullptr, Rows == Dynamic ? 0 : Rows, Cols == Dynamic ? 0 : Cols}; }
   constexpr bool present() const { return data_ != nullptr; }  ///< not `absent`
 
-  /// The same, to be read only.
+  /// The same view, read-only.
   constexpr View<const T, Rows, Cols> as_const() const { return {data_, rows(), cols()}; }
 
   constexpr T* data() const { return data_; }
@@ -97,7 +97,7 @@ class View {
   /// Column j.
   constexpr View<T, Rows, 1> column(Index j) const { return {data_ + j * rows(), rows(), 1}; }
 
-  /// Columns first, ..., first + count - 1; the count is a template argument where the type shall keep it.
+  /// Columns first, ..., first + count - 1. Pass the count as a template argument to keep it in the type.
   template <Index Count = Dynamic>
   constexpr View<T, Rows, Count> columns(Index first, Index count = Count) const {
     assert(first >= 0 && count >= 0 && first + count <= cols());
@@ -116,7 +116,7 @@ class View {
 
 namespace detail {
 
-/// Memory from the beginning of a cache line: vectors then never straddle two.
+/// Allocates at the beginning of a cache line, so that vectors never straddle two lines.
 template <class T>
 struct LineAllocator {
   using value_type = T;
@@ -132,15 +132,15 @@ struct LineAllocator {
 
 }  // namespace detail
 
-/// A dense column-major matrix of any element type that owns its memory, a value. Eigen holds parameters; this holds
-/// what passes through the inner loops: coefficients, states, scratch. It allocates when it is constructed or copied
-/// from one of another size, and never otherwise.
+/// A dense column-major matrix of any element type that owns its memory; a value. Eigen matrices hold parameters;
+/// arrays hold the data of inner loops: coefficients, states, scratch. It allocates only when it is constructed, or
+/// copied from an array of another size.
 template <class T, Index Rows = Dynamic, Index Cols = Dynamic>
 class Array {
  public:
   using Scalar = T;  ///< of an entry
 
-  /// Zeros, of the sizes in the type; 0 for the sizes left to run time.
+  /// Zeros of the sizes in the type; sizes known only at run time are 0.
   Array() : Array(Rows == Dynamic ? 0 : Rows, Cols == Dynamic ? 0 : Cols) {}
   Array(Index rows, Index cols) : rows_(rows), cols_(cols), data_(static_cast<std::size_t>(rows * cols), T(0)) {}
 
@@ -158,7 +158,7 @@ class Array {
   View<T, Rows, Cols> view() { return {data(), rows(), cols()}; }
   View<const T, Rows, Cols> view() const { return {data(), rows(), cols()}; }
 
-  /// The same memory as an Eigen matrix; for elements that Eigen computes with.
+  /// The same memory as an Eigen matrix, for elements that Eigen computes with.
   auto matrix() { return Eigen::Map<Eigen::Matrix<T, eigen(Rows), eigen(Cols)>>(data(), rows(), cols()); }
   auto matrix() const { return Eigen::Map<const Eigen::Matrix<T, eigen(Rows), eigen(Cols)>>(data(), rows(), cols()); }
 
@@ -174,7 +174,7 @@ class Array {
   std::vector<T, detail::LineAllocator<T>> data_;
 };
 
-/// An Eigen matrix with its own memory, column-major, as a view.
+/// A view of a column-major Eigen matrix that owns its memory.
 template <class Derived>
 auto view_of(Eigen::PlainObjectBase<Derived>& matrix) {
   static_assert(!Derived::IsRowMajor || Derived::IsVectorAtCompileTime, "view_of: the matrix must be column-major");
@@ -200,16 +200,16 @@ void add(View<const T, Rows, Cols> from, View<T, Rows, Cols> to) {
   for (Index i = 0; i < from.size(); ++i) to[i] += from[i];
 }
 
-/// Eigen's matrix of the sizes of a `template <Index ...>`.
+/// Eigen's matrix type for sizes of a `template <Index ...>`.
 template <class T, Index Rows, Index Cols>
 using Matrix = Eigen::Matrix<T, static_cast<int>(Rows), static_cast<int>(Cols)>;
 
-// What every model does with its parameters, as loops: Eigen's expressions take compilers longer.
+// Operations of every model on its parameters, as loops: Eigen's expressions take longer to compile.
 
 template <class T, Index Rows, Index Cols>
 Matrix<T, Rows, Cols> zeros(Index rows, Index cols) {
   Matrix<T, Rows, Cols> matrix;
-  matrix.resize(rows, cols);  // as arguments of the constructor a vector of two would take them for its entries
+  matrix.resize(rows, cols);  // the constructor would take the sizes of a vector of two for its entries
   for (Index i = 0; i < matrix.size(); ++i) matrix.data()[i] = T(0);
   return matrix;
 }

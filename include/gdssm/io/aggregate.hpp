@@ -11,14 +11,14 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/io/tensors.hpp"
 
-// Anything that `visit` shows as a set of named matrices (parameters, states, moments), as tensors of a file.
+// Sets of named matrices with a `visit` (parameters, states, moments), as tensors of a file.
 
 namespace gdssm {
 
 namespace detail {
 
-/// The numbers of a tensor of the file, rows one after the other, as `put_aggregate` made it.
-/// Errors  one that is missing, of another shape or precision
+/// The numbers of a tensor that `put_aggregate` made, row by row.
+/// Errors  a tensor that is missing, of another shape or precision
 template <class Scalar>
 std::span<const Scalar> numbers_of(const Safetensors& file, const std::string& where, const std::string& tensor,
                                    Index rows, Index cols) {
@@ -31,7 +31,7 @@ std::span<const Scalar> numbers_of(const Safetensors& file, const std::string& w
   return found->second.template as<Scalar>(place);
 }
 
-/// Sets a matrix of that many rows and columns to the tensor's numbers, whatever they are.
+/// Sets a matrix of the tensor's shape to its numbers, finite or not.
 template <class Member>
 void take_member(const Safetensors& file, const std::string& where, const std::string& tensor, Member& member) {
   using Scalar = typename std::remove_cvref_t<Member>::Scalar;
@@ -42,7 +42,7 @@ void take_member(const Safetensors& file, const std::string& where, const std::s
 
 }  // namespace detail
 
-/// Adds every member of the aggregate to the file, as the tensor `prefix` + its name, of shape (rows, cols).
+/// Adds every member of the aggregate to the file, as the tensor `prefix` + its name of shape (rows, cols).
 template <class Aggregate>
 void put_aggregate(Safetensors& file, const std::string& prefix, const Aggregate& aggregate) {
   visit(
@@ -57,10 +57,9 @@ void put_aggregate(Safetensors& file, const std::string& prefix, const Aggregate
       aggregate);
 }
 
-/// Reads every member of the aggregate, which has the shapes that are expected, from the tensors that `put_aggregate`
-/// made.
-/// Errors  std::invalid_argument naming the file (`where`) and the tensor: one that is missing, of another shape or
-///         precision, or not finite
+/// Reads every member of the aggregate, which has the expected shapes, from the tensors of `put_aggregate`.
+/// Errors  std::invalid_argument naming the file (`where`) and the tensor: missing, of another shape or precision, not
+///         finite
 template <class Aggregate>
 void take_aggregate(const Safetensors& file, const std::string& where, const std::string& prefix,
                     Aggregate& aggregate) {

@@ -25,14 +25,14 @@
 
 #include "gdssm/core/error.hpp"
 
-// Files in one piece: read at once, and written so that they appear whole or not at all. POSIX.
+// Reading of whole files, and writing of files that appear complete or not at all. POSIX.
 // Errors of the operating system are std::system_error, "FILE: cannot DO THIS: REASON".
 
 namespace gdssm {
 
 namespace detail {
 
-/// Throws what errno says about a file.
+/// Throws the error in errno, naming the file.
 [[noreturn, gnu::cold, gnu::noinline]] inline void refuse_file(const std::filesystem::path& file, const char* action,
                                                                const std::filesystem::path& object = {}) {
   const int reason = errno;
@@ -60,7 +60,7 @@ class Descriptor {
   int number_;
 };
 
-/// Buffered output to a descriptor. Whatever fails throws, so that a stream with exceptions(badbit) reports the reason.
+/// Buffered output to a descriptor. Every failure throws, so a stream with exceptions(badbit) reports the reason.
 class DescriptorBuffer : public std::streambuf {
  public:
   DescriptorBuffer(Descriptor to, std::filesystem::path name) : to_(std::move(to)), name_(std::move(name)) {
@@ -74,7 +74,7 @@ class DescriptorBuffer : public std::streambuf {
     setp(pbase(), epptr());
   }
 
-  /// Closes the file, since some file systems report a full disk only here. Later writes fail.
+  /// Closes the file; some file systems report a full disk only here. Later writes fail.
   void close() {
     flush();
     setp(nullptr, nullptr);
@@ -122,17 +122,17 @@ class DescriptorBuffer : public std::streambuf {
   std::vector<char> buffer_ = std::vector<char>(std::size_t{1} << 16);
 };
 
-/// A place in the list of this process' temporary files. Places are used again and never freed, and a name in one is
-/// owned by whoever takes it out of it: a signal may come at any moment, and any thread may then walk the list.
+/// A place in the list of this process's temporary files. Places are reused and never freed. Whoever takes a name out
+/// of a place owns the name, since a signal may come at any moment and any thread may then walk the list.
 struct TemporaryPlace {
   std::atomic<char*> name{nullptr};
   TemporaryPlace* next = nullptr;
 };
 
 inline std::atomic<TemporaryPlace*> temporary_places{nullptr};
-inline char removed_by_signal = '\0';  ///< its address is the name of a place whose file `remove_temporary_files` took
+inline char removed_by_signal = '\0';  ///< its address marks places whose file `remove_temporary_files` has removed
 
-/// The name of a file that is removed on destruction, or by `remove_temporary_files`, unless it is dropped before.
+/// The name of a file that is removed on destruction or by `remove_temporary_files`, unless it is dropped first.
 class TemporaryName {
  public:
   TemporaryName() = default;
@@ -146,7 +146,7 @@ class TemporaryName {
   bool empty() const { return place_ == nullptr; }
   const std::filesystem::path& path() const { return path_; }
 
-  /// Takes over a file, which is better not there yet.
+  /// Takes over a file, preferably before it exists.
   void hold(std::filesystem::path path) {
     drop();
     char* const name = ::strdup(path.c_str());
@@ -160,7 +160,7 @@ class TemporaryName {
     while (!temporary_places.compare_exchange_weak(place_->next, place_)) continue;
   }
 
-  /// Leaves the file alone.
+  /// Gives up the file without removing it.
   void drop() {
     if (!place_) return;
     char* const name = std::exchange(place_, nullptr)->name.exchange(nullptr);
@@ -172,7 +172,7 @@ class TemporaryName {
   TemporaryPlace* place_ = nullptr;
 };
 
-/// True when the descriptor's file could be locked, or the file system has no locks; false while another holds it.
+/// True when the descriptor's file could be locked or the file system has no locks; false while it is locked elsewhere.
 inline bool try_lock(int descriptor) { return ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
 
 /// Whether a name is `stem`, two numbers and ".tmp": ".target.PID-ATTEMPT.tmp".
@@ -188,8 +188,8 @@ inline bool is_temporary_of(std::string_view name, std::string_view stem) {
   return dash != std::string_view::npos && number(name.substr(0, dash)) && number(name.substr(dash + 1));
 }
 
-/// Removes what killed writers of a file have left beside it: temporary files of that stem that nobody has locked. Best
-/// effort: whatever cannot be listed, opened or locked stays.
+/// Removes the temporary files of killed writers: files with this stem that nobody has locked. Files that cannot be
+/// listed, opened or locked stay.
 inline void remove_stale_temporaries(const std::filesystem::path& folder, const std::string& stem) {
   std::error_code none;
   for (std::filesystem::directory_iterator at(folder, none), end; !none && at != end; at.increment(none)) {
@@ -198,14 +198,14 @@ inline void remove_stale_temporaries(const std::filesystem::path& folder, const 
     const Descriptor file(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat opened {
     }, named{};
-    // The name may be another file's by now: its writer may have ended, and the next begun.
+    // The name may belong to another file by now: its writer may have ended and the next one begun.
     if (file.number() >= 0 && ::flock(file.number(), LOCK_EX | LOCK_NB) == 0 && ::fstat(file.number(), &opened) == 0 &&
         ::lstat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino)
       ::unlink(path.c_str());
   }
 }
 
-/// Where a chain of symbolic links ends, whether or not there is a file: renaming must not replace the link itself.
+/// The end of a chain of symbolic links, whether or not the file exists: renaming must not replace the link itself.
 inline std::filesystem::path follow_links(std::filesystem::path path) {
   std::error_code none;
   for (int links = 0; links < 40 && std::filesystem::is_symlink(path, none); ++links) {
@@ -214,7 +214,7 @@ inline std::filesystem::path follow_links(std::filesystem::path path) {
   return path;
 }
 
-/// The standard stream of this process that is this very file, or -1.
+/// The standard stream of this process that writes to this very file, or -1.
 inline int standard_stream(const struct stat& file) {
   for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
     struct stat open {};
@@ -223,8 +223,7 @@ inline int standard_stream(const struct stat& file) {
   return -1;
 }
 
-/// Makes a new name in a folder last. A folder that may be written but not listed, or a file system that cannot
-/// do it, is left to its own guarantees.
+/// Makes a new name in a folder durable. Does nothing if the folder is not readable or the file system cannot do it.
 inline void sync_folder(const std::filesystem::path& folder, const std::filesystem::path& file) {
   const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (opened.number() < 0 && errno == EACCES) return;
@@ -235,18 +234,17 @@ inline void sync_folder(const std::filesystem::path& folder, const std::filesyst
 
 }  // namespace detail
 
-/// An output stream whose file appears whole, at `commit()`, or not at all:
+/// An output stream whose file appears complete, at `commit()`, or not at all:
 ///     AtomicFile out("results/summary.json");
 ///     out << text;
 ///     out.commit();
-/// What is written goes to a temporary file beside the target. `commit` flushes and syncs it, renames it to the target
-/// and syncs the folder. Destruction without `commit` removes it, and the target stays what it was. The temporary file
-/// of a process that was killed is removed by the next that writes the same target: a lock tells it from one that is
-/// being written.
+/// Output goes to a temporary file beside the target. `commit` flushes and syncs it, renames it to the target and syncs
+/// the folder. Destruction without `commit` removes it and leaves the target unchanged. The temporary file of a killed
+/// process is removed by the next one that writes the same target; a lock tells it from a file being written.
 ///
-/// Symbolic links are followed; an existing file passes on its permissions. What cannot be renamed over is written
-/// directly: a device, a FIFO, and whatever is this process' standard output or error (/dev/stdout, also when it is
-/// redirected to a file, which then keeps its position and what it holds).
+/// Symbolic links are followed, and an existing file's permissions are kept. Targets that cannot be replaced by
+/// renaming are written directly: devices, FIFOs, and this process's standard output or error (/dev/stdout; a file that
+/// it is redirected to keeps its position and content).
 ///
 /// Errors  std::system_error naming the file and the reason, from the constructor (folder missing, folder or file not
 ///         writable, a folder), from any write and from `commit` (disk full, ...); std::invalid_argument from a second
@@ -259,14 +257,14 @@ class AtomicFile : public std::ostream {
     exceptions(std::ios::badbit);
   }
 
-  /// Makes the file appear. To be called once, after the last write.
+  /// Makes the file appear. Call it once, after the last write.
   void commit() {
     if (commit_called_ || !good()) refuse(name_.string(), "commit() comes once, and after writes that all succeeded");
     commit_called_ = true;
     buffer_.flush();
     if (temporary_.empty()) return buffer_.close();
     if (::fsync(buffer_.descriptor()) != 0) detail::refuse_file(name_, "sync");
-    const detail::Descriptor lock(::fcntl(buffer_.descriptor(), F_DUPFD_CLOEXEC, 0));  // until it has its name
+    const detail::Descriptor lock(::fcntl(buffer_.descriptor(), F_DUPFD_CLOEXEC, 0));  // held until the rename
     buffer_.close();
     if (::rename(temporary_.path().c_str(), target_.c_str()) != 0)
       detail::refuse_file(name_, "rename to it", temporary_.path());
@@ -287,7 +285,7 @@ class AtomicFile : public std::ostream {
       return opened(::fcntl(stream, F_DUPFD_CLOEXEC, 0));
     }
     if (exists && !S_ISREG(old.st_mode)) return opened(::open(name_.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
-    // Renaming asks for the folder's permission only; a file that is marked read-only is to stay.
+    // Renaming requires only the folder's permission, but a file that is marked read-only must stay.
     if (exists && ::faccessat(AT_FDCWD, target_.c_str(), W_OK, AT_EACCESS) != 0) detail::refuse_file(name_, "write");
     target_ = std::filesystem::absolute(target_);  // the program may change its folder before commit()
     return create_beside(exists ? old.st_mode & 0777 : 0666, exists);
@@ -300,13 +298,13 @@ class AtomicFile : public std::ostream {
 
   detail::Descriptor create_beside(mode_t mode, bool exact) {
     std::string stem(".");
-    stem.append(target_.filename().string(), 0, 200);  // names end at 255
+    stem.append(target_.filename().string(), 0, 200);  // names may have 255 bytes
     stem += '.';
     detail::remove_stale_temporaries(target_.parent_path(), stem);
     stem.append(std::to_string(::getpid())).append("-");
     for (int attempt = 0;; ++attempt) {
       const std::filesystem::path candidate = target_.parent_path() / (stem + std::to_string(attempt) + ".tmp");
-      temporary_.hold(candidate);  // before it is there: a signal may come in between
+      temporary_.hold(candidate);  // before it exists, as a signal may come in between
       detail::Descriptor created(::open(candidate.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
       if (created.number() < 0) {
         const int reason = errno;
@@ -317,22 +315,22 @@ class AtomicFile : public std::ostream {
       }
       struct stat status {};
       if (!detail::try_lock(created.number()) || ::fstat(created.number(), &status) != 0 || status.st_nlink == 0)
-        continue;  // taken for a stale one in the moment before it was locked
-      // The umask may have taken bits away. Where there are no permissions to set, narrower ones are no harm.
+        continue;  // another process took it for stale before it was locked
+      // The umask may have removed bits. Where permissions cannot be set, narrower ones do no harm.
       if (exact) ::fchmod(created.number(), mode);
       return created;
     }
   }
 
   std::filesystem::path name_;       // as the caller wrote it, for messages
-  std::filesystem::path target_;     // with links followed
-  detail::TemporaryName temporary_;  // empty: the target is written directly
+  std::filesystem::path target_;     // after following links
+  detail::TemporaryName temporary_;  // empty: writes directly to the target
   detail::DescriptorBuffer buffer_;
   bool commit_called_ = false;
 };
 
-/// Removes the temporary files of every `AtomicFile` of this process. For the handler of a signal that ends it: safe
-/// at any moment, on any thread. Files that are committed stay; a commit after this is an error.
+/// Removes the temporary files of every `AtomicFile` of this process. For handlers of signals that end the process:
+/// safe at any moment, on any thread. Committed files stay; a commit after this is an error.
 inline void remove_temporary_files() noexcept {
   const int reason = errno;
   for (detail::TemporaryPlace* place = detail::temporary_places; place; place = place->next) {
@@ -344,20 +342,20 @@ inline void remove_temporary_files() noexcept {
   errno = reason;
 }
 
-/// Writes a whole file, see `AtomicFile`.
+/// Writes a whole file; see `AtomicFile`.
 inline void write_file(const std::filesystem::path& path, std::string_view bytes) {
   AtomicFile file(path);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   file.commit();
 }
 
-/// Reads a whole file (or pipe).
+/// Reads a whole file or pipe.
 /// Errors  std::system_error naming the file and the reason
 inline std::string read_file(const std::filesystem::path& path) {
   const detail::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
   if (file.number() < 0 || ::fstat(file.number(), &status) != 0) detail::refuse_file(path, "open");
-  std::string bytes(static_cast<std::size_t>(status.st_size) + 1, '\0');  // one more, to meet the end without growing
+  std::string bytes(static_cast<std::size_t>(status.st_size) + 1, '\0');  // one more, to find the end without growing
   for (std::size_t size = 0;;) {
     const ssize_t got = ::read(file.number(), bytes.data() + size, bytes.size() - size);
     if (got < 0 && errno != EINTR) detail::refuse_file(path, "read");
@@ -370,13 +368,13 @@ inline std::string read_file(const std::filesystem::path& path) {
   }
 }
 
-/// Opens a file to be read as a stream.
+/// Opens a file for reading as a stream.
 /// Errors  std::system_error naming the file and the reason
 inline std::ifstream open_input(const std::filesystem::path& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) detail::refuse_file(path, "open");
-  if (std::filesystem::is_directory(path)) {  // opens all the same
+  if (std::filesystem::is_directory(path)) {  // ifstream opens folders too
     errno = EISDIR;
     detail::refuse_file(path, "open");
   }

@@ -10,9 +10,8 @@
 
 namespace gdssm {
 
-/// Saves a value, every bit of it, whole or not at all: what was saved before stays until the new file is complete on
-/// disk. The file is safetensors, a matrix a tensor; what else tells the value from others of its shape, options, seed
-/// and model, can be given in words.
+/// Saves a value exactly, or not at all: the previous file stays until the new one is complete on disk. The file is
+/// safetensors, one tensor for each matrix. `identity` may hold what shapes do not show: options, seed, model.
 ///     save("layer.safetensors", weights);
 ///     save("run.safetensors", run, {{"seed", "1"}, {"model", "f = 10"}});
 /// Errors  those of `AtomicFile` and `checkpoint_of`
@@ -21,11 +20,10 @@ void save(const std::filesystem::path& path, const Value& value, const Checkpoin
   write_safetensors(path, checkpoint_of(value, identity, path.string()));
 }
 
-/// Reads what `save` saved into a value that has just been begun, which says what shapes are expected; the words must
-/// be the same.
+/// Reads what `save` saved into a new value, which determines the expected shapes. The identity must be the same.
 ///     auto weights = layer.parameters<float>();
 ///     load("layer.safetensors", weights);
-/// Errors  those of `read_safetensors` and `take_checkpoint`; the value is then as before
+/// Errors  those of `read_safetensors` and `take_checkpoint`; the value is then unchanged
 template <class Value>
 void load(const std::filesystem::path& path, Value& value, const CheckpointIdentity& identity = {}) {
   take_checkpoint(read_safetensors(path), path.string(), identity, value);

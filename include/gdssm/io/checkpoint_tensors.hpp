@@ -16,13 +16,13 @@
 #include "gdssm/io/tensors.hpp"
 #include "gdssm/io/text.hpp"
 
-// A checkpoint as a value, of anything that `visit` shows as matrices and `visit_counters` as whole numbers (a
-// TrainingRun): matrices are tensors under their names, of shape (rows, cols); the counter "optimizer.updates" is the
-// metadata "counter.optimizer.updates", in decimal.
+// A checkpoint as a value, for anything with matrices in `visit` and whole numbers in `visit_counters` (a TrainingRun).
+// Matrices are tensors under their names, of shape (rows, cols); the counter "optimizer.updates" is the metadata
+// "counter.optimizer.updates", in decimal.
 
 namespace gdssm {
 
-/// What tells a computation from others of the same shape: options, seed and model, in words.
+/// Tells a computation from others of the same shape: options, seed and model, in words.
 using CheckpointIdentity = std::map<std::string, std::string>;
 
 namespace detail {
@@ -35,7 +35,7 @@ inline std::string metadata_place(const std::string& where, const std::string& k
 }
 
 /// The metadata of a state's checkpoint.
-/// Errors  an identity that has the name of another entry
+/// Errors  an identity with the name of another entry
 template <class State>
 CheckpointIdentity checkpoint_metadata(const CheckpointIdentity& identity, const State& state,
                                        const std::string& where) {
@@ -50,7 +50,7 @@ CheckpointIdentity checkpoint_metadata(const CheckpointIdentity& identity, const
   return metadata;
 }
 
-/// Refuses metadata that are not a checkpoint's of this identity, and reads the counters.
+/// Reads the counters; refuses metadata other than those of a checkpoint with this identity.
 template <class State>
 void take_checkpoint_metadata(const CheckpointIdentity& found, const std::string& where,
                               const CheckpointIdentity& identity, State& state) {
@@ -81,7 +81,7 @@ void take_checkpoint_metadata(const CheckpointIdentity& found, const std::string
 
 }  // namespace detail
 
-/// A state, every bit of it, as a file; `where` names the file in messages.
+/// A state as a file, exactly. `where` names the file in error messages.
 /// Errors  std::invalid_argument: an identity with a key "format" or with a counter's, two matrices of one name
 template <class State>
 Safetensors checkpoint_of(const State& state, const CheckpointIdentity& identity,
@@ -95,11 +95,11 @@ Safetensors checkpoint_of(const State& state, const CheckpointIdentity& identity
   return file;
 }
 
-/// The state that a file holds in place of one that has just been begun, which says what shapes are expected. All
-/// numbers are taken as they are: a computation may have come upon infinity, and goes on with it.
-/// Errors  std::invalid_argument naming the file (`where`) and the metadata or the tensor, the state being left as it
-///         was: a file of another format or identity, a counter that is no number, a tensor that is missing, unknown,
-///         or of another shape or precision
+/// Replaces a newly made state, which determines the expected shapes, by the one in a file. Numbers are not checked: a
+/// computation may have reached infinity, and continues with it.
+/// Errors  std::invalid_argument naming the file (`where`) and the metadata or the tensor; the state is then unchanged:
+///         a file of another format or identity, a counter that is not a number, a tensor that is missing, unknown, or
+///         of another shape or precision
 template <class State>
 void take_checkpoint(const Safetensors& file, const std::string& where, const CheckpointIdentity& identity,
                      State& state) {

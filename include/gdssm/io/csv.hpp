@@ -24,14 +24,13 @@
 #include "gdssm/core/error.hpp"
 #include "gdssm/io/text.hpp"
 
-// Tables of numbers as text: a header line with the columns' names, then rows of numbers, separated by commas (RFC
-// 4180).
+// Tables of numbers as comma-separated text (RFC 4180): a header line with the columns' names, then rows of numbers.
 
 namespace gdssm {
 
 namespace detail {
 
-/// UTF-8's, which some programs begin a file with.
+/// The byte order mark of UTF-8, with which some programs begin a file.
 inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 inline bool is_blank(char c) { return c == ' ' || c == '\t'; }
@@ -42,12 +41,12 @@ inline std::string_view without_blanks(std::string_view text) {
   return text;
 }
 
-/// Powers of ten that a double holds exactly, as are the whole numbers of up to 15 digits: their quotient is rounded
-/// once, as the text's value is.
+/// Powers of ten that a double holds exactly, as it holds whole numbers of up to 15 digits. The quotient of two such
+/// numbers is rounded once, like the value of the text.
 inline constexpr double exact_powers_of_ten[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                  1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
-/// Reads a number of up to 15 digits without an exponent, which most are, from [at, end). nullptr: it is not one.
+/// Reads a number of up to 15 digits without exponent, the usual kind, from [at, end); else returns nullptr.
 inline const char* parse_short_number(const char* at, const char* end, double& number) {
   const bool negative = at != end && *at == '-';
   if (negative) ++at;
@@ -69,8 +68,8 @@ inline const char* parse_short_number(const char* at, const char* end, double& n
   return at;
 }
 
-/// What `std::from_chars` does with a finite number, for standard libraries in which it reads whole numbers alone:
-/// std::strtod on the part of [at, end) that is a decimal number, with the locale's decimal point in it.
+/// Does what `std::from_chars` does with a finite number, for standard libraries that support only whole numbers: calls
+/// std::strtod on the decimal number at the start of [at, end), with the locale's decimal point.
 inline std::from_chars_result from_chars_by_strtod(const char* at, const char* end, double& number) {
   const auto skip_digits = [end](const char* from) {
     while (from != end && *from >= '0' && *from <= '9') ++from;
@@ -96,14 +95,14 @@ inline std::from_chars_result from_chars_by_strtod(const char* at, const char* e
     }
   }
   const double read = std::strtod(text.c_str(), nullptr);
-  // Too large is infinity, too small is zero though a digit before the exponent is not.
+  // Too large a number gives infinity; too small a number gives zero although a digit before the exponent is not zero.
   const bool lost = read == 0 && text.find_first_of("123456789") < text.find_first_of("eE");
   if (lost || std::isinf(read)) return {after, std::errc::result_out_of_range};
   number = read;
   return {after, std::errc()};
 }
 
-/// `std::from_chars` where it reads numbers of this type, `from_chars_by_strtod` elsewhere.
+/// `std::from_chars` where it supports this type, `from_chars_by_strtod` elsewhere.
 template <class Number>
 std::from_chars_result read_number(const char* at, const char* end, Number& number) {
   if constexpr (requires { std::from_chars(at, end, number); })
@@ -112,7 +111,7 @@ std::from_chars_result read_number(const char* at, const char* end, Number& numb
     return from_chars_by_strtod(at, end, number);
 }
 
-/// Reads blanks, a finite number and blanks from [at, end). The place where it stopped; nullptr: no such number.
+/// Reads blanks, a finite number and blanks from [at, end). Returns where it stopped, or nullptr if there is none.
 inline const char* parse_number(const char* at, const char* end, double& number) {
   if (const char* const after = parse_short_number(at, end, number)) return after;
   while (at != end && is_blank(*at)) ++at;
@@ -124,7 +123,7 @@ inline const char* parse_number(const char* at, const char* end, double& number)
   return at;
 }
 
-/// What `CsvWriter` can write into a cell.
+/// A cell that `CsvWriter` can write.
 template <class Cell>
 concept CsvCell = PrintableNumber<Cell> || std::is_convertible_v<const Cell&, std::string_view>;
 
@@ -135,31 +134,30 @@ inline bool parse_number(std::string_view text, double& number) {
 
 }  // namespace detail
 
-/// Whether a cell of a row was empty. Rows hold NaN there, and nowhere else: `CsvReader` refuses a cell that says nan.
+/// Whether a cell of a row was empty. Only empty cells become NaN: `CsvReader` refuses a cell with the text nan.
 inline bool is_missing(double cell) { return std::isnan(cell); }
 
-/// Reads a table of numbers, one row at a time, in memory that does not grow with the rows:
+/// Reads a table of numbers row by row, in memory that does not grow with the number of rows:
 ///     CsvReader table(stream, "prices.csv");
 ///     for (std::vector<double> row; table.next(row);) ...
-/// A row is handed out as soon as its line is complete, so a pipe may be slow. Lines end with LF or CRLF, the last one
-/// may just end; a UTF-8 byte order mark and empty lines at the end are skipped. Cells may be quoted (a doubled quote
-/// is one quote) and have blanks around them; names may be quoted and then contain anything.
+/// A row is returned as soon as its line is complete, so a pipe may be slow. Lines end with LF or CRLF; the last line
+/// may end without. A UTF-8 byte order mark and empty lines at the end are skipped. Cells may be quoted (a doubled
+/// quote is one quote) and have blanks around them. Quoted names may contain anything.
 ///
 /// Errors  std::invalid_argument, "FILE:LINE: column NAME: found, expected" with lines counted from 1. The constructor:
-///         no header, nothing but numbers in it, a column without a name, a name twice. `next`: another number of
-///         cells than columns, a cell that is neither empty nor a finite number, an empty line between rows, no row at
-///         all. Both: std::runtime_error when reading fails.
+///         no header, nothing but numbers in it, a column without a name, a name twice. `next`: another number of cells
+///         than columns, a cell that is neither empty nor a finite number, an empty line between rows, no row at all.
+///         Both: std::runtime_error when reading fails.
 class CsvReader {
  public:
-  /// Reads the header. `name` is the file's, for messages; the stream must outlive the reader, which reads ahead of the
-  /// rows that it hands out.
+  /// Reads the header. `name` is the file's name in error messages. The stream must outlive the reader; it reads ahead.
   CsvReader(std::istream& in, std::string name) : in_(&in), name_(std::move(name)) { read_header(); }
 
-  /// The names in the header, in their order.
+  /// The names in the header, in order.
   const std::vector<std::string>& columns() const { return columns_; }
 
   /// The position of a column.
-  /// Errors  std::invalid_argument with the names there are
+  /// Errors  std::invalid_argument, listing the columns
   std::size_t column(const std::string& name) const {
     if (const auto found = positions_.find(name); found != positions_.end()) return found->second;
     std::string names;
@@ -167,7 +165,7 @@ class CsvReader {
     refuse(name_, "no column ", in_quotes(name), ", expected one of ", names);
   }
 
-  /// Reads the next row into `row`, a number or NaN (see `is_missing`) for each column. False: the table has ended.
+  /// Reads the next row into `row`: for each column a number, or NaN (see `is_missing`). False at the end of the table.
   bool next(std::vector<double>& row) {
     if (!read_row_line()) {
       if (rows_ == 0) refuse(name_, "a header without rows, expected at least one row after it");
@@ -183,13 +181,13 @@ class CsvReader {
     return true;
   }
 
-  /// Rows handed out so far.
+  /// The number of rows returned so far.
   std::size_t rows() const { return rows_; }
 
-  /// The line of the last row handed out.
+  /// The line number of the last row returned.
   std::size_t line() const { return line_number_; }
 
-  /// For cells of the last row that a program has to turn down: throws "FILE:LINE: column NAME: why".
+  /// For programs that reject a cell of the last row: throws "FILE:LINE: column NAME: why".
   template <class... Why>
   [[noreturn]] void refuse_cell(std::size_t column, const Why&... why) const {
     refuse(place(line_number_) + ": column " + in_quotes(columns_[column]), why...);
@@ -197,7 +195,7 @@ class CsvReader {
 
  private:
   struct Field {
-    std::string text;  // without the quotes, or without the blanks around it
+    std::string text;  // without quotes, or without the blanks around it
     bool quoted;
   };
 
@@ -225,7 +223,7 @@ class CsvReader {
     }
   }
 
-  /// The next physical line, without what ends it.
+  /// Reads the next physical line, without its line ending.
   bool read_line() {
     errno = 0;
     line_.clear();
@@ -248,7 +246,7 @@ class CsvReader {
     return true;
   }
 
-  /// Takes what the stream has at hand, and waits only where it has nothing.
+  /// Takes the bytes that the stream has ready; waits only if there are none.
   bool refill() {
     if (in_->peek() == std::istream::traits_type::eof()) return false;
     const std::streamsize at_hand = in_->rdbuf()->in_avail();
@@ -259,7 +257,7 @@ class CsvReader {
     return !chunk_.empty();
   }
 
-  /// The next line with cells in it. Empty ones may only be at the end.
+  /// Reads the next line with cells. Empty lines are allowed only at the end.
   bool read_row_line() {
     const auto is_empty = [this] { return detail::without_blanks(line_).empty(); };
     if (!read_line()) return false;
@@ -289,8 +287,8 @@ class CsvReader {
     return number;
   }
 
-  /// Reads a field as text and stops at the comma after it or at the line's end. A quoted one may go on in the next
-  /// lines when that is allowed: rows of numbers never do, and a stray quote shall not swallow the file.
+  /// Reads a field as text, up to the comma after it or the line's end. With `may_span_lines` a quoted field may
+  /// continue on the next lines. Rows of numbers never do, so that a stray quote does not swallow the file.
   Field read_field(bool may_span_lines) {
     const std::size_t first_line = line_number_;
     std::size_t begin = at_;
@@ -311,7 +309,7 @@ class CsvReader {
           refuse(place(first_line), "the quote before ", in_quotes(field.text),
                  " is not closed, expected another quote");
         }
-        while (field.text.ends_with('\r')) field.text.pop_back();  // all, so that what is written reads as it is
+        while (field.text.ends_with('\r')) field.text.pop_back();  // all, so that writing and reading keep the text
         field.text += '\n';
         continue;
       }
@@ -333,7 +331,7 @@ class CsvReader {
     return true;
   }
 
-  /// After `cells` cells of a line that has more or fewer of them than there are columns.
+  /// Called after `cells` cells of a line whose number of cells is wrong.
   [[noreturn]] void refuse_ragged(std::size_t cells) {
     for (; skip_comma(); ++cells) read_field(false);
     refuse(place(line_number_), "got ", cells, " cells, expected ", columns_.size(),
@@ -346,7 +344,7 @@ class CsvReader {
   std::string name_;
   std::vector<std::string> columns_;
   std::unordered_map<std::string, std::size_t> positions_;
-  std::string chunk_;  // read from the stream, and not yet all handed out
+  std::string chunk_;  // read from the stream and not yet returned
   std::size_t chunk_at_ = 0;
   std::string line_;
   std::size_t at_ = 0;  // the reader's position in line_
@@ -354,13 +352,13 @@ class CsvReader {
   std::size_t rows_ = 0;
 };
 
-/// Writes a table that `CsvReader` reads: numbers shortest round-trip, NaN as an empty cell (quoted where it is a row's
-/// only one, since an empty line is no row), text in quotes where it would read as something else. Infinity is written
-/// as `inf`, which the reader refuses. Rows go to the stream one by one, unflushed.
+/// Writes a table that `CsvReader` reads. Numbers are written in the shortest form that reads back exactly, and NaN as
+/// an empty cell (in quotes if it is a row's only cell, since an empty line is not a row). Text is quoted where it
+/// would read as something else. Infinity is written as `inf`, which the reader refuses. Rows are not flushed.
 ///     CsvWriter table(out, {"experiment", "seed", "loss"});
 ///     table.row("linear-vector", 7, 0.125);
-/// Errors  std::invalid_argument for another number of cells than columns; std::runtime_error, beginning with `name`,
-///         when the stream does not take a row (a stream with exceptions on, such as AtomicFile, throws its own)
+/// Errors  std::invalid_argument: another number of cells than columns; std::runtime_error, beginning with `name`, when
+///         the stream does not take a row (a stream with exceptions on, such as AtomicFile, throws its own)
 class CsvWriter {
  public:
   /// Writes the header.
@@ -370,25 +368,25 @@ class CsvWriter {
     end_row();
   }
 
-  /// A row of numbers.
+  /// Writes a row of numbers.
   void row(std::span<const double> cells) {
     for (const double number : cells) cell(number);
     end_row();
   }
 
-  /// A row of text and numbers of any type.
+  /// Writes a row of text and numbers of any type.
   template <detail::CsvCell... Cells>
   void row(const Cells&... cells) {
     (cell(cells), ...);
     end_row();
   }
 
-  /// A number as the next cell of a row that is written piece by piece; `end_row` ends it.
+  /// Writes a number as the next cell of a row that is written cell by cell; `end_row` ends the row.
   template <detail::PrintableNumber Number>
   void cell(Number number) {
     append(number == number ? format_number(number) : columns_ == 1 ? "\"\"" : "");
   }
-  /// Text as the next cell.
+  /// Writes text as the next cell.
   void cell(std::string_view text) {
     double number = 0;
     const bool plain = !text.empty() && text.find_first_of(",\"\r\n") == std::string_view::npos &&
@@ -400,7 +398,7 @@ class CsvWriter {
     append(quoted + '"');
   }
 
-  /// Hands the row to the stream.
+  /// Passes the row to the stream.
   void end_row() {
     expect_equal(name_.c_str(), "the number of cells", std::exchange(cells_, 0), columns_);
     line_ += '\n';
@@ -408,7 +406,7 @@ class CsvWriter {
     check();
   }
 
-  /// Passes on what the stream has buffered, and checks that it went.
+  /// Flushes the stream, and checks that it succeeded.
   void flush() {
     out_->flush();
     check();

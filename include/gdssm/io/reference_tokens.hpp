@@ -13,13 +13,13 @@
 
 namespace gdssm {
 
-/// A file of contexts as the paper's own JAX code has them, checked: x_1, y_1, ..., x_N, y_N, x_{N+1}, a token a row,
-/// and maybe what is to be predicted.
+/// A checked file of contexts in the format of the paper's JAX code: x_1, y_1, ..., x_N, y_N, x_{N+1}, one token a row,
+/// and optionally the targets.
 /// Shapes  `tokens` (batch, 2N+1, width), `target` (batch, height): both f, or 1 and 2 of the nonlinear model
 /// Source  arXiv:2410.11687v1 (code); docs/from-jax.md
 class ReferenceTokens {
  public:
-  /// `where` names the file in messages; `width`, `height` and `dtype`, "F32" or "F64", are those of the model.
+  /// `where` names the file in error messages; `width`, `height` and `dtype`, "F32" or "F64", are those of the model.
   /// Errors  std::invalid_argument naming the file, the tensor and what was expected: a tensor that is unknown,
   ///         missing, of another precision or shape, or not finite; no context, an even number of tokens
   ReferenceTokens(Safetensors file, const std::string& where, Index width, Index height, std::string_view dtype) {
@@ -51,18 +51,18 @@ class ReferenceTokens {
     target_ = std::move(target->second);
   }
 
-  Index batch() const { return tokens_.shape[0]; }         ///< sequences
+  Index batch() const { return tokens_.shape[0]; }         ///< the number of sequences
   Index length() const { return tokens_.shape[1]; }        ///< 2N+1
-  bool has_target() const { return target_.has_value(); }  ///< whether there will be a loss
+  bool has_target() const { return target_.has_value(); }  ///< whether a loss can be computed
 
-  /// Context b, one token a column: the same memory.         Shapes  (width x (2N+1))
+  /// Context b, one token a column, in the same memory.       Shapes  (width x (2N+1))
   /// Errors  std::invalid_argument: b not in 0..batch - 1, another precision than the file's
   template <class T>
   auto tokens(Index b) const {
     return matrix<T>(tokens_, b, tokens_.shape[2], length());
   }
-  /// What is to be predicted from context b.                  Shapes  (height x 1)
-  /// Errors  as `tokens`; a file without
+  /// The target of context b.                                 Shapes  (height x 1)
+  /// Errors  as `tokens`; a file without targets
   template <class T>
   auto target(Index b) const {
     if (!target_) refuse("ReferenceTokens", "the file has no tensor 'target'");

@@ -19,19 +19,19 @@
 #include "gdssm/io/tensors.hpp"
 #include "gdssm/io/text.hpp"
 
-// Weights under the names that they have in the paper's own JAX code: a file has the tensors
+// Weights under their names in the paper's JAX code. A file has the tensors
 //     layers_<k>.seq.{w_q, Lambda_re, log_step, C, D},   k = 0, 1, ...
-// or, of the nonlinear model, these of layer 0 and
+// or, for the nonlinear model, these of layer 0 and
 //     layers_0.seq.encoder.{kernel, bias}, layers_0.out2.{kernel, bias}, layers_0.out3.{kernel, bias},
-// and metadata that say what the weights alone do not.
+// and metadata for what the weights do not show.
 // Source  arXiv:2410.11687v1 (code); docs/from-jax.md
 
 namespace gdssm {
 
 namespace detail {
 
-/// One parameter under both names, the reference's without its layer, and the reference's shape; `features` stands for
-/// f. Only a model with a gated readout has those that are `gated`.
+/// A parameter's name here and in the reference, without its layer, and its shape there; `features` stands for f. Only
+/// models with a gated readout have the `gated` ones.
 struct ReferenceName {
   static constexpr Index features = -1;
 
@@ -61,7 +61,7 @@ inline constexpr std::array<ReferenceName, 11> reference_names{{
     {"output.bias", "out3.bias", {1}, 1, true},
 }};
 
-/// The reference's name of a member of a layer, or of a stack's layer: "layers_2.gate.d" -> "layers_2.seq.D".
+/// The reference's name of a member of a layer, or of a layer in a stack: "layers_2.gate.d" -> "layers_2.seq.D".
 inline std::string reference_name(const Name& name) {
   const std::string text = name.str();
   std::string_view member = text, layer = "layers_0";
@@ -74,7 +74,7 @@ inline std::string reference_name(const Name& name) {
   refuse("reference_name", "the reference has no parameter ", text);
 }
 
-/// "layers_2.seq.D" -> 2 and "seq.D". False for names of another form.
+/// "layers_2.seq.D" -> 2 and "seq.D"; returns false for names of another form.
 inline bool parse_reference_name(std::string_view name, Index& layer, std::string_view& parameter) {
   constexpr std::string_view head = "layers_";
   if (!name.starts_with(head)) return false;
@@ -90,16 +90,16 @@ inline bool parse_reference_name(std::string_view name, Index& layer, std::strin
 
 }  // namespace detail
 
-/// What a file of the reference's says beside its tensors, in its own words.
+/// The metadata of a file of reference weights, in the reference's words.
 struct ReferenceMetadata {
   std::string discretization;    ///< "zoh" (5), "bilinear" (6), or "none": Lambda is the decay
-  std::string targets;           ///< "vector", or "scalar": the last coordinate alone
-  std::string readout = "none";  ///< or "half_glu2", of a `NonlinearSsm`
-  std::string stack = "";        ///< "horner" of a `HornerStack` of any number of steps
+  std::string targets;           ///< "vector", or "scalar": only the last coordinate
+  std::string readout = "none";  ///< "none", or "half_glu2" for a `NonlinearSsm`
+  std::string stack = "";        ///< "horner" for a `HornerStack` of any number of steps
 };
 
 /// Weights as a file that `ReferenceWeights` reads.
-/// Errors  std::invalid_argument: a weight that the reference doesn't have
+/// Errors  std::invalid_argument: a weight that the reference does not have
 template <class Parameters>
 Safetensors reference_file(const Parameters& weights, const ReferenceMetadata& metadata) {
   Safetensors file{
@@ -120,28 +120,27 @@ Safetensors reference_file(const Parameters& weights, const ReferenceMetadata& m
   return file;
 }
 
-/// A file of weights in the reference's naming, checked: what it says about itself, and its numbers as the
-/// `Parameters<T>` of a layer, a stack of layers or a `NonlinearSsm`.
-/// Shapes  w_q (3, 3), Lambda_re (f, f), log_step (f, 1; may be absent when the decay is given), C (f, f), D (3).
-///         B, which the model does not use, may be there and is not looked at. With a gated readout also
-///         encoder.kernel (1, f), encoder.bias (f), out2.kernel (f, f), out2.bias (f), out3.kernel (f, 1), out3.bias
-///         (1)
+/// A checked file of weights in the reference's naming: its metadata, and its numbers as the `Parameters<T>` of a
+/// layer, a stack of layers or a `NonlinearSsm`.
+/// Shapes  w_q (3, 3), Lambda_re (f, f), log_step (f, 1; may be absent when the decay is given), C (f, f), D (3). B may
+///         be present and is ignored, since the model does not use it. With a gated readout also encoder.kernel (1, f),
+///         encoder.bias (f), out2.kernel (f, f), out2.bias (f), out3.kernel (f, 1), out3.bias (1)
 /// Errors  std::invalid_argument naming the file, the tensor or metadata key, and what was expected
 /// Source  arXiv:2410.11687v1 (code); docs/from-jax.md
 class ReferenceWeights {
  public:
-  /// How Lambda_re becomes the decay: (5), (6), or it is the decay.
+  /// How Lambda_re gives the decay: by (5), by (6), or as the decay itself.
   enum class Discretization { zoh, bilinear, none };
-  /// Whether the loss is over all of a prediction's coordinates or over the last alone.
+  /// Whether the loss includes all coordinates of a prediction or only the last.
   enum class Targets { vector, scalar };
-  /// The layer's output is the prediction, or (18)-(20) are around the layer.
+  /// Whether the layer's output is the prediction, or (18)-(20) surround the layer.
   enum class Readout { none, half_glu2 };
-  /// Three layers are the reference's two-step stack, or any odd number gdssm's, M_1, S_2, M_2, ...
+  /// Whether three layers are the reference's two-step stack, or an odd number of layers gdssm's, M_1, S_2, M_2, ...
   enum class Stack { reference, horner };
 
-  /// `where` names the file in messages.
+  /// `where` names the file in error messages.
   /// Errors  required metadata missing or of unknown value, a tensor that is unknown, missing, of another shape or not
-  ///         finite, precisions mixed, a number of layers that makes no model
+  ///         finite, mixed precisions, a number of layers that no model has
   ReferenceWeights(Safetensors file, std::string where) : file_(std::move(file)), where_(std::move(where)) {
     discretization_ = static_cast<Discretization>(choice("discretization", {"zoh", "bilinear", "none"}));
     targets_ = static_cast<Targets>(choice("targets", {"vector", "scalar"}));
@@ -157,18 +156,19 @@ class ReferenceWeights {
   Discretization discretization() const { return discretization_; }  ///< metadata `discretization`
   Targets targets() const { return targets_; }                       ///< metadata `targets`
   Readout readout() const { return readout_; }                       ///< metadata `readout`
-  Stack stack() const { return stack_; }  ///< metadata `stack`, the reference's where it is missing
+  Stack stack() const { return stack_; }                             ///< metadata `stack`; the reference's if absent
   Index layer_count() const { return layers_; }
   Index feature_count() const { return features_; }  ///< f
-  /// Of what the model reads and of the target in its file: f and f, 1 and 2 with a gated readout.
+  /// Entries of a token in a file of tokens: f, or 1 with a gated readout.
   Index token_width() const { return readout_ == Readout::none ? features_ : 1; }
-  /// Entries of a target in a file of tokens.
+  /// Entries of a target in a file of tokens: f, or 2 with a gated readout.
   Index target_width() const { return readout_ == Readout::none ? features_ : 2; }
-  std::string_view dtype() const { return dtype_; }  ///< "F32" or "F64", of all tensors
+  std::string_view dtype() const { return dtype_; }  ///< "F32" or "F64", for all tensors
 
-  /// Fills the parameters of a model of as many layers.
-  /// Errors  a model of other layers, sizes or precision than the file's, with step sizes where its decay is given or
-  ///         without where it is not; zero-order hold and bilinear have the same tensors, and are not told apart
+  /// Fills the parameters of a model with the same number of layers.
+  /// Errors  a model with other layers, sizes or precision than the file's, with step sizes where the file has given
+  ///         decays or without them where it has not; zero-order hold and bilinear have the same tensors and are not
+  ///         distinguished
   template <class Parameters>
   void read(Parameters& parameters) const {
     std::size_t count = 0;
@@ -188,9 +188,9 @@ class ReferenceWeights {
       refuse(where_, "has ", model_.size(), " tensors that the model reads, expected ", count);
   }
 
-  /// What has the parameters' form, a gradient for instance, under the file's names and in its shapes: every tensor of
-  /// the file but B. Zeros for a log_step that has no effect.
-  /// Errors  a parameter that the file's model doesn't have
+  /// A value of the parameters' form, such as a gradient, with the file's names and shapes: every tensor of the file
+  /// but B. A log_step without effect becomes zeros.
+  /// Errors  a parameter that the file's model does not have
   template <class Parameters>
   std::map<std::string, Tensor> tensors(const Parameters& values) const {
     std::map<std::string, Tensor> tensors;
@@ -215,7 +215,7 @@ class ReferenceWeights {
   template <class Scalar>
   using RowMajor = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-  /// Which of the values a metadata key has.
+  /// The index of a metadata key's value in `values`.
   Index choice(const std::string& key, const std::vector<std::string_view>& values) const {
     std::string expected;
     for (const std::string_view value : values) expected += (expected.empty() ? "" : " or ") + in_quotes(value);
@@ -231,7 +231,7 @@ class ReferenceWeights {
 
   bool has(const detail::ReferenceName& parameter) const { return !parameter.gated || readout_ == Readout::half_glu2; }
 
-  /// Refuses unknown names, layers that are left out, and numbers of layers of which no model consists.
+  /// Refuses unknown names, missing layers, and numbers of layers that no model has.
   void count_layers() {
     std::set<Index> layers;
     for (const auto& [name, tensor] : file_.tensors) {
@@ -286,7 +286,7 @@ class ReferenceWeights {
       }
   }
 
-  /// What a parameter of a model is named and shaped like; refuses those that the file's model doesn't have.
+  /// The tensor of a model's parameter; refuses parameters that the file's model does not have.
   const Tensor& of_model(const std::string& name) const {
     if (!model_.contains(name))
       refuse(detail::tensor_place(where_, name), "is a parameter of the model, but not of the file's");
@@ -300,7 +300,7 @@ class ReferenceWeights {
     return found->second;
   }
 
-  /// The shape that a matrix has as a tensor of the same rank.
+  /// The shape of a matrix as a tensor of the same rank.
   template <class Matrix>
   static std::vector<Index> shape_like(const Tensor& tensor, const Matrix& matrix) {
     if (tensor.shape.size() == 1) return {matrix.size()};
@@ -315,7 +315,7 @@ class ReferenceWeights {
   Stack stack_ = Stack::reference;
   Index layers_ = 0, features_ = 0;
   std::string_view dtype_;
-  std::set<std::string> model_;  // names of the tensors that the model has
+  std::set<std::string> model_;  // the names of the model's tensors
 };
 
 }  // namespace gdssm

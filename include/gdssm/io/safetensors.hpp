@@ -30,7 +30,8 @@
 
 // The safetensors format: 8 bytes, the header's length n (little-endian); n bytes of JSON, an object of
 //     name: {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}
-// and, under __metadata__, strings by name; then the tensors' bytes, row-major, without gaps, offsets from their start.
+// and, under __metadata__, strings by name; then the tensors' bytes, row-major, without gaps. Offsets count from the
+// first tensor's first byte.
 // Source  https://github.com/huggingface/safetensors (format specification)
 
 namespace gdssm {
@@ -39,7 +40,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors.hpp: litt
 
 namespace detail {
 
-/// The bytes of `shape` numbers of `item` bytes each.
+/// The number of bytes of `shape` numbers of `item` bytes each.
 /// Errors  sizes below zero, more bytes than a machine addresses
 inline std::size_t bytes_of_shape(std::span<const Index> shape, std::size_t item, const std::string& place) {
   auto bytes = static_cast<Index>(item);
@@ -53,12 +54,12 @@ inline std::size_t bytes_of_shape(std::span<const Index> shape, std::size_t item
   return static_cast<std::size_t>(bytes);
 }
 
-/// The header as JSON. Names that occur twice, of which a JSON object would keep one, are an error.
+/// The header as JSON. Refuses duplicate names, of which a JSON object would keep only one.
 inline nlohmann::json parse_tensor_header(std::string_view text, const std::string& where) {
   using Event = nlohmann::json::parse_event_t;
   if (text.empty() || text.front() != '{')
     refuse(where, "the header begins with ", in_quotes(text, 8), ", expected '{'");
-  std::vector<std::set<std::string>> names;  // of the objects that enclose the parser's position
+  std::vector<std::set<std::string>> names;  // of the objects around the parser's position
   const auto watch = [&](int, Event event, nlohmann::json& parsed) {
     if (event == Event::object_start) names.emplace_back();
     if (event == Event::object_end) names.pop_back();
@@ -92,7 +93,7 @@ inline std::vector<Index> entry_numbers(const nlohmann::json& entry, const char*
   return list.get<std::vector<Index>>();
 }
 
-/// Where a tensor's bytes are, from the first tensor's first.
+/// The position of a tensor's bytes, from the first byte of the first tensor.
 struct ByteRange {
   std::size_t begin, end;
   std::string name;
@@ -130,7 +131,7 @@ inline Tensor read_tensor(const nlohmann::json& entry, std::string_view bytes, c
   refuse(place, "dtype is ", in_quotes(dtype.dump()), ", expected F32 or F64");
 }
 
-/// Every byte after the header belongs to exactly one tensor.
+/// Refuses bytes after the header that belong to no tensor, or to several.
 inline void expect_contiguous(std::vector<ByteRange> ranges, std::size_t available, const std::string& where) {
   std::sort(ranges.begin(), ranges.end(), [](const ByteRange& a, const ByteRange& b) {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
@@ -167,8 +168,8 @@ inline std::string_view bytes_of(const Tensor& tensor) {
       tensor.data);
 }
 
-/// Tensors of doubles come before those of floats, each in the order of names: so the numbers lie aligned, and the
-/// file is the one that the format's own writer makes.
+/// Writes tensors of doubles before those of floats, each in the order of names. Numbers are then aligned, and the file
+/// equals that of the format's own writer.
 inline void write_safetensors(std::ostream& out, const Safetensors& file, const std::string& where) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
@@ -204,11 +205,11 @@ inline void write_safetensors(std::ostream& out, const Safetensors& file, const 
 
 }  // namespace detail
 
-/// A safetensors file from its bytes; `where` names it in messages.
+/// A safetensors file from its bytes; `where` names it in error messages.
 /// Errors  std::invalid_argument naming the file, the tensor, what was found and what was expected: a file that is cut
 ///         short, a header that is not a JSON object or has a name twice, metadata other than strings, a dtype other
 ///         than F32 and F64, a shape that overflows or does not fit its bytes, bytes outside the file, in two tensors
-///         or in none. Numbers are not looked at, see `require_finite`.
+///         or in none. Numbers are not checked, see `require_finite`.
 inline Safetensors parse_safetensors(std::string_view bytes, const std::string& where) {
   std::uint64_t length = 0;
   if (bytes.size() < sizeof length) {
@@ -243,7 +244,7 @@ inline Safetensors read_safetensors(const std::filesystem::path& path) {
   return parse_safetensors(read_file(path), path.string());
 }
 
-/// The bytes of a safetensors file; `where` names it in messages. Same value, same bytes.
+/// The bytes of a safetensors file; `where` names it in error messages. Equal values give equal bytes.
 /// Errors  std::invalid_argument naming the tensor: a shape that does not fit its numbers, a name that is not UTF-8 or
 ///         is the format's own `__metadata__`
 inline std::string serialize(const Safetensors& file, const std::string& where = "safetensors") {
@@ -252,7 +253,7 @@ inline std::string serialize(const Safetensors& file, const std::string& where =
   return std::move(out).str();
 }
 
-/// Writes a safetensors file, whole or not at all.
+/// Writes a safetensors file, complete or not at all.
 /// Errors  those of `AtomicFile` and `serialize`
 inline void write_safetensors(const std::filesystem::path& path, const Safetensors& file) {
   AtomicFile out(path);

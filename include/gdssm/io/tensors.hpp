@@ -15,7 +15,7 @@
 #include "gdssm/core/view.hpp"
 #include "gdssm/io/text.hpp"
 
-// Arrays of numbers by name, as values: what safetensors.hpp reads from files and writes to them.
+// Named arrays of numbers as values; safetensors.hpp reads them from files and writes them.
 
 namespace gdssm {
 
@@ -30,7 +30,7 @@ constexpr std::string_view dtype_of() {
 
 }  // namespace detail
 
-/// An array in the precision that the file has. Row-major: the last axis varies fastest.
+/// An array in the file's precision. Row-major: the last axis varies fastest.
 /// Shapes  shape (n_1, ..., n_k), data n_1 ... n_k numbers; a scalar has shape () and one number
 struct Tensor {
   std::vector<Index> shape;                                    ///< sizes, the first varying slowest
@@ -42,7 +42,7 @@ struct Tensor {
   }
 
   /// The numbers.
-  /// Errors  std::invalid_argument, beginning with `where`, when they are of the other precision
+  /// Errors  std::invalid_argument, beginning with `where`, if their precision is the other one
   template <class Scalar>
   std::span<const Scalar> as(const std::string& where = "tensor") const {
     return numbers<const Scalar>(*this, where);

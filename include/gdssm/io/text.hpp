@@ -18,15 +18,15 @@ concept PrintableNumber = std::is_arithmetic_v<Number> && !std::is_same_v<Number
 
 }  // namespace detail
 
-/// The shortest decimal text that reads back as the same number: 0.1, 1e+23, 42, nan, -inf. The locale has no say.
+/// The shortest decimal text that reads back as the same number: 0.1, 1e+23, 42, nan, -inf. Independent of the locale.
 template <detail::PrintableNumber Number>
 std::string format_number(Number number) {
-  char text[32];  // the longest double takes 24
+  char text[32];  // the longest double takes 24 characters
   return std::string(text, std::to_chars(text, text + sizeof text, number).ptr);
 }
 
-/// A piece of somebody's file as an error message shows it on one line: in single quotes, control bytes as \xNN, and
-/// what exceeds `limit` bytes replaced by "..." (UTF-8 sequences stay whole).
+/// Text of a user's file for an error message, on one line: in single quotes, with control bytes as \xNN, and cut after
+/// `limit` bytes with "..." (UTF-8 sequences stay whole).
 inline std::string in_quotes(std::string_view text, std::size_t limit = 40) {
   constexpr std::string_view digits = "0123456789ABCDEF";
   const bool cut = text.size() > limit;

@@ -13,14 +13,14 @@
 #include "gdssm/learners/learner.hpp"
 #include "gdssm/learners/mean_and_last_value.hpp"
 
-// Learners around a learner: each changes what the inner one gets to see or may answer, and is a learner again.
+// Adaptors: learners that wrap another learner and change its inputs, its starting point or the range of its answers.
 
 namespace gdssm {
 
-// Designs: what a learner may see of a stream up to its row t, x_t and what came before. A design offers the number of
-// past targets it needs and the number of its entries, and writes them; designs side by side are a design.
+// A design builds the input z_t of a learner from x_t and the recent past of the stream. It offers the number of past
+// targets that it needs, the number of entries of z_t, and a call operator that writes them. `Beside` joins designs.
 
-/// The inputs as they are, x_t.
+/// The inputs themselves, x_t.
 struct Levels {
   Index lag_count() const { return 0; }
   Index output_count(Index inputs, Index /*targets*/) const { return inputs; }
@@ -31,7 +31,7 @@ struct Levels {
   }
 };
 
-/// How the inputs have changed, x_t - x_{t-1}; 0 on the first row.
+/// The changes of the inputs, x_t - x_{t-1}; 0 on the first row.
 struct Changes {
   Index lag_count() const { return 0; }
   Index output_count(Index inputs, Index /*targets*/) const { return inputs; }
@@ -42,10 +42,10 @@ struct Changes {
   }
 };
 
-/// The last target and how it has changed: y_{t-1}, y_{t-1} - y_{t-2}, ..., `lags` vectors, which span the last `lags`
-/// targets. For targets before the stream the first one stands, and before that is known, zero.
+/// The last target and the changes before it: y_{t-1}, y_{t-1} - y_{t-2}, ..., `lags` vectors that determine the last
+/// `lags` targets. The first target stands in for targets before the stream; they are 0 until it is known.
 struct RecentTargets {
-  Index lags = 1;  ///< how many
+  Index lags = 1;  ///< number of vectors
 
   Index lag_count() const { return lags; }
   Index output_count(Index /*inputs*/, Index targets) const { return lags * targets; }
@@ -57,7 +57,7 @@ struct RecentTargets {
   }
 };
 
-/// Designs side by side: Beside(Levels{}, RecentTargets{2}) is [x_t; y_{t-1}; y_{t-1} - y_{t-2}].
+/// Several designs in one: Beside(Levels{}, RecentTargets{2}) is [x_t; y_{t-1}; y_{t-1} - y_{t-2}].
 template <class... Designs>
 class Beside {
  public:
@@ -83,7 +83,7 @@ class Beside {
   std::tuple<Designs...> designs_;
 };
 
-/// What `WithPast` remembers: the last inputs and targets.
+/// The memory of `WithPast`: the last inputs and targets.
 template <class T>
 struct RecentPairs {
   static constexpr auto inner_name = "learner";
@@ -112,8 +112,8 @@ struct RecentPairs {
 ///     WithPast<RidgeLearner<>> learner(f, m, Beside(Levels{}, RecentTargets{2}), settings);
 ///     WithPast<RidgeLearner<>, Changes> other(f, m, Changes{});
 ///     WithPast third(f, m, Changes{}, [](Index inputs, Index targets) { return ...; });   // any learner
-/// What follows the design makes the inner learner, see `MakesLearner`, for as many inputs as z has entries. Merged,
-/// those rows of the later stream that look back beyond its start stay as it took them, without a past.
+/// The arguments after the design make the inner learner, see `MakesLearner`, with as many inputs as z has entries.
+/// `merge` keeps the first rows of the later stream as they were learned, without knowledge of the earlier stream.
 /// Shapes  x (f), y (m)
 /// Errors  those of the inner learner, but f may be 0; lags below 0
 template <Learner Inner, class Design = Beside<Levels, RecentTargets>>
@@ -172,10 +172,10 @@ class WithPast : public Adaptor<WithPast<Inner, Design>, RecentPairs<typename In
 template <class Design, class Make>
 WithPast(Index, Index, Design, Make) -> WithPast<std::invoke_result_t<const Make&, Index, Index>, Design>;
 
-/// Starts from the last value, not from zero: the inner learner learns y_t - y_{t-1}, and its prediction is added to
-/// y_{t-1}. (A start W_0 other than zero is a shift of the targets, section 4 of docs/theory.md.) What a penalty pulls
-/// towards is then a random walk. The inner learner begins with the second pair, and that of a later stream with its
-/// own second: merged, the change from the last target of the one to the first of the other is in neither.
+/// Starts from the last value instead of zero: the inner learner learns y_t - y_{t-1}, and its prediction is added to
+/// y_{t-1}. (A start W_0 other than zero is a shift of the targets, section 4 of docs/theory.md.) A penalty then pulls
+/// towards a random walk. The inner learner starts with the second pair of each stream, so a merged state has not
+/// learned the change from the last target of the first stream to the first target of the second.
 /// Shapes, errors  those of the inner learner
 template <Learner Inner>
 class FromLastValue : public Adaptor<FromLastValue<Inner>, LastTarget<typename Inner::Scalar>, Inner> {
@@ -215,8 +215,8 @@ class FromLastValue : public Adaptor<FromLastValue<Inner>, LastTarget<typename I
   Vector change_, prediction_;
 };
 
-/// Predictions within the range of the targets seen, widened on both sides by `room` times its length: a bound on what
-/// a prediction can cost, before anything is known of the stream. 0 before the first target.
+/// Clamps predictions to the range of the targets seen, widened on both sides by `room` times its length. This bounds
+/// the loss of a prediction whatever the stream. Predicts 0 before the first target.
 /// Shapes, errors  those of the inner learner; room negative
 template <Learner Inner>
 class WithinRange : public Adaptor<WithinRange<Inner>, TargetRange<typename Inner::Scalar>, Inner> {

@@ -16,21 +16,20 @@
 
 namespace gdssm {
 
-/// A learner whose type is known at run time only, for programs that choose one by name. A value and a `Learner`
-/// itself, so adaptors and banks take it:
+/// A learner whose type is chosen at run time, a value and a `Learner` itself, which adaptors and banks accept:
 ///     AnyLearner<> learner = name == "ridge" ? AnyLearner(RidgeLearner<>(f, m)) : AnyLearner(LastValue<>(f, m));
-/// Errors  those of the learner within; a state whose members have other names, or that has more or fewer of them
+/// Errors  those of the learner within; a state with other member names, or with more or fewer members
 template <class T = double>
 class AnyLearner : public LearnerBase<AnyLearner<T>, T> {
  public:
   using Vector = Eigen::VectorX<T>;
   static constexpr auto name = "AnyLearner";
 
-  /// The members of the state within, as matrices by name.
+  /// The members of the inner learner's state, as named matrices.
   struct State {
-    std::vector<std::string> names;                   ///< as `visit` of the state within calls them
-    std::vector<Eigen::MatrixX<Counter<T>>> members;  ///< in the same order, of counters, which hold T exactly
-    std::vector<int> degrees;                         ///< as `Name` has them; a state from elsewhere need not say
+    std::vector<std::string> names;                   ///< the names that `visit` gives them
+    std::vector<Eigen::MatrixX<Counter<T>>> members;  ///< in the same order, as counters, which hold any T exactly
+    std::vector<int> degrees;                         ///< `Name::degree` of each; may be left empty
 
     template <class Visitor, class First, class... More>
     static void visit(Visitor&& visitor, First&& first, More&&... more) {
@@ -99,7 +98,7 @@ class AnyLearner : public LearnerBase<AnyLearner<T>, T> {
     void set_state(const State& state) override { learner.set_state(own(state)); }
     void merge(const State& later) override { learner.merge(own(later)); }
 
-    /// The state as the learner's own type, which then judges its shapes.
+    /// The state in the learner's own type, which then checks its shapes.
     typename L::State own(const State& state) const {
       expect_named(state);
       typename L::State result = learner.state();

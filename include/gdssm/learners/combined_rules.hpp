@@ -12,17 +12,17 @@
 #include "gdssm/learners/stateful_parts.hpp"
 #include "gdssm/learners/stream_statistics.hpp"
 
-// Rules of mixing made of rules.
+// Mixing rules that are made of other mixing rules.
 
 namespace gdssm {
 
-/// What `Stacking` remembers beside its base.
+/// The memory of `Stacking`, without its base's.
 template <class T>
 struct StackingSums : TargetRange<T> {
   static constexpr auto inner_name = "base";
 
-  Eigen::VectorX<Counter<T>> counted;  ///< rows on which not all experts agreed (m)
-  Eigen::MatrixX<T> products;          ///< sum d d^T (K x K m), one target after the other
+  Eigen::VectorX<Counter<T>> counted;  ///< rows on which the experts disagreed (m)
+  Eigen::MatrixX<T> products;          ///< sum d d^T (K x K m), the targets side by side
   Eigen::MatrixX<T> targets;           ///< sum d (y - b) (K x m)
   Eigen::VectorX<Counter<T>> squares;  ///< sum (y - b)^2 (m)
 
@@ -46,10 +46,10 @@ struct StackingSums : TargetRange<T> {
   }
 };
 
-/// Stacking: the experts' differences from a mixture by `Base` explain what it has missed, by ridge regression,
+/// Stacking: ridge regression explains the errors of a mixture b by `Base` from the experts' differences from it,
 ///     yhat = b + sum_k c_k (p_k - b),     (sum d d^T / s2 + rho I) c = sum d (y - b) / s2,     d_k = p_k - b,
-/// with s2 the mean of (y - b)^2: combinations whose weights are not between 0 and 1, where the data insist. Kept
-/// within the range of the targets, widened on both sides by its length.
+/// with s2 the mean of (y - b)^2. Weights may lie outside [0, 1] where the data support it. Predictions are clamped to
+/// the range of the targets, widened on both sides by its length.
 /// Source  Breiman, Machine Learning 24, 1996
 template <MixingRule Base>
 class Stacking : public NestedStateBase<Stacking<Base>, StackingSums<typename Base::Scalar>, Base> {
@@ -117,11 +117,11 @@ class Stacking : public NestedStateBase<Stacking<Base>, StackingSums<typename Ba
   }
 
   Scalar ridge_;
-  Vector start_, mixture_, d_, correction_;  // start_: the base's mixture
+  Vector start_, mixture_, d_, correction_;  // start_ is the base's mixture
   Elimination::Scratch<Scalar> scratch_{1, 1};
 };
 
-/// Several rules on the same experts, whose mixtures are the experts of another rule, `Top`.
+/// Several rules on the same experts; another rule, `Top`, mixes their mixtures.
 ///     Blend rule(AdaHedge<>(), LogScore<>(), Stacking<LogScore<>>());
 template <MixingRule Top, MixingRule... Rules>
 class Blend {
@@ -137,7 +137,7 @@ class Blend {
     typename Together::State rules;
     typename Top::State top;
 
-    /// Rules are named by their places.
+    /// The rules' members are named by position.
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       Together::visit(visitor, self.rules...);

@@ -15,16 +15,16 @@
 #include "gdssm/learners/regression.hpp"
 #include "gdssm/learners/scaling.hpp"
 
-// The learner for a stream of which nothing is known. Whether targets depend on inputs as they are or on how these have
-// changed, whether the past says more than the inputs, whether the relation drifts, how strongly to pull towards no
-// relation: nobody can know beforehand, so each answer is a member of a bank, and the bank finds out as it goes.
-// docs/learners.md says why these.
+// The learner for a stream about which nothing is known. Nobody can know beforehand whether targets depend on the
+// inputs or on their changes, whether past targets say more than the inputs, whether the relation drifts, or how strong
+// the penalty should be. Each possible answer is a member of a bank, which learns the weights of its members.
+// docs/learners.md explains this choice of members.
 
 namespace gdssm {
 
 namespace detail {
 
-/// The members of the default bank, by what they see.
+/// The members of the default bank, by their inputs.
 template <class T>
 struct DefaultMembers {
   using Hedge = AdaHedge<T>;
@@ -40,7 +40,7 @@ struct DefaultMembers {
 
 }  // namespace detail
 
-/// What `default_learner` returns.
+/// The type that `default_learner` returns.
 template <class T = double>
 using DefaultLearner =
     Bank<typename detail::DefaultMembers<T>::Rule, RunningMean<T>, LastValue<T>,
@@ -49,9 +49,9 @@ using DefaultLearner =
          std::vector<typename detail::DefaultMembers<T>::Difference>,
          std::vector<typename detail::DefaultMembers<T>::DistributedLag>, typename detail::DefaultMembers<T>::Bent>;
 
-/// A learner that needs no tuning, for f inputs and m targets of any units. Whatever the stream, the sum of its squared
-/// errors exceeds that of its best member by no more than what two applications of (16) allow: the mixture by AdaHedge
-/// against the members, and another against that mixture.
+/// A learner without anything to tune, for f inputs and m targets in any units. On any stream, the sum of its squared
+/// errors exceeds that of its best member by at most the sum of two bounds (16): one for the AdaHedge mixture over the
+/// members, one for the AdaHedge mixture over the rules.
 /// Errors  std::invalid_argument: f or m below 1
 template <class T = double>
 DefaultLearner<T> default_learner(Index inputs, Index targets) {

@@ -9,53 +9,53 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
 
-// Learners that keep a map W and no sums: each pair moves it by one step along its own error,
+// Learners that store a matrix W and no sums. Each pair moves W by one step along the error on that pair,
 //
 //     W <- L W,     W <- W - a_t (W x - y) x^T,                          (section 12 of docs/theory.md)
 //
-// with L = 1 unless forgetting is asked for, and a_t what distinguishes them. After the step the error on that pair is
-// (1 - a_t |x|^2) times what it was; none of the three ever lets this factor's magnitude exceed 1, so that no stream
-// makes them diverge. They take inputs as they come: `WithScaling` centres and scales them.
+// where L = 1 unless a decay is given, and a_t depends on the learner. The step multiplies the error on that pair by
+// (1 - a_t |x|^2). For all three learners the magnitude of this factor is at most 1, so no stream makes them diverge.
+// They do not scale their inputs; `WithScaling` centres and scales them.
 
 namespace gdssm {
 
-/// a_t = min(a, 1 / |x|^2): the stochastic gradient step of DeltaNet, which ends where the error would change its sign.
+/// a_t = min(a, 1 / |x|^2): the stochastic gradient step of DeltaNet, shortened where it would overshoot the target.
 /// Source  Widrow, Hoff 1960; arXiv:2102.11174
 template <class T>
 struct DeltaStep {
-  T a = T(0.1);  ///< the step
+  T a = T(0.1);  ///< the step size
 
-  /// Refuses what is no step.
+  /// Refuses a step size that is negative or not finite.
   void expect_valid(const char* name) const { detail::expect_at_least_zero(name, "a", a); }
   T operator()(const T& squared_norm) const { return a * squared_norm <= T(1) ? a : T(1) / squared_norm; }
 };
 
-/// a_t = a / (1 + a |x|^2): the step that minimises 1/2 |W' - W|^2 + a/2 |W' x - y|^2, Longhorn's.
+/// a_t = a / (1 + a |x|^2): Longhorn's step, which minimises 1/2 |W' - W|^2 + a/2 |W' x - y|^2.
 /// Source  arXiv:2407.14207
 template <class T>
 struct ImplicitStep {
-  T a = T(1);  ///< the step
+  T a = T(1);  ///< the step size
 
-  /// Refuses what is no step.
+  /// Refuses a step size that is negative or not finite.
   void expect_valid(const char* name) const { detail::expect_at_least_zero(name, "a", a); }
   T operator()(const T& squared_norm) const { return a / (T(1) + a * squared_norm); }
 };
 
-/// a_t = a / (epsilon + |x|^2), 0 <= a < 2: normalised least mean squares, on which the scale of x has no influence.
+/// a_t = a / (epsilon + |x|^2), 0 <= a < 2: normalised least mean squares, which does not depend on the scale of x.
 /// Source  Nagumo, Noda, IEEE Transactions on Automatic Control 12, 1967
 template <class T>
 struct NormalisedStep {
-  T a = T(0.5);      ///< the share of the residual that a step takes away
-  T epsilon = T(0);  ///< 0 or more
+  T a = T(0.5);      ///< the share of the residual that a step removes
+  T epsilon = T(0);  ///< at least 0
 
-  /// Refuses what is no step.
+  /// Refuses an a outside [0, 2) and a negative epsilon.
   void expect_valid(const char* name) const {
     if (!(a >= T(0)) || !(a < T(2))) refuse(name, "a is ", a, ", expected at least 0 and below 2");
     detail::expect_at_least_zero(name, "epsilon", epsilon);
   }
   T operator()(const T& squared_norm) const {
     const T length = epsilon + squared_norm;
-    // An input this small says nothing, and dividing by less would overflow.
+    // Inputs this small carry no information, and dividing by less would overflow.
     if constexpr (std::is_floating_point_v<T>)
       return length * T(largest_input<T>) * T(largest_input<T>) >= T(1) ? a / length : T(0);
     else
@@ -63,7 +63,7 @@ struct NormalisedStep {
   }
 };
 
-/// What `DeltaRule` remembers.
+/// The state of `DeltaRule`.
 template <class T>
 struct DeltaRuleState {
   Count<T> rows = Count<T>::Zero();  ///< pairs observed
@@ -77,7 +77,7 @@ struct DeltaRuleState {
   friend bool operator==(const DeltaRuleState& a, const DeltaRuleState& b) { return identical(a, b); }
 };
 
-/// W <- L W - a_t (L W x - y) x^T, with `Step` giving a_t; the prediction is W x, from W = 0.
+/// W <- L W - a_t (L W x - y) x^T, with a_t given by `Step`; the prediction is W x, and W starts at 0.
 /// Shapes  x (f), y (m), W (m x f); cost f m a pair and a prediction
 /// Errors  those of `RegressionLearner`
 template <template <class> class Step, class T = double>
@@ -109,7 +109,7 @@ class DeltaRule : public LearnerBase<DeltaRule<Step, T>, T>,
     state_.rows[0] += Counter<T>(1);
   }
 
-  /// The order of the steps matters, and `later` took the last ones: its W, unless it has seen nothing.
+  /// Steps do not commute, and `later` took the last ones: takes over its W, unless it has seen no pairs.
   void merge_valid(const DeltaRuleState<T>& later) {
     if (later.rows[0] > Counter<T>(0)) state_.W = later.W;
     state_.rows += later.rows;
@@ -128,15 +128,15 @@ class DeltaRule : public LearnerBase<DeltaRule<Step, T>, T>,
   Vector error_, prediction_;
 };
 
-/// W - a (W x - y) x^T, the step no longer than reaches the target: DeltaNet's rule.
+/// DeltaNet's rule: W - a (W x - y) x^T, with the step shortened where it would overshoot the target.
 template <class T = double>
 using DeltaLearner = DeltaRule<DeltaStep, T>;
 
-/// The same by the implicit step, Longhorn's rule.
+/// Longhorn's rule: the same with the implicit step.
 template <class T = double>
 using LonghornLearner = DeltaRule<ImplicitStep, T>;
 
-/// Normalised least mean squares: a step takes away a share of the residual.
+/// Normalised least mean squares: each step removes a fixed share of the residual.
 template <class T = double>
 using NlmsLearner = DeltaRule<NormalisedStep, T>;
 

@@ -13,7 +13,7 @@
 #include "gdssm/core/random.hpp"
 #include "gdssm/learners/learner.hpp"
 
-// Fixed features: with them the closed form applies to nonlinear regression as it is. A map offers
+// Fixed feature maps, which turn the closed form into nonlinear regression. A map offers
 //     input_count(), output_count()      f and the number of features
 //     map(x, phi)                        phi <- the features of x; allocates nothing
 // and has no state.
@@ -75,8 +75,8 @@ class Polynomial {
   Index inputs_, degree_, outputs_ = 0;
 };
 
-/// phi_k = sqrt(2 / D) cos(w_k . x + b_k), w_k ~ N(0, I / width^2), b_k ~ U(0, 2 pi): phi(x) . phi(x') is near the
-/// Gaussian kernel exp(-|x - x'|^2 / (2 width^2)). The same seed gives the same features everywhere.
+/// phi_k = sqrt(2 / D) cos(w_k . x + b_k), w_k ~ N(0, I / width^2), b_k ~ U(0, 2 pi): phi(x) . phi(x') approximates the
+/// Gaussian kernel exp(-|x - x'|^2 / (2 width^2)). The same seed gives the same features on every machine.
 /// Errors  std::invalid_argument: f or the number of features below 1, a width that is not above 0
 /// Source  Rahimi, Recht, NIPS 2007
 template <class T = double>
@@ -108,7 +108,7 @@ class RandomFourier {
 };
 
 /// phi = [first(x); second(x)].
-/// Errors  std::invalid_argument: maps of different inputs
+/// Errors  std::invalid_argument: maps with different numbers of inputs
 template <class First, class Second>
 class Joined {
  public:
@@ -131,7 +131,7 @@ class Joined {
 /// A learner on the features of its inputs:
 ///     WithFeatures<RidgeLearner<>, Polynomial<>> learner(Polynomial<>(f, 2), m, settings);
 ///     WithFeatures other(Polynomial<>(f, 2), m, [](Index inputs, Index targets) { return ...; });   // any learner
-/// What follows the sizes makes the inner learner, see `MakesLearner`, for as many inputs as there are features.
+/// The arguments after the number of targets make the inner learner, see `MakesLearner`, with one input per feature.
 /// Shapes  x (the map's inputs), y (m)
 /// Errors  those of the inner learner
 template <Learner Inner, class Map>

@@ -12,10 +12,10 @@
 
 namespace gdssm {
 
-/// What `Intervals` remember.
+/// The state of `Intervals`.
 template <class T>
 struct IntervalsState {
-  Count<T> rows = Count<T>::Zero();   ///< errors seen, the first one included
+  Count<T> rows = Count<T>::Zero();   ///< errors seen, including the first
   Eigen::VectorX<Counter<T>> weight;  ///< W (m)
   Eigen::VectorX<Counter<T>> errors;  ///< A (m)
   Eigen::VectorX<T> log_multiple;     ///< ln q (m)
@@ -30,18 +30,17 @@ struct IntervalsState {
   friend bool operator==(const IntervalsState& a, const IntervalsState& b) { return identical(a, b); }
 };
 
-/// Intervals around predictions from their own recent errors e, whatever made them:
+/// Prediction intervals from the recent errors e of the predictions, whatever made them:
 ///     (17)  yhat +- h,   h = q (A / W) sqrt((W + 3) / W),   A <- D A + |e|,   W <- D W + 1,
 ///           ln q <- ln q + g (miss - beta),     miss = 1 if |e| > h, else 0.
-/// A / W follows how large errors are, q how they are distributed; while few errors are known, the root widens h.
-/// Nothing is assumed of the stream: summed up, (17) says that the share of misses among n rows on which q moved is
-/// beta + (ln q_n - ln q_0) / (g n), exactly. q stays within `largest_input` and its inverse, so that errors which come
-/// after any number of exact predictions still widen h.
+/// A / W follows the size of the errors, and q their distribution; the root widens h while few errors are known.
+/// Nothing is assumed of the stream: summing (17) shows that among n rows on which q moved, the share of misses is
+/// exactly beta + (ln q_n - ln q_0) / (g n). q stays between 1 / `largest_input` and `largest_input`, so errors still
+/// widen h after any number of exact predictions.
 /// Shapes  predictions, targets, half widths (m)
-/// Errors  std::invalid_argument: m below 1, settings out of their ranges, vectors of other sizes, entries that are
-///         not finite or above 1e100 in magnitude (float: 1e12), a state of another shape. What is refused changes
-///         nothing.
-/// Source  Gibbs, Candes, NeurIPS 2021, with the quantile itself followed in logarithms
+/// Errors  std::invalid_argument: m below 1, settings out of their ranges, vectors of other sizes, entries that are not
+///         finite or above 1e100 in magnitude (float: 1e12), a state of another shape. A refused call changes nothing.
+/// Source  Gibbs, Candes, NeurIPS 2021, here with the logarithm of the quantile
 template <class T = double>
 class Intervals : public StateBase<Intervals<T>, IntervalsState<T>, T> {
  public:
@@ -50,11 +49,11 @@ class Intervals : public StateBase<Intervals<T>, IntervalsState<T>, T> {
   static constexpr auto name = "Intervals";
 
   struct Settings {
-    T miss = T(0.05);     ///< beta, the share of targets that may lie outside, between 0 and 1
+    T miss = T(0.05);     ///< beta, the intended share of targets outside, between 0 and 1
     T rate = T(0.05);     ///< g, above 0
     T decay = T(0.98);    ///< D, in (0, 1]
     T multiple = T(2.7);  ///< q_0: 2.46 for normal errors, more for heavier tails
-    Index start = 10;     ///< q stands still for so many rows
+    Index start = 10;     ///< q does not move on the first `start` rows
   };
 
   explicit Intervals(Index targets, Settings settings = {}) : settings_(settings) {
@@ -72,7 +71,7 @@ class Intervals : public StateBase<Intervals<T>, IntervalsState<T>, T> {
     state_.log_multiple = Vector::Constant(targets, std::log(settings.multiple));
   }
 
-  /// h of the next prediction; 0 before there is an error to go by.
+  /// h of the next prediction; 0 before the first error.
   const Vector& half_widths() {
     for (Index i = 0; i < half_widths_.size(); ++i) {
       const Counter<T> W = state_.weight[i];
@@ -82,8 +81,7 @@ class Intervals : public StateBase<Intervals<T>, IntervalsState<T>, T> {
     return half_widths_;
   }
 
-  /// What was predicted, and what it should have been. The first error of a stream is that of a prediction from
-  /// nothing, and does not count.
+  /// Takes a prediction and its target. The first error does not count: that prediction was made without data.
   void observe(const Vector& prediction, const Vector& target) {
     detail::expect_inputs(name, "observe: the prediction", prediction, half_widths_.size());
     detail::expect_inputs(name, "observe: the target", target, half_widths_.size());
@@ -100,14 +98,14 @@ class Intervals : public StateBase<Intervals<T>, IntervalsState<T>, T> {
     state_.rows[0] += 1;
   }
 
-  /// Recent errors are those of `later`, unless it has none.
+  /// Takes over the recent errors of `later`, unless it has none.
   void merge_valid(const State& later) {
     const Counter<T> rows = state_.rows[0] + later.rows[0];
     if (later.rows[0] > 1) state_ = later;
     state_.rows[0] = rows;
   }
 
-  /// Refuses a q that (17) holds back from.
+  /// Refuses a q outside the limits of (17).
   static void expect_valid(const State& state) {
     for (Index i = 0; i < state.log_multiple.size(); ++i)
       if (!(std::abs(state.log_multiple[i]) <= largest_log_multiple()))

@@ -16,7 +16,7 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/view.hpp"
 
-// A learner reads a stream of pairs (x_t, y_t), x_t in R^f, y_t in R^m, and predicts each target before it is known:
+// A learner reads a stream of pairs (x_t, y_t), x_t in R^f, y_t in R^m, and predicts each target before seeing it:
 //
 //     RidgeLearner<> learner(f, m);
 //     for (...) {
@@ -24,34 +24,33 @@
 //       learner.observe(x, y);
 //     }
 //     saved = learner.state();        // all that later predictions depend on, a value
-//     other.set_state(saved);         // goes on there, bit for bit
+//     other.set_state(saved);         // continues from there, bit for bit
 //     learner.merge(later.state());   // as if it had gone on with the pairs that `later` has seen
 //
-// What it remembers does not grow with the stream, `predict` and `observe` allocate nothing, and finite pairs have
-// finite predictions. That is the concept `Learner`, and all that other headers ask of one. Variants are types:
+// Its memory does not grow with the stream, `predict` and `observe` allocate nothing, and finite pairs give finite
+// predictions. These promises and the concept `Learner` are all that other headers rely on. Variants are types:
 //
 //     how a query is answered from S and M   RegressionLearner<Solver>: RidgeLearner, GradientDescentLearner, ...
 //     how pairs enter S and M                RegressionLearner<Solver, T, Pairs>, with Standardised, Scaled or AsGiven
 //     which inputs it gets                   WithFeatures<Learner, Map>, WithPast<Learner, Design>,
 //                                            WithScaling<Learner>, WithBends<Learner>
 //     what it starts from                    FromLastValue<Learner>
-//     what it may answer                     WithinRange<Learner>
+//     how predictions are limited            WithinRange<Learner>
 //     many at once, mixed                    Bank<Rule, Members...>; a member is a learner or a std::vector of them
 //     chosen at run time                     AnyLearner
 //
-// and whatever has been composed is again a Learner, whose state nests the states of its parts as `visit` shows them.
+// Every composition is a Learner again, and its state nests the states of its parts.
 
 namespace gdssm {
 
-/// An online regressor, see the top of this header: for a learner l, vectors x (f) and y (m) of l's scalar,
-///     l.predict(x)          the prediction of the target of x (m), which stands until the next call
+/// An online regressor, see the top of this header: for a learner l, vectors x (f) and y (m) of l's scalar type,
+///     l.predict(x)          the prediction of the target of x (m), valid until the next call
 ///     l.observe(x, y)       learns the pair
 ///     l.state()             a State: comparable, with `visit` over its matrices by name
-///     l.set_state(s)        goes on from s; one that does not fit is refused and changes nothing
-///     l.merge(s)            goes on as if it had next seen what s has seen since its own start. Exactly, where what
-///                           is remembered are sums of the pairs; what depends on the order of steps is taken from s,
-///                           the later. What the first pairs of s owe to pairs before them, s has never seen: see
-///                           `WithPast`, `FromLastValue`.
+///     l.set_state(s)        continues from s; refuses a state that does not fit, and then changes nothing
+///     l.merge(s)            continues as if it had next seen the pairs of s. Exact where the memory consists of sums
+///                           over pairs; memory that depends on the order of pairs is taken from s. s did not know
+///                           the pairs before its own first ones: see `WithPast`, `FromLastValue`.
 ///     l.input_count(), l.target_count()     f and m
 template <class L>
 concept Learner = std::copyable<L> &&
@@ -65,23 +64,23 @@ concept Learner = std::copyable<L> &&
   { fixed.target_count() } -> std::convertible_to<Index>;
 };
 
-/// Numbers of rows and their weights: double also beside floats, in which counting ends at 2^24.
+/// The type of row counts and weights: double for floats too, since counting in floats ends at 2^24.
 template <class T>
 using Counter = std::conditional_t<std::is_floating_point_v<T>, double, T>;
 
-/// A number of rows or their weight in a state: a matrix of one entry, which `visit` shows like any.
+/// A row count or weight in a state: a 1 x 1 matrix, so that `visit` treats it like any other member.
 template <class T>
 using Count = Eigen::Matrix<Counter<T>, 1, 1>;
 
-/// The largest magnitude of an entry of x and y, and of a prediction: sums of their squares over any stream, and the
-/// products that solving takes, are still numbers. Types without rounding have no limit.
+/// The largest allowed magnitude of an entry of x, of y and of a prediction. Within it, sums of squares over any stream
+/// and the products in the solvers stay finite. Types without rounding have no limit.
 template <class T>
 inline constexpr double largest_input = std::is_same_v<T, float> ? 1e12 : 1e100;
 
 namespace detail {
 
-/// The largest magnitude of a number in a state, by its degree in inputs and targets. 1: a difference of two of them,
-/// and rounding; otherwise the squares of more inputs than there are rows.
+/// The largest magnitude of a number in a state, by its degree in inputs and targets. For degree 1 it allows for a
+/// difference of two inputs, and rounding; otherwise for a sum of squares over more rows than any stream has.
 template <class T>
 constexpr double largest_state(int degree) {
   return degree == 1 ? 4 * largest_input<T> : 1e14 * largest_input<T> * largest_input<T>;
@@ -114,14 +113,14 @@ void expect_at_least_zero(const char* name, const char* what, const T& value) {
     refuse(name, what, " is ", value, ", expected a finite number of at least 0");
 }
 
-/// Of a decay: above 0, and 1 at most.
+/// Refuses a decay outside (0, 1].
 template <class T>
 void expect_decay(const char* name, const T& decay) {
   if (!(decay > T(0)) || !(decay <= T(1))) refuse(name, "decay is ", decay, ", expected above 0 and at most 1");
 }
 
-/// Refuses a state whose members have other shapes than those of `mine`, or entries that no stream of T leads to:
-/// numbers too large for what they are made of, counts below 0.
+/// Refuses a state whose members differ in shape from those of `mine`, or have entries that no stream of T leads to:
+/// magnitudes that are too large, or counts below 0.
 template <class T, class State>
 void expect_state(const char* name, const State& mine, const State& other) {
   gdssm::visit(
@@ -134,14 +133,14 @@ void expect_state(const char* name, const State& mine, const State& other) {
           if (o.size() > 0 && !(static_cast<double>(o.cwiseAbs().maxCoeff()) <= largest_state<T>(member.degree)))
             refuse(name, "set_state: ", member.str(), " has an entry of magnitude ", o.cwiseAbs().maxCoeff(),
                    ", expected at most ", largest_state<T>(member.degree));
-        if constexpr (std::remove_cvref_t<decltype(o)>::SizeAtCompileTime == 1)  // rows, or their weights
+        if constexpr (std::remove_cvref_t<decltype(o)>::SizeAtCompileTime == 1)  // a row count or weight
           if (!(o.value() >= T(0)))
             refuse(name, "set_state: ", member.str(), " is ", o.value(), ", expected at least 0");
       },
       mine, other);
 }
 
-/// What comes out may go in: numbers past the largest input become it, and what is not a number `otherwise`.
+/// Clamps a value to the allowed magnitude; replaces NaN by `otherwise`.
 template <class T>
 T saturated(const T& value, const T& otherwise = T(0)) {
   if constexpr (std::is_floating_point_v<T>) {
@@ -152,7 +151,7 @@ T saturated(const T& value, const T& otherwise = T(0)) {
   }
 }
 
-/// base^exponent for a whole number that a counter holds.
+/// base^exponent for a whole number in a counter.
 template <class T>
 T power(const T& base, const Counter<T>& exponent) {
   if constexpr (std::is_floating_point_v<T>) {
@@ -164,7 +163,7 @@ T power(const T& base, const Counter<T>& exponent) {
   }
 }
 
-/// `predict` and `observe` of vectors that have been checked, which a learner of this library does not check again.
+/// `predict` and `observe` for vectors that have been checked: skips the second check in learners of this library.
 template <class L>
 const auto& predict_valid(L& learner, const Eigen::VectorX<typename L::Scalar>& x) {
   if constexpr (requires { learner.predict_valid(x); })
@@ -183,8 +182,8 @@ void observe_valid(L& learner, const Eigen::VectorX<typename L::Scalar>& x,
 
 }  // namespace detail
 
-/// How an adaptor gets its inner learner, once it knows the sizes: from settings, Inner(inputs, targets, how...), or
-/// from a function of both numbers that returns one.
+/// How an adaptor makes its inner learner once it knows the sizes: either from settings, as Inner(inputs, targets,
+/// how...), or from a function that takes both sizes and returns the learner.
 template <class Inner, class... How>
 concept MakesLearner = std::constructible_from<Inner, Index, Index, const How&...> ||
     (sizeof...(How) == 1 && (std::is_invocable_r_v<Inner, const How&, Index, Index> && ...));
@@ -206,10 +205,10 @@ Inner make_learner(const char* name, Index inputs, Index targets, const How&... 
 
 }  // namespace detail
 
-/// What every learner does with vectors: it checks them and hands them on to `Derived`, which has
-///     name                  what errors call it
-///     predict_valid(x)      `predict` of a vector that has been checked
-///     observe_valid(x, y)   `observe` of vectors that have been checked
+/// Checks input and target vectors and passes them on to `Derived`, which has
+///     name                  the class's name in error messages
+///     predict_valid(x)      `predict` for a vector that has been checked
+///     observe_valid(x, y)   `observe` for vectors that have been checked
 template <class Derived, class T>
 class LearnerBase {
  public:
@@ -236,7 +235,7 @@ class LearnerBase {
   }
 
  protected:
-  /// Refuses sizes below 1, of the inputs below `least_inputs`.
+  /// Refuses fewer than `least_inputs` inputs and fewer than 1 target.
   LearnerBase(Index inputs, Index targets, Index least_inputs = 1) {
     detail::expect_sizes(Derived::name, inputs, targets, least_inputs);
     x_.setConstant(inputs, T(0));
@@ -249,10 +248,10 @@ class LearnerBase {
   Vector x_, y_;
 };
 
-/// What a learner or a rule of mixing does with its state, where it is one member: `Derived` has
-///     name                  what errors call it
-///     merge_valid(later)    `merge` of a state that has been checked
-/// and, where it must, an expect_valid(state) that refuses more than shapes and sizes show.
+/// State handling of a learner or mixing rule whose state is one member. `Derived` has
+///     name                  the class's name in error messages
+///     merge_valid(later)    `merge` for a state that has been checked
+/// and optionally expect_valid(state), which makes further checks on values.
 template <class Derived, class State_, class T>
 class StateBase {
  public:
@@ -269,7 +268,7 @@ class StateBase {
   }
 
  protected:
-  /// Begins in a state.
+  /// Starts in the given state.
   explicit StateBase(State state = {}) : state_(std::move(state)) {}
 
   /// Refuses a state of another shape, or one that no stream leads to.
@@ -281,7 +280,7 @@ class StateBase {
   State state_;  ///< all that later predictions depend on
 };
 
-/// The state of what holds another: what it remembers itself, and the other's.
+/// The state of an adaptor: its own memory and the state of the learner or rule within.
 template <class Memory, class Inner>
 struct NestedState : Memory {
   typename Inner::State inner;
@@ -294,8 +293,8 @@ struct NestedState : Memory {
   friend bool operator==(const NestedState& a, const NestedState& b) { return identical(a, b); }
 };
 
-/// What a learner around a learner, or a rule around a rule, does with its state. `Memory` is what it remembers itself,
-/// with `merge` and the inner state's name.
+/// State handling of a learner around a learner, or of a rule around a rule. `Memory` is its own memory, with `merge`
+/// and the name of the inner state.
 template <class Derived, class Memory, class Inner>
 class NestedStateBase {
  public:
@@ -314,7 +313,7 @@ class NestedStateBase {
   }
 
  protected:
-  /// Begins with what is remembered and the inner learner or rule.
+  /// Starts with this memory and this inner learner or rule.
   NestedStateBase(Memory memory, Inner inner) : memory_(std::move(memory)), inner_(std::move(inner)) {}
 
   /// Refuses a state of another shape, or one that no stream leads to.
@@ -322,15 +321,15 @@ class NestedStateBase {
     detail::expect_state<typename Inner::Scalar>(Derived::name, state(), other);
   }
 
-  Memory memory_;  ///< what it remembers itself
-  Inner inner_;    ///< what it holds
+  Memory memory_;  ///< its own memory
+  Inner inner_;    ///< the learner or rule within
 };
 
-/// A learner around another, with as many targets.
+/// A learner around another one with the same number of targets.
 template <class Derived, class Memory, class Inner>
 class Adaptor : public LearnerBase<Derived, typename Inner::Scalar>, public NestedStateBase<Derived, Memory, Inner> {
  protected:
-  /// For so many inputs of its own, and the inner learner's targets.
+  /// Takes the number of its own inputs; the inner learner gives the number of targets.
   Adaptor(Index inputs, Memory memory, Inner inner)
       : LearnerBase<Derived, typename Inner::Scalar>(inputs, inner.target_count(), 0),
         NestedStateBase<Derived, Memory, Inner>(std::move(memory), std::move(inner)) {}

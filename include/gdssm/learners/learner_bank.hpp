@@ -14,11 +14,10 @@
 
 namespace gdssm {
 
-/// Many learners at once, whose predictions are mixed by weights that `Rule` learns from their losses:
+/// Many learners at once, whose predictions are mixed with weights that `Rule` learns from their losses:
 ///     Bank bank(AdaHedge<>(1e-3), RidgeLearner<>(f, m), NlmsLearner<>(f, m), LastValue<>(f, m));
-/// A member may be a `std::vector` of learners, such as one a decay. Every target has weights of its own. Nothing is
-/// chosen beforehand: what the mixture loses more than its best member is bounded by the rule, (16). A bank of one
-/// answers what its member answers, to the bit.
+/// A member may be a `std::vector` of learners, for instance one per decay. Every target has its own weights. The rule
+/// bounds how much more the mixture loses than its best member, (16). A bank of one member predicts exactly as it does.
 /// Shapes  x (f), y (m)
 /// Errors  those of the members; std::invalid_argument: no members, or members of different sizes
 template <MixingRule Rule, class... Members>
@@ -37,7 +36,7 @@ class Bank : public LearnerBase<Bank<Rule, Members...>, typename Rule::Scalar> {
     typename Together::State members;
     typename Rule::State rule;
 
-    /// Members are named by their places: "0", "1", ..., and those of a vector "1.0", "1.1", ...
+    /// Members are named by position: "0", "1", ..., and those of a vector "1.0", "1.1", ...
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
       Together::visit(visitor, self.members...);
@@ -49,7 +48,7 @@ class Bank : public LearnerBase<Bank<Rule, Members...>, typename Rule::Scalar> {
   explicit Bank(Rule rule, Members... members) : Bank(std::move(rule), Together(std::move(members)...)) {}
 
   const Vector& predict_valid(const Vector& x) {
-    if (asked_ && x == x_) return prediction_;  // who predicts and then observes asks the members once
+    if (asked_ && x == x_) return prediction_;  // `observe` after `predict` reuses the members' predictions
     Index k = 0;
     members_.each([&](auto& member) { predictions_.col(k++) = detail::predict_valid(member, x); });
     prediction_ = rule_.mix(predictions_);
@@ -58,9 +57,9 @@ class Bank : public LearnerBase<Bank<Rule, Members...>, typename Rule::Scalar> {
     return prediction_;
   }
 
-  /// The members' predictions (m x K) that the last prediction has mixed.
+  /// The members' predictions (m x K) in the last mixture.
   const Eigen::MatrixX<Scalar>& predictions() const { return predictions_; }
-  const Rule& rule() const { return rule_; }  ///< how the members are mixed
+  const Rule& rule() const { return rule_; }  ///< the rule that mixes the members
 
   void observe_valid(const Vector& x, const Vector& y) {
     predict_valid(x);
@@ -102,7 +101,7 @@ class Bank : public LearnerBase<Bank<Rule, Members...>, typename Rule::Scalar> {
     rule_.start(sizes.experts, sizes.targets);
   }
 
-  /// Hands each part its state, and changes nothing if one refuses.
+  /// Applies `action` to each part and its state; if a part refuses, nothing changes.
   template <class Action>
   void change(Action&& action, const State& state) {
     detail::expect_state<Scalar>(name, this->state(), state);
@@ -115,7 +114,7 @@ class Bank : public LearnerBase<Bank<Rule, Members...>, typename Rule::Scalar> {
 
   Rule rule_;
   Together members_;
-  bool asked_ = false;  // predictions_ and prediction_ are those of x_
+  bool asked_ = false;  // whether predictions_ and prediction_ belong to x_
   Vector x_, prediction_;
   Eigen::MatrixX<Scalar> predictions_;
 };

@@ -9,11 +9,11 @@
 #include "gdssm/learners/learner.hpp"
 #include "gdssm/learners/stream_statistics.hpp"
 
-// Learners that look at no input: what every other one has to beat, and what a `Bank` falls back on.
+// Learners that ignore their inputs: baselines for every other learner, and useful members of a `Bank`.
 
 namespace gdssm {
 
-/// What `RunningMean` remembers. The mean is kept in Counter<T>: what moves it grows less and less.
+/// The state of `RunningMean`. The mean is a Counter<T>, since its updates become ever smaller.
 template <class T>
 struct RunningMeanState : RowWeights<T> {
   Eigen::VectorX<Counter<T>> mean;  ///< of the targets (m)
@@ -26,7 +26,7 @@ struct RunningMeanState : RowWeights<T> {
   friend bool operator==(const RunningMeanState& a, const RunningMeanState& b) { return identical(a, b); }
 };
 
-/// The mean of the targets seen, with weights L^(t-i); 0 before the first.
+/// The mean of the targets seen, with weights L^(t-i); 0 before the first target.
 /// Shapes  x (f, not read), y and prediction (m)
 /// Errors  those of `RegressionLearner`, but f may be 0
 template <class T = double>
@@ -63,7 +63,7 @@ class RunningMean : public LearnerBase<RunningMean<T>, T>, public StateBase<Runn
   Vector prediction_;
 };
 
-/// The target seen last; 0 before the first. The best there is on a random walk.
+/// The last target seen; 0 before the first. The best prediction of a random walk.
 /// Shapes  x (f, not read), y and prediction (m)
 /// Errors  those of `RegressionLearner`, but f may be 0
 template <class T = double>

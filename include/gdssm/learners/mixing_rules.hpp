@@ -12,34 +12,34 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
 
-// Mixing the predictions p_k of K experts as the stream goes, by weights: yhat = sum_k w_k p_k. Then the target is
-// known, every expert suffers a loss l_k, and weights move. A rule of mixing does this for each of m targets by itself,
-// and is to a bank what a learner is to a program:
+// Online mixing of the predictions p_k of K experts: yhat = sum_k w_k p_k. When the target is known, every expert
+// suffers a loss l_k, and the weights are updated. A mixing rule does this for each of m targets separately. A bank
+// uses it as a program uses a learner:
 //
-//     rule.start(K, m)                    sizes all it needs
-//     rule.mix(P)                         the mixture (m) of predictions P (m x K), which stands until the next call
+//     rule.start(K, m)                    sizes everything
+//     rule.mix(P)                         the mixture (m) of predictions P (m x K), valid until the next call
 //     rule.update(P, y)                   learns that the targets were y (m); P is what was mixed last
 //     rule.state(), set_state, merge      as a learner's
 //
-// A mixture of one expert is its prediction, to the bit. `mix` and `update` allocate nothing.
+// The mixture of a single expert is exactly its prediction. `mix` and `update` allocate nothing.
 //
-// **AdaHedge** (de Rooij, van Erven, Grunwald, Koolen, JMLR 15, 2014) takes the rate at which weights fall from the
-// losses themselves, so that neither their size nor the length of the stream need be known:
+// **AdaHedge** (de Rooij, van Erven, Grunwald, Koolen, JMLR 15, 2014) sets its learning rate eta from the losses
+// themselves, so that neither their scale nor the length of the stream need be known:
 //
 //     (14)  w_k ~ exp(-eta R_k),    eta = ln K / (Delta + e),
 //           Delta <- Delta + sum_k w_k l_k + 1/eta ln sum_k w_k exp(-eta l_k),
 //
-// R_k being what expert k has lost, Delta the *mixability gap*, how far the mixture has fallen behind what mixing at
-// rate eta could have lost, and e a millionth of the largest loss so far, so that rounding does not break the ties of
-// the first rows. To follow a best expert that changes, every expert keeps a share alpha / K of what all have (fixed
-// share; Herbster, Warmuth, Machine Learning 32, 1998), here in units of loss, since eta changes:
+// where R_k is the total loss of expert k; Delta is the *mixability gap*, by which the mixture has fallen behind what
+// mixing at rate eta could have lost; and e, a millionth of the largest loss so far, keeps rounding from breaking the
+// ties of the first rows. To follow a best expert that changes, every expert keeps a share alpha / K of the total
+// weight (fixed share; Herbster, Warmuth, Machine Learning 32, 1998), here written in units of loss, since eta changes:
 //
 //     (15)  R_k <- R_k + l_k,    v_k = exp(-eta R_k) / sum_j exp(-eta R_j),
 //           R_k <- -1/eta ln( (1 - alpha) v_k + alpha / K )
 //
-// The first losses meet an infinite eta: mixing could have lost the least of them, and (15) takes the next row's eta.
+// At the first losses eta is infinite: the mix loss is then the least of them, and (15) uses the next row's eta.
 //
-// Then for any losses, however chosen, and any sequence of experts that changes s times,
+// For any losses and any sequence of experts that changes s times,
 //
 //     (16)  sum_t sum_k w_k l_k - sum_t l_{k(t)}  <=  Delta + (Delta + e) (1 + s ln(K / alpha) / ln K)
 //                                                          + sum_t 1/eta_t ln(1 / (1 - alpha)),
@@ -49,7 +49,7 @@
 
 namespace gdssm {
 
-/// A rule of mixing, see the top of this header.
+/// A mixing rule, see the top of this header.
 template <class R>
 concept MixingRule = std::copyable<R> &&
     requires(R r, const R& fixed, Index n, const Eigen::MatrixX<typename R::Scalar>& predictions,
@@ -64,7 +64,7 @@ concept MixingRule = std::copyable<R> &&
 
 namespace detail {
 
-/// yhat <- sum_k w_k p_k, as p_1 + sum_k w_k (p_k - p_1): where all agree, what they say, to the bit.
+/// yhat <- p_1 + sum_k w_k (p_k - p_1), which equals sum_k w_k p_k and is exact where all experts agree.
 template <class T>
 void weigh(const Eigen::MatrixX<T>& predictions, const Eigen::MatrixX<T>& weights, Eigen::VectorX<T>& mixture) {
   for (Index i = 0; i < mixture.size(); ++i) {
@@ -74,8 +74,8 @@ void weigh(const Eigen::MatrixX<T>& predictions, const Eigen::MatrixX<T>& weight
   }
 }
 
-/// Whether all experts answer the same: such a row says nothing of any of them. The first ones, before anything is
-/// known, are among these.
+/// Whether all experts give the same prediction. Such a row says nothing about any of them. The first rows of a stream,
+/// when nothing is known yet, are often of this kind.
 template <class T>
 bool agree(const Eigen::MatrixX<T>& predictions, Index target) {
   return predictions.row(target).maxCoeff() == predictions.row(target).minCoeff();
@@ -83,12 +83,12 @@ bool agree(const Eigen::MatrixX<T>& predictions, Index target) {
 
 }  // namespace detail
 
-/// What `AdaHedge` remembers, of K experts and m targets.
+/// The state of `AdaHedge` for K experts and m targets.
 template <class T>
 struct AdaHedgeState {
-  using Sum = Counter<T>;  ///< of losses, and of what follows from them
+  using Sum = Counter<T>;  ///< the type of losses and sums of them
 
-  Eigen::MatrixX<Sum> losses;   ///< R (K x m), the least of each column 0
+  Eigen::MatrixX<Sum> losses;   ///< R (K x m), the least of each column subtracted
   Eigen::VectorX<Sum> gap;      ///< Delta (m)
   Eigen::VectorX<Sum> floor;    ///< e (m)
   Eigen::VectorX<Sum> sharing;  ///< sum_t 1/eta_t ln(1 / (1 - alpha)) (m)
@@ -103,9 +103,9 @@ struct AdaHedgeState {
   friend bool operator==(const AdaHedgeState& a, const AdaHedgeState& b) { return identical(a, b); }
 };
 
-/// (14) with (15), of squared losses l_k = (p_k - y)^2. Their sums are kept in Counter<T>, beside which single ones
-/// still count.
-/// Errors  std::invalid_argument: a share below 0, or 1 and above
+/// AdaHedge, (14) with (15), for squared losses l_k = (p_k - y)^2. Sums of losses are of type Counter<T>, so that
+/// single losses still count beside large sums.
+/// Errors  std::invalid_argument: a share outside [0, 1)
 template <class T = double>
 class AdaHedge : public StateBase<AdaHedge<T>, AdaHedgeState<T>, T> {
   using Base = StateBase<AdaHedge, AdaHedgeState<T>, T>;
@@ -114,11 +114,11 @@ class AdaHedge : public StateBase<AdaHedge<T>, AdaHedgeState<T>, T> {
   using Scalar = T;
   using Matrix = Eigen::MatrixX<T>;
   using Vector = Eigen::VectorX<T>;
-  using Sum = Counter<T>;  ///< of losses, and of what follows from them
+  using Sum = Counter<T>;  ///< the type of losses and sums of them
   using State = AdaHedgeState<T>;
   static constexpr auto name = "AdaHedge";
 
-  /// alpha, at least 0 and below 1; at 0 (14) alone.
+  /// Takes the share alpha, in [0, 1). With 0 this is (14) alone.
   explicit AdaHedge(T share = T(0)) : share_(share) {
     if (!(share >= T(0)) || !(share < T(1))) refuse(name, "share is ", share, ", expected at least 0 and below 1");
   }
@@ -148,7 +148,7 @@ class AdaHedge : public StateBase<AdaHedge<T>, AdaHedgeState<T>, T> {
       Sum mean(0);
       for (Index k = 0; k < K; ++k) mean += Sum(weights_(k, i)) * losses_[k];
 
-      // From R and R + l, each beside its own least, not from weights: one that is 0 in T may be the largest next.
+      // From R and R + l, each relative to its least entry, not from the weights: one that is 0 in T may lead next.
       auto R = state_.losses.col(i);
       const Sum before = std::log(exponentials(eta, i));
       R += losses_;
@@ -165,8 +165,8 @@ class AdaHedge : public StateBase<AdaHedge<T>, AdaHedgeState<T>, T> {
   /// The weights (K x m) of the next mixture.
   const Matrix& weights() const { return weights_; }
 
-  /// What the mixture may have lost more, up to now, than a sequence of experts with so many changes: (16).
-  /// Infinite with changes when alpha is 0.
+  /// (16): by how much the mixture may have lost more, so far, than any sequence of experts with this many changes.
+  /// Infinite for changes > 0 if alpha is 0.
   Sum regret_bound(Index target = 0, Index changes = 0) const {
     const auto K = static_cast<Sum>(weights_.rows());
     if (K <= Sum(1)) return Sum(0);
@@ -178,7 +178,7 @@ class AdaHedge : public StateBase<AdaHedge<T>, AdaHedgeState<T>, T> {
     Base::set_state(state);
     weigh_anew();
   }
-  /// Losses add up.
+  /// Adds up losses, gaps and the share's cost.
   void merge_valid(const State& later) {
     state_.losses += later.losses;
     state_.losses.rowwise() -= state_.losses.colwise().minCoeff().eval();
@@ -198,7 +198,7 @@ class AdaHedge : public StateBase<AdaHedge<T>, AdaHedgeState<T>, T> {
     return gap > Sum(0) ? std::log(static_cast<Sum>(weights_.rows())) / gap : infinity;
   }
 
-  /// exponentials_ <- exp(-eta R), the largest of which is 1; returns their sum.
+  /// exponentials_ <- exp(-eta R), whose largest entry is 1; returns their sum.
   Sum exponentials(const Sum& eta, Index target) {
     const auto R = state_.losses.col(target).array();
     if (eta < infinity)
@@ -233,7 +233,7 @@ class AdaHedge : public StateBase<AdaHedge<T>, AdaHedgeState<T>, T> {
   Vector mixture_;
 };
 
-/// What `LogScore` remembers, of K experts and m targets.
+/// The state of `LogScore` for K experts and m targets.
 template <class T>
 struct LogScoreState {
   Eigen::MatrixX<T> weights;           ///< (K x m)
@@ -249,17 +249,17 @@ struct LogScoreState {
   friend bool operator==(const LogScoreState& a, const LogScoreState& b) { return identical(a, b); }
 };
 
-/// Weights by how probable each expert's predictions made the targets: a Student's t (4 degrees of freedom) around p_k,
-/// as wide as the expert's recent errors,
+/// Weights by how probable each expert's predictions made the targets. The density of a target is a Student t (4
+/// degrees of freedom) around p_k, with a width from the expert's recent errors,
 ///     w_k <- w_k^c d_k^a,     d_k = v_k^(-1/2) (1 + (y - p_k)^2 / (4 v_k))^(-5/2),     w <- (1 - alpha) w + alpha / K,
 ///     v_k = (S_k + 2 median(S) / W) / (W + 2),     S_k <- D S_k + (y - p_k)^2,     W <- D W + 1.
-/// Rows on which all experts say the same change nothing: so does the mixture, whatever the weights, and the first
-/// ones, before anything is known, would widen all v_k. Heavy tails forgive single misses; the power a, at most 1,
-/// allows for experts that err together; the share and the discount c let the best expert change. At c = 1 the density
-/// of the mixture obeys, for any targets and any sequence of experts that changes n times in T rows,
-///     sum -ln sum_k w_k d_k - sum -ln d_{k(t)}  <=  (ln K + n ln(K / alpha) + (T - 1 - n) ln(1 / (1 - alpha))) / a,
-/// where the T rows are those on which experts differ and some S_k is above 0, as it is after the first of them; v_k is
-/// held at 1e-12 of the largest or above, w_k above 0.
+/// Rows on which all experts agree change nothing: the mixture is then the same for any weights, and the first such
+/// rows, when nothing is known yet, would only widen all v_k. Heavy tails forgive single misses. The power a, at most
+/// 1, allows for experts whose errors are correlated. The share and the discount c let the best expert change. For c =
+/// 1 the density of the mixture satisfies, for any targets and any sequence of experts that changes n times in T rows,
+///     sum -ln sum_k w_k d_k - sum -ln d_{k(t)}  <=  (ln K + n ln(K / alpha) + (T - 1 - n) ln(1 / (1 - alpha))) / a.
+/// The T rows are those on which experts differ and some S_k is above 0, which holds after the first such row. v_k is
+/// kept at or above 1e-12 of the largest, and w_k above 0.
 /// Source  Bayesian model averaging with forgetting: Raftery, Karny, Ettler, Technometrics 52, 2010; the bound:
 ///         Herbster, Warmuth, Machine Learning 32, 1998
 template <class T = double>
@@ -271,7 +271,7 @@ class LogScore : public StateBase<LogScore<T>, LogScoreState<T>, T> {
   static constexpr auto name = "LogScore";
 
   struct Settings {
-    T decay = T(0.98);   ///< D of the errors
+    T decay = T(0.98);   ///< D, of the squared errors
     T share = T(0.001);  ///< alpha
     T rate = T(0.5);     ///< a, in [0, 1]
     T discount = T(1);   ///< c, in (0, 1]
@@ -316,7 +316,7 @@ class LogScore : public StateBase<LogScore<T>, LogScoreState<T>, T> {
   /// The weights (K x m) of the next mixture.
   const Matrix& weights() const { return state_.weights; }
 
-  /// Evidence multiplies, recent errors join.
+  /// Multiplies weights and adds up recent errors.
   void merge_valid(const LogScoreState<T>& later) {
     for (Index i = 0; i < state_.weight.size(); ++i) {
       const Counter<T> W = later.weight[i], faded = std::max(Counter<T>(0), 1 - (T(1) - settings_.decay) * W);
@@ -334,7 +334,7 @@ class LogScore : public StateBase<LogScore<T>, LogScoreState<T>, T> {
  private:
   using StateBase<LogScore, LogScoreState<T>, T>::state_;
 
-  static constexpr Counter<T> least_weight = std::numeric_limits<T>::min();  // what vanishes could not return in time
+  static constexpr Counter<T> least_weight = std::numeric_limits<T>::min();  // a weight of 0 could never recover
 
   void weigh(const Matrix& predictions, const T& y, Index i) {
     using Sum = Counter<T>;

@@ -12,23 +12,23 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
 
-// Recursive least squares keeps the inverse P = H^{-1} of H_t = L H_{t-1} + x x^T by Sherman's and Morrison's formula,
-// f^2 multiplications a pair. With L < 1 the textbook form forgets its penalty too: in a direction without news H tends
-// to 0 and P grows as L^-t until it overflows, and rounding may cost P its sign before. Here
+// Recursive least squares updates the inverse P = H^{-1} of H_t = L H_{t-1} + x x^T by the Sherman-Morrison formula,
+// with f^2 multiplications a pair. For L < 1 the textbook form forgets its penalty too: in a direction without new data
+// H tends to 0, and P grows as L^-t until it overflows; before that, rounding may make P indefinite. Here
 //
 //     (10e)  H_t = sum_i L^(t-i) x_i x_i^T + D_t,     D_t diagonal, rho L^f <= D_t,j <= rho:
 //            D_t = L D_{t-1}, and then its least entry, in one stream (t - 1) mod f, is set to rho again,
 //
-// which is a second step of rank one, along e_j. So P <= I / (rho L^f) up to rounding, whatever comes, merges too. And
-// S = H - D stands beside P, so that P is inverted anew every so many rows, and at once where the formula would cancel:
-// the formula's rounding adds up over no more than a round. That of S, a sum of t terms, does not end, and an inverse
-// enlarges it by the condition of H in units of its diagonal. Columns that vary little beside their mean want
-// `RidgeLearner`, which centres them.
+// which is a second rank-one step, along e_j. Hence P <= I / (rho L^f) up to rounding for any stream, also after
+// merges. The state holds S = H - D too, so that P is inverted anew from S at regular intervals, and at once where the
+// formula would cancel: the formula's rounding accumulates over one interval at most. The rounding of S, a sum of t
+// terms, does accumulate, and an inverse amplifies it by the condition number of H in units of its diagonal. For
+// columns that vary little beside their mean use `RidgeLearner`, which centres them.
 // Source  Gay, IEEE ICASSP 1996 (leakage one coordinate at a time); docs/theory.md, K steps
 
 namespace gdssm {
 
-/// What `RecursiveLeastSquares` remembers.
+/// The state of `RecursiveLeastSquares`.
 template <class T>
 struct RecursiveLeastSquaresState : Accumulators<T> {
   Count<T> rows = Count<T>::Zero();  ///< t, pairs observed
@@ -47,11 +47,10 @@ struct RecursiveLeastSquaresState : Accumulators<T> {
   }
 };
 
-/// Least squares with forgetting by an inverse that is kept, on inputs as they come: M_t P_t q is ridge regression with
-/// a penalty between rho L^f and rho.
+/// Least squares with forgetting by an updated inverse, on inputs as they are: M_t P_t q is ridge regression with a
+/// penalty between rho L^f and rho.
 /// Shapes  x (f), y (m); cost f^2 a pair and a prediction
-/// Errors  those of `RegressionLearner`; a ridge of 0, and a rho L^f so small that its inverse, which P may reach, is
-///         larger than any number of a state
+/// Errors  those of `RegressionLearner`; a ridge of 0; 1 / (rho L^f), which P may reach, above any number of a state
 template <class T = double>
 class RecursiveLeastSquares : public LearnerBase<RecursiveLeastSquares<T>, T>,
                               public StateBase<RecursiveLeastSquares<T>, RecursiveLeastSquaresState<T>, T> {
@@ -113,7 +112,7 @@ class RecursiveLeastSquares : public LearnerBase<RecursiveLeastSquares<T>, T>,
     if (!sound || std::fmod(state_.rows[0], round_length()) == 0) invert();
   }
 
-  /// The sums join, and the penalties are those of `later`.
+  /// Adds up the sums; the penalties are those of `later`.
   void merge_valid(const State& later) {
     const T L = detail::power(settings_.decay, later.rows[0]);
     state_.Accumulators<T>::merge(later, L);
@@ -125,11 +124,11 @@ class RecursiveLeastSquares : public LearnerBase<RecursiveLeastSquares<T>, T>,
  private:
   using StateBase<RecursiveLeastSquares, State, T>::state_;
 
-  /// Rows from one inversion to the next: enough that it adds little to the f^2 of a row.
+  /// The number of rows between inversions: large enough that inverting adds little to the cost f^2 of a row.
   Counter<T> round_length() const { return static_cast<Counter<T>>(std::max<Index>(64, 2 * Px_.size())); }
 
-  /// P <- (P^{-1} + c z z^T)^{-1} = P - Pz (Pz)^T c / (1 + c z^T P z), given Pz. False: rounding has spoilt P, or would
-  /// now, since what is left of P along z is smaller than what is taken by the factor 1 + c z^T P z.
+  /// P <- (P^{-1} + c z z^T)^{-1} = P - Pz (Pz)^T c / (1 + c z^T P z), given Pz. Returns false where rounding has
+  /// spoilt P or would do so now: along z the step leaves P smaller by the factor 1 + c z^T P z.
   bool add(const T& curvature, const T& c) {
     if (!(curvature >= T(0)) || !(c * curvature * std::sqrt(std::numeric_limits<T>::epsilon()) <= T(1))) return false;
     Px_ *= std::sqrt(c / (T(1) + c * curvature));
@@ -137,8 +136,8 @@ class RecursiveLeastSquares : public LearnerBase<RecursiveLeastSquares<T>, T>,
     return true;
   }
 
-  /// P <- (S + D)^{-1}, with S + D scaled to a unit diagonal and then swept (Gauss and Jordan, in place). Pivots that
-  /// are lost in rounding are taken as what rounding can tell, which bounds P there as well.
+  /// P <- (S + D)^{-1}: scales S + D to a unit diagonal and inverts it in place by Gauss-Jordan sweeps. Pivots below
+  /// the level of rounding are raised to it, which bounds P there too.
   void invert() {
     const Index f = Px_.size();
     Eigen::MatrixX<T>& P = state_.P;

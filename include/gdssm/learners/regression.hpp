@@ -12,18 +12,17 @@
 
 namespace gdssm {
 
-/// Learns a linear map from a stream: everything seen so far stands in the sums S and M of `Pairs`, and a query is
-/// answered by `Solver` on
-///     1/2 sum_i L^(t-i) |y_i - W x_i|^2 + rho/2 |W|^2,
-/// one of `Descent`, `HeavyBall`, `Chebyshev`, `ConjugateGradients`, which take K steps, and `Elimination`, which is
-/// ridge regression. Before the first target the prediction is 0. With a decay L < 1 the rows before the last 1/(1-L)
-/// or so are forgotten; the penalty is not, so that no direction without news can run away.
+/// Learns a linear map from a stream. `Pairs` keeps the stream's sums S and M, and `Solver` answers a query from
+///     1/2 sum_i L^(t-i) |y_i - W x_i|^2 + rho/2 |W|^2.
+/// `Descent`, `HeavyBall`, `Chebyshev` and `ConjugateGradients` take K steps; `Elimination` is ridge regression. Before
+/// the first target the prediction is 0. A decay L < 1 forgets rows older than about 1/(1-L); the penalty is not
+/// forgotten, so directions without new data stay bounded.
 ///
-/// Finite inputs have finite predictions: `Standardised` pairs, in streams of up to 1e9 rows.
+/// Finite inputs give finite predictions; with `Standardised` pairs, in streams of up to 1e9 rows.
 /// Shapes  x (f), y (m), prediction (m); cost f (f + m) a pair; a prediction K f^2 + f m, by conjugate
 ///         gradients m K f^2, by elimination f^2 (f/6 + m/2)
 /// Errors  std::invalid_argument: f or m below 1, settings out of their ranges, vectors of other sizes, entries that
-///         are not finite or above 1e100 in magnitude (float: 1e12), a state of another shape. What is refused changes
+///         are not finite or above 1e100 in magnitude (float: 1e12), a state of another shape. A refused call changes
 ///         nothing.
 /// Source  arXiv:2410.11687v1; docs/theory.md, K steps and the state as a value
 template <class Solver, class T = double, class Pairs = Standardised>
@@ -38,7 +37,7 @@ class RegressionLearner : public LearnerBase<RegressionLearner<Solver, T, Pairs>
   using State = typename Pairs::template State<T>;
   static constexpr auto name = "RegressionLearner";
 
-  /// The largest magnitude of an entry of x and y; numbers without rounding may exceed it.
+  /// The largest magnitude of an entry of x and y; types without rounding have no limit.
   static constexpr double largest_input = gdssm::largest_input<T>;
 
   RegressionLearner(Index inputs, Index targets, Settings settings = {})
@@ -75,8 +74,8 @@ class RegressionLearner : public LearnerBase<RegressionLearner<Solver, T, Pairs>
     return prediction_;
   }
 
-  /// How the last prediction came about: its residual, error bound and which test ended it, in the units of the
-  /// problem that `Pairs` poses (standardised inputs, targets as they are).
+  /// Residual, error bound and stopping test of the last prediction, in the units of the problem that `Pairs` poses
+  /// (standardised inputs, targets as they are).
   const Answer<T>& answer() const { return answer_; }
 
   void observe_valid(const Vector& x, const Vector& y) {
@@ -85,8 +84,8 @@ class RegressionLearner : public LearnerBase<RegressionLearner<Solver, T, Pairs>
     Pairs::absorb(state_, x_, y_, settings_.decay);
   }
 
-  /// Takes a pair out again that was observed: up to rounding, as if it had never come.
-  /// Errors  std::invalid_argument: decay below 1 (the pair has lost an unknown part of its weight), no pairs
+  /// Removes an observed pair: up to rounding, as if it had never been observed.
+  /// Errors  std::invalid_argument: decay below 1 (the pair's remaining weight is unknown), no pairs
   template <class Input, class Target>
   void remove(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& y) {
     detail::expect_inputs(name, "remove: the input", x, input_count());
@@ -98,13 +97,13 @@ class RegressionLearner : public LearnerBase<RegressionLearner<Solver, T, Pairs>
     Pairs::remove(state_, x_, y_);
   }
 
-  /// The sums of `later`, with the decay of this learner, join its own.
+  /// Adds up the sums; this learner's decay applies.
   void merge_valid(const State& later) { Pairs::merge(state_, later, settings_.decay); }
 
  private:
   using Memory::state_;
 
-  // Whether the solver works in units by itself; for one that does not, the problem is rescaled.
+  // Whether the solver takes units itself; otherwise the problem is rescaled for it.
   static constexpr bool takes_units = requires(const Eigen::MatrixX<T>& S, Settings settings,
                                                typename Solver::template Scratch<T>& scratch, Vector& v) {
     Solver::solve(S, S, v, v, settings, scratch, v);
@@ -138,26 +137,25 @@ class RegressionLearner : public LearnerBase<RegressionLearner<Solver, T, Pairs>
   }
 
   Settings settings_;
-  Eigen::MatrixX<T> S_, M_;  // of the query's problem, where the solver has no units of its own
+  Eigen::MatrixX<T> S_, M_;  // of the query's problem, for solvers that take no units
   Vector x_, y_, squared_units_, inverse_units_, prediction_;
   typename Solver::template Scratch<T> scratch_;
   Answer<T> answer_;
 };
 
-/// Ridge regression on all rows, or on those that a decay has left.
+/// Ridge regression on all rows, or with a decay on the recent ones.
 template <class T = double, class Pairs = Standardised>
 using RidgeLearner = RegressionLearner<Elimination, T, Pairs>;
 
-/// K steps of gradient descent on all rows: ridge regression from the side of the mean, what the paper's stack of
-/// layers computes.
+/// K steps of gradient descent on all rows, which the paper's stack of layers computes. Converges to ridge regression.
 template <class T = double, class Pairs = Standardised>
 using GradientDescentLearner = RegressionLearner<Descent, T, Pairs>;
 
-/// The same limit in about the square root of the steps, for eigenvalues between bounds that it works out.
+/// Converges to the same limit in about the square root of the number of steps; finds its eigenvalue bounds itself.
 template <class T = double, class Pairs = Standardised>
 using ChebyshevLearner = RegressionLearner<Chebyshev, T, Pairs>;
 
-/// The same limit by steps with momentum.
+/// Converges to the same limit by steps with momentum.
 template <class T = double, class Pairs = Standardised>
 using HeavyBallLearner = RegressionLearner<HeavyBall, T, Pairs>;
 

@@ -13,17 +13,18 @@
 #include "gdssm/learners/learner.hpp"
 #include "gdssm/learners/stream_statistics.hpp"
 
-// Scaled inputs, as they are when a pair comes:
+// Inputs scaled when a pair arrives:
 //
 //     z = (x - mean) / deviation,
 //
-// with moments (weights L^(t-i)) of the inputs before it, and in the deviation the input itself, so that |z_j| is
-// bounded by sqrt(w) + 1/sqrt(w); an input that has not varied is 0. Shifting or rescaling a column changes no z. What
-// a learner remembers of z keeps the scale of its day: where S and M are remembered, `Standardised` pairs are better.
+// where the mean is that of the inputs before x, with weights L^(t-i), and the deviation includes x itself, so that
+// |z_j| is at most sqrt(w) + 1/sqrt(w). A column that has not varied gives 0. Shifting or rescaling a column changes no
+// z. What a learner remembers of z keeps the scale at the time of the row; where S and M are remembered, use
+// `Standardised` pairs.
 
 namespace gdssm {
 
-/// What `WithScaling` remembers.
+/// The memory of `WithScaling`.
 template <class T>
 struct PairMoments {
   static constexpr auto inner_name = "learner";
@@ -37,8 +38,8 @@ struct PairMoments {
   }
 };
 
-/// A learner on scaled inputs, and on targets less the mean of those before, to which its prediction is added: for
-/// learners whose step depends on units, and that have no intercept.
+/// A learner on scaled inputs and on targets minus the mean of earlier targets, which is added to its prediction. For
+/// learners without an intercept whose step size depends on units.
 /// Shapes, errors  those of the inner learner; a decay outside (0, 1]
 template <Learner Inner>
 class WithScaling : public Adaptor<WithScaling<Inner>, PairMoments<typename Inner::Scalar>, Inner> {
@@ -85,7 +86,7 @@ class WithScaling : public Adaptor<WithScaling<Inner>, PairMoments<typename Inne
     memory_.targets.absorb(e_, decay_);
   }
 
-  /// Moments join; what the inner learner has learned on other scales is merged as it is.
+  /// Merges the moments; the inner learner's state is merged as it is, though it was learned on other scales.
   void merge(const typename Base::State& later) {
     this->expect_fits(later);
     inner_.merge(later.inner);
@@ -101,7 +102,7 @@ class WithScaling : public Adaptor<WithScaling<Inner>, PairMoments<typename Inne
   Vector z_, e_, prediction_;
 };
 
-/// What `WithBends` remembers.
+/// The memory of `WithBends`.
 template <class T>
 struct BendMoments {
   static constexpr auto inner_name = "learner";
@@ -115,11 +116,11 @@ struct BendMoments {
   void merge(const BendMoments& later) { inputs.merge(later.inputs, T(1)); }
 };
 
-/// A learner on [x; h(x)], h_j = min(|z_j|, 3): each input also by how far it is from its mean, so that what bends
-/// there can be followed on both sides. Bounded, so that a row of the first days does no harm later. Merged, moments
-/// join; what the inner learner has learned on other scales is merged as it is.
+/// A learner on [x; h(x)], h_j = min(|z_j|, 3): each input also enters by its distance from its mean, so the fitted
+/// relation can bend at the mean. h is bounded, so an outlying early row does no harm later. Merging joins the moments
+/// and merges the inner learner's state as it is, though it was learned on other scales.
 ///     WithBends<RidgeLearner<>> learner(f, m, settings);
-/// What follows the sizes makes the inner learner, see `MakesLearner`, for 2 f inputs.
+/// The arguments after the sizes make the inner learner, see `MakesLearner`, with 2 f inputs.
 /// Shapes  x (f), y (m)
 /// Errors  those of the inner learner
 template <Learner Inner>

@@ -12,24 +12,24 @@
 
 namespace gdssm {
 
-/// Ridge regression on the last `window` pairs: each pair that comes is added to the sums, and the one that leaves is
-/// taken out. Differences leave rounding behind, of the size of what was taken out; so a second set of sums, begun
-/// every `window` rows and only added to, replaces the first one when it is full. What has left the window leaves no
-/// trace of itself after another `window` rows.
+/// Ridge regression on the last `window` pairs: a new pair is added to the sums, and the pair that leaves is
+/// subtracted. Subtraction leaves rounding of the size of what was subtracted. Therefore a second set of sums starts
+/// every `window` rows, is only added to, and replaces the first set when it is full. A pair that has left the window
+/// leaves no trace after another `window` rows.
 /// Shapes  x (f), y (m), memory window (f + m); cost as `RidgeLearner`'s
-/// Errors  those of `RegressionLearner`; a window below 1; a state with rows that could not have been observed
+/// Errors  those of `RegressionLearner`; a window below 1; a state with rows that cannot be observed
 template <class T = double, class Pairs = Standardised>
 class SlidingWindowLearner : public LearnerBase<SlidingWindowLearner<T, Pairs>, T> {
  public:
   using Vector = Eigen::VectorX<T>;
-  using Ridge = RidgeLearner<T, Pairs>;  ///< what learns the rows of the window
+  using Ridge = RidgeLearner<T, Pairs>;  ///< the learner of the window's rows
   static constexpr auto name = "SlidingWindowLearner";
 
   struct State {
     typename Ridge::State window;       ///< the sums over the window
-    typename Ridge::State begun;        ///< the sums over the rows of this round
+    typename Ridge::State begun;        ///< the sums over the rows of the current round
     Count<T> position;                  ///< of the next row in the round
-    Eigen::MatrixX<T> inputs, targets;  ///< the rows of the window, columns in the order of positions
+    Eigen::MatrixX<T> inputs, targets;  ///< the rows of the window, in columns by position
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
@@ -52,7 +52,7 @@ class SlidingWindowLearner : public LearnerBase<SlidingWindowLearner<T, Pairs>, 
     targets_.setZero(targets, window);
   }
 
-  Index window() const { return inputs_.cols(); }  ///< how many pairs are remembered
+  Index window() const { return inputs_.cols(); }  ///< the number of pairs that are remembered
 
   const Vector& predict_valid(const Vector& x) { return window_.predict_valid(x); }
 
@@ -79,7 +79,7 @@ class SlidingWindowLearner : public LearnerBase<SlidingWindowLearner<T, Pairs>, 
     inputs_ = state.inputs;
     targets_ = state.targets;
   }
-  /// Goes on with the rows of the window of `later`.
+  /// Observes the rows of the window of `later`.
   void merge(const State& later) {
     expect_rows_within(later);
     const auto rows = static_cast<Index>(later.window.rows[0]), end = static_cast<Index>(later.position[0]);
@@ -103,7 +103,7 @@ class SlidingWindowLearner : public LearnerBase<SlidingWindowLearner<T, Pairs>, 
       refuse(name, "set_state: ", member, " is ", number, ", expected a whole number of at most ", most);
   }
 
-  // Rows are observed and removed as they are, so that what a learner can't observe must not be among them.
+  // Rows of the window are observed and removed later, so they must be rows that a learner accepts.
   static void expect_observable(const char* member, const Eigen::MatrixX<T>& rows) {
     if constexpr (std::is_floating_point_v<T>)
       if (!(rows.cwiseAbs().maxCoeff() <= T(largest_input<T>)))

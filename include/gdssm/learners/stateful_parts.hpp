@@ -13,7 +13,7 @@
 
 namespace gdssm::detail {
 
-/// One of the parts of something: a value with a state, or a vector of such of one type.
+/// One part: a value with a state, or a vector of such values.
 template <class P>
 struct Part {
   using Scalar = typename P::Scalar;
@@ -53,8 +53,7 @@ struct Part<std::vector<P>> {
   }
 };
 
-/// Parts side by side. Their states are a tuple, named by their places: "0", "1", ..., and those of a vector "1.0",
-/// "1.1", ...
+/// Several parts. Their states form a tuple, named by position: "0", "1", ..., and those of a vector "1.0", "1.1", ...
 template <class... Parts>
 class Together {
  public:

@@ -10,24 +10,22 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/learner.hpp"
 
-// Means and variances of a stream, each row with the weight L^(t-i): with weights w_t = L w_{t-1} + 1 and d = x_t -
-// mean_{t-1},
+// Means and variances of a stream with weights L^(t-i): with w_t = L w_{t-1} + 1 and d = x_t - mean_{t-1},
 //
 //     mean_t = mean_{t-1} + d / w_t,     squares_t = L squares_{t-1} + (L w_{t-1} / w_t) d^2
 //
 // (Welford, Technometrics 4, 1962, for L = 1). Two stretches of rows join in the same way, with d the difference of
-// their means (Chan, Golub, LeVeque, The American Statistician 37, 1983). And what else learners remember of targets:
-// the last one and their range.
+// their means (Chan, Golub, LeVeque, The American Statistician 37, 1983). Last targets and ranges follow.
 
 namespace gdssm {
 
-/// How many rows there are, and how much they weigh.
+/// The number of rows and their weight.
 template <class T>
 struct RowWeights {
   Count<T> rows = Count<T>::Zero();    ///< so far
   Count<T> weight = Count<T>::Zero();  ///< w = sum_i L^(t-i)
 
-  /// A row comes. Returns the weight that the earlier ones have left, L w.
+  /// Counts a row. Returns the remaining weight of the earlier rows, L w.
   Counter<T> absorb(const T& decay) {
     const Counter<T> before = Counter<T>(decay) * weight[0];
     rows[0] += Counter<T>(1);
@@ -35,14 +33,14 @@ struct RowWeights {
     return before;
   }
 
-  /// What joining two stretches of rows comes to.
+  /// The result of joining two stretches of rows.
   struct Joined {
-    T L;                ///< the factor that the earlier rows lose
-    Counter<T> before;  ///< the weight that they have left
-    Counter<T> share;   ///< the later rows' of the weight of all; 0 of no rows
+    T L;                ///< the factor applied to the earlier rows
+    Counter<T> before;  ///< the remaining weight of the earlier rows
+    Counter<T> share;   ///< the later rows' share of the total weight; 0 without rows
   };
 
-  /// The rows of `later` come.
+  /// Appends the rows of `later`.
   Joined merge(const RowWeights& later, const T& decay) {
     const T L = detail::power(decay, later.rows[0]);
     const Counter<T> before = Counter<T>(L) * weight[0];
@@ -58,39 +56,38 @@ struct RowWeights {
   }
 };
 
-/// The mean of vectors, relative to the first one, and to a mean where they have moved away from it, so that a large
-/// offset costs no digits of what varies.
+/// The mean of vectors, stored relative to a base: the first vector, or a later mean if the vectors have moved far from
+/// it. A large common offset then costs no digits.
 template <class T>
 struct RunningOffset {
-  Eigen::VectorX<T> first;  ///< x_1 or a mean, from which vectors are counted
-  Eigen::VectorX<T> mean;   ///< weighted mean of vectors so counted
+  Eigen::VectorX<T> first;  ///< the base: x_1 or an earlier mean
+  Eigen::VectorX<T> mean;   ///< the weighted mean minus the base
 
   explicit RunningOffset(Index size = 0) : first(Eigen::VectorX<T>::Zero(size)), mean(first) {}
 
-  /// x <- x - mean, in two differences: the sum of both parts would have the offset's rounding.
+  /// x <- x - mean, in two subtractions: the sum of both parts would have the offset's rounding.
   void subtract_from(Eigen::VectorX<T>& x) const {
     x -= first;
     x -= mean;
   }
 
-  /// A vector comes that differs by d, and is one of w.
+  /// Takes in a vector that differs from the mean by d, when the total weight is w.
   void absorb(const Eigen::VectorX<T>& d, const T& w) {
     mean += d / w;
     for (Index j = 0; j < d.size(); ++j) follow(first[j], mean[j], d[j]);
   }
 
-  /// The difference of the mean of `later`.
+  /// The mean of `later` minus this mean.
   Eigen::VectorX<T> difference(const RunningOffset& later) const { return later.first - first + later.mean - mean; }
 
  private:
-  /// Moves the base that values are counted from to their mean, base + `mean`, which stays the same number: once values
-  /// differ from their mean, as the newest does, by a hundredth of what they differ from the base by, a base of long
-  /// ago costs them digits.
+  /// Moves the base to the mean, base + `mean`, without changing that sum, once the newest deviation from the mean is
+  /// below a hundredth of the distance between mean and base: the old base would cost digits.
   static void follow(T& base, T& mean, const T& deviation) {
     if constexpr (std::is_floating_point_v<T>) {
       if (!(std::abs(mean) > T(100) * std::abs(deviation))) return;
       const T moved = base + mean, part = moved - base;
-      mean = (base - (moved - part)) + (mean - part);  // what rounding has left of the sum, exactly
+      mean = (base - (moved - part)) + (mean - part);  // the rounding error of the sum, exactly
       base = moved;
     }
   }
@@ -99,7 +96,7 @@ struct RunningOffset {
 /// Running means and variances of vectors.
 template <class T>
 struct Moments : RowWeights<T> {
-  RunningOffset<T> offset;    ///< their mean
+  RunningOffset<T> offset;    ///< the mean
   Eigen::VectorX<T> squares;  ///< sum_i L^(t-i) (x_i - mean)^2
 
   explicit Moments(Index size = 0) : offset(size), squares(offset.mean) {}
@@ -121,7 +118,7 @@ struct Moments : RowWeights<T> {
       x.setZero();
   }
 
-  /// z_j <- (x_j - mean_j) / deviation_j, with x itself in the deviation; 0 where nothing has varied.
+  /// x_j <- (x_j - mean_j) / deviation_j, where the deviation includes x; 0 where nothing has varied.
   void scale(Eigen::VectorX<T>& x) const {
     centre(x);
     const T w = T(this->weight[0]);
@@ -131,8 +128,7 @@ struct Moments : RowWeights<T> {
     }
   }
 
-  /// Takes a vector in; earlier ones count L times as much as before. What x holds afterwards is its difference from
-  /// the mean of those.
+  /// Takes in a vector and multiplies earlier weights by L. Afterwards x holds its difference from the earlier mean.
   void absorb(Eigen::VectorX<T>& x, const T& decay) {
     if (this->rows[0] == 0) offset.first = x;
     const Counter<T> before = RowWeights<T>::absorb(decay), w = this->weight[0];
@@ -141,7 +137,7 @@ struct Moments : RowWeights<T> {
     offset.absorb(x, T(w));
   }
 
-  /// The moments of the vectors so far and then those of `later`, before which the earlier ones lose the factor L.
+  /// The moments of the rows so far, with their weights multiplied by L^(rows of `later`), and the rows of `later`.
   void merge(const Moments& later, const T& decay) {
     if (later.rows[0] == 0) return;
     if (this->rows[0] == 0) {
@@ -155,7 +151,7 @@ struct Moments : RowWeights<T> {
   }
 };
 
-/// The last of a stream's targets.
+/// The last target of a stream.
 template <class T>
 struct LastTarget {
   static constexpr auto inner_name = "learner";
@@ -170,7 +166,7 @@ struct LastTarget {
   }
   friend bool operator==(const LastTarget& a, const LastTarget& b) { return identical(a, b); }
 
-  /// Takes one target in.
+  /// Takes in a target.
   void absorb(const Eigen::VectorX<T>& y) {
     rows[0] += Counter<T>(1);
     last = y;
@@ -187,7 +183,7 @@ struct TargetRange {
   static constexpr auto inner_name = "learner";
 
   Count<T> rows = Count<T>::Zero();  ///< targets observed
-  Eigen::VectorX<T> least, most;     ///< of the targets (m)
+  Eigen::VectorX<T> least, most;     ///< per target (m)
 
   template <class Visitor, class... Self>
   static void visit(Visitor&& visitor, Self&&... self) {
@@ -196,7 +192,7 @@ struct TargetRange {
     visitor(Name{.head = "most", .degree = 1}, self.most...);
   }
 
-  /// Takes one target in.
+  /// Takes in a target.
   void absorb(const Eigen::VectorX<T>& y) {
     for (Index i = 0; i < y.size(); ++i) {
       least[i] = rows[0] > 0 ? std::min(least[i], y[i]) : y[i];
@@ -212,7 +208,7 @@ struct TargetRange {
     rows += later.rows;
   }
 
-  /// The prediction of target i, or the end of its range, widened by `room` times its length, that it is beyond.
+  /// The prediction of target i, clamped to its range widened by `room` times its length.
   T clamped(const T& prediction, Index i, const T& room) const {
     const T margin = room * (most[i] - least[i]);
     return std::min(std::max(prediction, detail::saturated(T(least[i] - margin))),

@@ -13,31 +13,32 @@
 #include "gdssm/learners/learner.hpp"
 #include "gdssm/learners/stream_statistics.hpp"
 
-// What a regression remembers of a stream: the `Accumulators`
+// The memory of a regression: the `Accumulators`
 //
 //     S_t = L S_{t-1} + x_t x_t^T,     M_t = L M_{t-1} + y_t x_t^T
 //
-// in the coordinates in which a type of pairs takes them, `AsGiven`, `Scaled` or `Standardised`. A type of pairs offers
-// the state, its start, `absorb` (a pair comes), `remove` (a pair goes), `merge` (the pairs of two states), and `pose`,
-// which turns a query into that of S and M, with the unit in which each of its coordinates is to be taken.
+// in the coordinates of a type of pairs, `AsGiven`, `Scaled` or `Standardised`. A type of pairs offers the state, its
+// start, `absorb` (adds a pair), `remove` (removes a pair), `merge` (joins the pairs of two states), and `pose`, which
+// turns a query into a query of S and M and gives the unit of each coordinate.
 //
-// Columns of real files differ in offset and unit; a row standardised by the moments of its day keeps the wrong scale
-// for ever. Hence pairs are centred as they come and scaled when asked. With weights w_t = L w_{t-1} + 1 of all pairs
-// and means over them, what S and M absorb is
+// Columns of real files differ in offset and unit, and a row that was standardised on arrival keeps the moments of that
+// time for ever. Pairs are therefore centred on arrival, and scaled when a query comes. With weights w_t = L w_{t-1} +
+// 1 and means over all pairs, S and M absorb
 //
 //     (x_t, y_t)  ->  sqrt(L w_{t-1} / w_t) (x_t - mean_{t-1} x, y_t - mean_{t-1} y),
 //
-// and the sums of its products are those of the pairs centred by the mean of *all* t of them, by the identity
+// and the resulting sums of products are those of the pairs centred by the mean of *all* t pairs, by the identity
 // sum_{i<=t} c_i (x_i - mean_t)(x_i - mean_t)^T = L sum_{i<t} c_i (x_i - mean_{t-1})(x_i - mean_{t-1})^T + (L w_{t-1} /
-// w_t) d d^T with d = x_t - mean_{t-1}, that of stream_statistics.hpp for products. They remain states of (1)-(2), of
-// such tokens.
+// w_t) d d^T with d = x_t - mean_{t-1}, the one of stream_statistics.hpp for products. S and M remain states of (1)-(2)
+// for these transformed tokens.
 
 namespace gdssm {
 
 namespace detail {
 
-/// s_j^2, the mean square of column j over w rows whose squares add up to `sum` and the query's, `own`; `inverse` is
-/// 1 / (w + 1). 0, so that the column is left out: it is below 1e-200 (float: 1e-24), or the rows' part is lost beside
+/// s_j^2, the mean square of column j over w rows and the query: their squares add up to `sum` and `own`; `inverse` is
+/// 1 / (w + 1). Returns 0, which leaves the column out, if s_j^2 is below 1e-200 (float: 1e-24), or if `sum` is
+/// negligible beside `own` or not above `least`.
 /// the query's, or not above `least`.
 template <class T>
 T squared_unit(const T& sum, const T& own, const T& inverse, const T& least) {
@@ -49,7 +50,7 @@ T squared_unit(const T& sum, const T& own, const T& inverse, const T& least) {
 
 }  // namespace detail
 
-/// Pairs as they come, for inputs that are centred and of one unit already: no intercept, and the prediction is that of
+/// Pairs as they are, for inputs that are centred and of one unit. There is no intercept, and the prediction is that of
 /// the stack of 2K - 1 constructed layers (`descent_steps`).
 struct AsGiven {
   static constexpr bool has_units = false;
@@ -72,14 +73,14 @@ struct AsGiven {
     return state;
   }
 
-  /// A pair comes, and the earlier ones lose the factor L. What x and y hold afterwards is the pair that S and M took.
+  /// Adds a pair and multiplies the earlier ones by L. Afterwards x and y hold the pair that S and M absorbed.
   template <class T>
   static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
     state.RowWeights<T>::absorb(decay);
     state.Accumulators<T>::absorb(x, y, decay);
   }
 
-  /// A pair that was absorbed, at decay 1, is taken out again.
+  /// Removes a pair that was absorbed at decay 1.
   template <class T>
   static void remove(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y) {
     state.rows[0] -= Counter<T>(1);
@@ -93,7 +94,7 @@ struct AsGiven {
     state.Accumulators<T>::merge(later, state.RowWeights<T>::merge(later, decay).L);
   }
 
-  /// The problem of a query q: q as S and M take it, its unit in every coordinate, 1, and the answer at W = 0.
+  /// Poses a query q: leaves q as it is, sets all units to 1, and the answer at W = 0 to 0.
   template <class T>
   static void pose(const State<T>&, Eigen::VectorX<T>&, Eigen::VectorX<T>& squared_units, Eigen::VectorX<T>& answer) {
     squared_units.setConstant(T(1));
@@ -101,12 +102,12 @@ struct AsGiven {
   }
 };
 
-/// Pairs scaled when asked and not centred: no intercept, for inputs and targets that are centred by what they are,
-/// such as changes. Predictions do not change when a column is rescaled.
+/// Pairs that are scaled when a query comes and not centred: no intercept, for inputs and targets that are centred by
+/// nature, such as changes. Rescaling a column does not change predictions.
 struct Scaled : AsGiven {
   static constexpr bool has_units = true;
 
-  /// The problem of a query q in units of the inputs' root mean squares, those of the query among them.
+  /// Poses a query q in units of the inputs' root mean squares, which include the query.
   template <class T>
   static void pose(const State<T>& state, Eigen::VectorX<T>& q, Eigen::VectorX<T>& squared_units,
                    Eigen::VectorX<T>& answer) {
@@ -117,13 +118,13 @@ struct Scaled : AsGiven {
   }
 };
 
-/// Pairs as a learner should take columns of unknown offset and unit: centred and scaled, from moments that are kept
-/// beside the sums. Predictions have an intercept, and do not change when a column is shifted or rescaled. A column
-/// that has not varied so far has the coefficient 0.
+/// Pairs for columns of unknown offset and unit: centred and scaled by moments that are kept beside the sums.
+/// Predictions have an intercept and do not change when a column is shifted or rescaled. A column that has not varied
+/// so far has the coefficient 0.
 struct Standardised {
   static constexpr bool has_units = true;
 
-  /// S and M of the pairs less the mean, and the means.
+  /// S and M of the centred pairs, and the means.
   template <class T>
   struct State : RowWeights<T>, Accumulators<T> {
     RunningOffset<T> input, target;  ///< the means of inputs (f) and targets (m)
@@ -150,7 +151,7 @@ struct Standardised {
     return state;
   }
 
-  /// A pair comes, and the earlier ones lose the factor L. What x and y hold afterwards is the pair that S and M took.
+  /// Adds a pair and multiplies the earlier ones by L. Afterwards x and y hold the pair that S and M absorbed.
   template <class T>
   static void absorb(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y, const T& decay) {
     if (state.rows[0] == 0) {
@@ -168,7 +169,7 @@ struct Standardised {
     state.Accumulators<T>::absorb(x, y, decay);
   }
 
-  /// A pair that was absorbed, at decay 1, is taken out again: the steps of `absorb`, backwards.
+  /// Removes a pair that was absorbed at decay 1, by the steps of `absorb` backwards.
   template <class T>
   static void remove(State<T>& state, Eigen::VectorX<T>& x, Eigen::VectorX<T>& y) {
     const Counter<T> n = state.weight[0], after = n - 1;
@@ -206,10 +207,10 @@ struct Standardised {
     state.Accumulators<T>::absorb(x, y, T(1));
   }
 
-  /// The problem of a query q: q as S and M take it, less the mean, in units of the inputs' standard deviations, and
-  /// the answer at W = 0, the mean target. The deviations are those of the weighted inputs and the query together,
-  /// which bounds its z-scores by sqrt(w) + 1/sqrt(w); by the inputs alone they have no bound, and the first rows would
-  /// pay for it. What varies by eight units in the last place or less is rounding of the inputs, not news.
+  /// Poses a query q: centres it, gives the inputs' standard deviations as units, and sets the answer at W = 0 to the
+  /// mean target. The deviations include the query, which bounds its z-scores by sqrt(w) + 1/sqrt(w); otherwise
+  /// z-scores would be unbounded, and the first predictions would suffer. A deviation of eight units in the last place
+  /// or less is taken for rounding of the inputs, and the column is left out.
   template <class T>
   static void pose(const State<T>& state, Eigen::VectorX<T>& q, Eigen::VectorX<T>& squared_units,
                    Eigen::VectorX<T>& answer) {

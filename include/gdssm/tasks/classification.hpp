@@ -9,13 +9,13 @@
 
 namespace gdssm {
 
-/// How the label of an input follows from its logits W* x.
+/// The law of an input's label given its logits W* x.
 enum class LabelLaw {
   softmax,  ///< class k with probability softmax(W* x)_k
   argmax,   ///< the class of the largest logit
 };
 
-/// One task: logits' map, a context drawn from it, and its labels.
+/// One task: the map to logits, a context drawn from it, and the labels.
 /// Shapes  inputs (f x (N+1)), the query last; weights W* (c x f); labels (N+1), counted from 0, the query's last
 struct ClassificationTask {
   Eigen::MatrixXd inputs;                          ///< x_i, one a column, the query last
@@ -23,19 +23,19 @@ struct ClassificationTask {
   Eigen::Matrix<Index, Eigen::Dynamic, 1> labels;  ///< counted from 0, the query's last
 };
 
-/// Classification in context: the logits of c classes are W* x, a linear regression's targets, and an input's label is
-/// drawn from their softmax, or is the largest. In tokens a label is the centred one-hot vector onehot(y) - 1/c, minus
-/// the gradient of the cross-entropy at zero logits, in the first c coordinates; what is to be predicted is onehot(y).
+/// Classification in context: the logits of c classes are W* x, the targets of a linear regression. An input's label is
+/// drawn from their softmax, or is the class of the largest. In tokens a label is the vector onehot(y) - 1/c, minus the
+/// gradient of the cross-entropy at zero logits, in the first c coordinates. The target of a prediction is onehot(y).
 ///
-/// Inputs and weights are those of the regression, task for task; every label has a random stream of its own.
+/// Inputs and weights are those of the regression, task for task. Every label has its own random stream.
 /// Source  docs/theory.md, classification
 struct Classification {
   LinearRegression regression{.outputs = 4};  ///< inputs, W* and the numbers of features, pairs and classes (outputs)
-  LabelLaw labels = LabelLaw::softmax;        ///< how labels come from W* x
+  LabelLaw labels = LabelLaw::softmax;        ///< how labels follow from W* x
 
   Index classes() const { return regression.outputs; }  ///< c
 
-  /// Throws std::invalid_argument where the regression does; on one class, more classes than features, noise or
+  /// Throws std::invalid_argument where the regression does, and on one class, classes above features, noise or
   /// distractors.
   void check() const {
     regression.check();
@@ -57,13 +57,13 @@ struct Classification {
     return task;
   }
 
-  /// Tokens in a sequence, 2N + 1.
+  /// The number of tokens in a sequence, 2N + 1.
   Index length() const { return regression.length(); }
-  /// The classes' logits count.
+  /// The logits of the classes count.
   Targets targets() const { return {Targets::Loss::cross_entropy, classes()}; }
 
-  /// Task i of a seed as a model reads it, in normal tokens, with the labels to be predicted at the last `losses`
-  /// windows, as one-hot vectors; zeros below the classes.
+  /// Task i of a seed for a model: normal tokens, and the labels to predict at the last `losses` windows as one-hot
+  /// vectors, with zeros below the classes.
   /// Shapes  tokens (f x (2N+1)), targets (f x losses)
   /// Errors  as `check`; losses not in 1..N
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
@@ -85,7 +85,7 @@ struct Classification {
     return {regression.workspace<S>()};
   }
 
-  /// The same into memory of the caller, as many tasks as S has lanes.
+  /// The same into the caller's memory, for as many tasks as S has lanes.
   /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
@@ -107,7 +107,7 @@ struct Classification {
  private:
   static constexpr std::uint32_t labels_part = std::uint32_t{1} << 31;  // the regression counts its parts from 0
 
-  // Lane by lane and in double precision, so that a lane's label is the one drawn alone.
+  // Computed lane by lane and in double precision, so that each lane has the label that is drawn for its task alone.
   template <class S>
   S label(std::uint64_t seed, std::uint64_t index, Index t, View<const S> logits) const {
     S found = S(0), u = S(0);

@@ -9,21 +9,21 @@
 namespace gdssm {
 
 /// Scalar linear regression in constructed tokens c_t = [x_t * y_t; x_{t+1}]: the tasks of a `LinearRegression` with
-/// one output, task for task, in the layout that needs no attention.
+/// one output, task for task, in the layout that requires no attention.
 /// Source  arXiv:2410.11687v1; docs/theory.md, tokens
 struct ConstructedRegression {
   LinearRegression regression{.outputs = 1};
 
-  /// Throws std::invalid_argument where the regression does, and on a number of outputs other than one.
+  /// Throws std::invalid_argument where the regression does, and unless there is one output.
   void check() const {
     regression.check();
     expect_equal("ConstructedRegression", "the number of outputs", regression.outputs, Index(1));
   }
 
-  /// Tokens in a sequence, N.
+  /// The number of tokens in a sequence, N.
   Index length() const { return regression.context; }
 
-  /// Task i of a seed as a model reads it, with what it is to predict at the last `losses` windows.
+  /// Task i of a seed for a model, with the targets of its predictions at the last `losses` windows.
   /// Shapes  tokens (2f x N), targets (1 x losses)
   /// Errors  as `check`; losses not in 1..N
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
@@ -47,7 +47,7 @@ struct ConstructedRegression {
     return {regression.workspace<S>(), Array<S>(f, regression.length()), Array<S>(f, regression.context)};
   }
 
-  /// The same into memory of the caller, as many tasks as S has lanes.
+  /// The same into the caller's memory, for as many tasks as S has lanes.
   /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {

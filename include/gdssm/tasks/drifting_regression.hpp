@@ -10,28 +10,27 @@
 
 namespace gdssm {
 
-/// Linear regression whose map moves within the context: before each pair but the first, and before the query, W* is
-/// drawn anew with probability `change`. Inputs, noise and distractors are those of a `LinearRegression`, pair for
-/// pair, and so is the first map; what is to be predicted is the query under its own map.
+/// Linear regression whose map changes within the context: before each pair but the first, and before the query, W* is
+/// redrawn with probability `change`. Inputs, noise, distractors and the first map are those of a `LinearRegression`,
+/// pair for pair. The target is that of the query under its own map.
 /// Source  docs/theory.md, (9c)
 struct DriftingRegression {
   LinearRegression regression{};
   double change = 0;  ///< probability of a new map, in [0, 1]
 
-  /// Throws std::invalid_argument where the regression does, and on a probability that is none.
+  /// Throws std::invalid_argument where the regression does, and on a probability outside [0, 1].
   void check() const {
     regression.check();
     if (!(change >= 0 && change <= 1))
       refuse("DriftingRegression", "the probability of a change is ", change, ", expected 0 to 1");
   }
 
-  /// Tokens in a sequence, 2N + 1.
+  /// The number of tokens in a sequence, 2N + 1.
   Index length() const { return regression.length(); }
-  /// As the regression's.
+  /// Those of the regression.
   Targets targets() const { return regression.targets(); }
 
-  /// Task i of a seed in normal tokens, with what it is to predict at the last `losses` windows: W*_{t+1} x_{t+1}, free
-  /// of noise.
+  /// Task i of a seed in normal tokens, with the targets at the last `losses` windows: W*_{t+1} x_{t+1}, without noise.
   /// Shapes  tokens (f x (2N+1)), targets (f x losses)
   /// Errors  as `check`; losses not in 1..N; more outputs than features
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
@@ -43,12 +42,12 @@ struct DriftingRegression {
     return drawn;
   }
 
-  /// Scratch of `sequence`, sized once, and the map that is in force.
+  /// Scratch of `sequence`, sized once, and the current map.
   template <class S>
   struct Workspace {
     LinearRegression::Workspace<S> regression;
     Array<S> drawn;    ///< a new map (m x f)
-    Array<S> changed;  ///< (N+1): 1 where a pair, or the query, has a map of its own
+    Array<S> changed;  ///< (N+1): 1 where a pair or the query has a new map
   };
   template <class S>
   Workspace<S> workspace() const {
@@ -56,7 +55,7 @@ struct DriftingRegression {
             Array<S>(regression.context + 1, 1)};
   }
 
-  /// The same into memory of the caller, as many tasks as S has lanes, each bit for bit as it is drawn alone.
+  /// The same into the caller's memory, for as many tasks as S has lanes, each bit for bit as it is drawn alone.
   /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
@@ -82,7 +81,7 @@ struct DriftingRegression {
   }
 
  private:
-  // Random streams beside those of the regression, two for each pair.
+  // Two random streams for each pair, apart from those of the regression.
   static std::uint32_t part_of(Index t) { return 0x80000000u + 2 * static_cast<std::uint32_t>(t); }
 
   template <class S>
@@ -103,10 +102,10 @@ struct DriftingRegression {
   }
 };
 
-/// The same with every change announced: tokens have one coordinate more, which is 1 in an input from whose pair on, or
-/// from the query on, the map is a new one, and 0 in all other tokens and in targets.
+/// The same with every change announced. Tokens have one more coordinate. It is 1 in an input from which on the map is
+/// new, and 0 in all other tokens and in targets.
 struct AnnouncedRegression {
-  DriftingRegression drifting{};  ///< the tasks whose changes are announced
+  DriftingRegression drifting{};  ///< the tasks
 
   /// Throws std::invalid_argument where the drifting regression does.
   void check() const { drifting.check(); }
@@ -136,7 +135,7 @@ struct AnnouncedRegression {
     return {drifting.workspace<S>(), Array<S>(f, length()), Array<S>(f, drifting.regression.context)};
   }
 
-  /// The same into memory of the caller, as many tasks as S has lanes.
+  /// The same into the caller's memory, for as many tasks as S has lanes.
   /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {

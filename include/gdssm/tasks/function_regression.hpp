@@ -20,38 +20,38 @@
 
 namespace gdssm {
 
-/// Classes of functions of x in R^f, each with its law; all have E f(x) = 0 and E f(x)^2 = 1 for x ~ N(0, I).
+/// Classes of functions of x in R^f and their laws, all with E f(x) = 0 and E f(x)^2 = 1 for x ~ N(0, I).
 enum class FunctionClass {
   linear,         ///< w . x,                        w ~ N(0, 1/f)
   sparse_linear,  ///< w . x,                        s of the f entries of w ~ N(0, 1/s), the others zero
   quadratic,      ///< sum_i w_i x_i^2,              w ~ N(0, 1/(3f))
   relu_network,   ///< sum_j a_j max(0, w_j . x),    w_j ~ N(0, I), a ~ N(0, 2/(r f)), r hidden units
-  decision_tree,  ///< a leaf ~ N(0, 1) of a full binary tree: each node goes by the sign of an entry, any of the f
+  decision_tree,  ///< a leaf ~ N(0, 1) of a full binary tree: the sign of a random entry decides at each node
 };
 
 /// One task: a context, and the function's values at its inputs.
-/// Shapes  inputs (f x (N+1)), the query last; values f(x) and labels, the values with noise but for the query's (N+1)
+/// Shapes  inputs (f x (N+1)), the query last; values f(x), labels (N+1), noiseless at the query
 struct FunctionRegressionTask {
   Eigen::MatrixXd inputs;     ///< x_i, one a column, the query last
   Eigen::RowVectorXd values;  ///< f(x_i), the query's last
-  Eigen::RowVectorXd labels;  ///< the same with noise
+  Eigen::RowVectorXd labels;  ///< the values with noise
 };
 
-/// Regression of functions that aren't linear, or linear in a way of their own: y = f(x) (+ noise), x standard normal,
-/// f drawn from a class. Task i of seed s is the same whoever draws it; lanes draw bit for bit what each draws alone.
-/// The five classes with these laws and sizes, but for the scaling to E f(x)^2 = 1, are those of the source.
+/// Regression of functions of a class: y = f(x) (+ noise), x standard normal. Task i of seed s is always the same, and
+/// every lane draws bit for bit what its task draws alone. Except for the scaling to E f(x)^2 = 1, the five classes
+/// with these laws and sizes are those of the source.
 /// Source  Garg et al., arXiv:2208.01066; docs/theory.md, nonlinear regression
 struct FunctionRegression {
-  FunctionClass function = FunctionClass::linear;  ///< the class that functions are drawn from
+  FunctionClass function = FunctionClass::linear;  ///< the class of the functions
   Index features = 10;                             ///< f
   Index context = 40;                              ///< N, pairs before the query
   double label_noise = 0;                          ///< standard deviation of the noise on the context's labels
-  Index nonzero = 3;                               ///< s, of `sparse_linear`
-  Index hidden = 100;                              ///< r, of `relu_network`
-  Index depth = 4;                                 ///< of `decision_tree`: nodes that an input passes
+  Index nonzero = 3;                               ///< s of `sparse_linear`
+  Index hidden = 100;                              ///< r of `relu_network`
+  Index depth = 4;                                 ///< of `decision_tree`: the number of nodes on a path
 
-  /// Throws std::invalid_argument on sizes below 1, more nonzero entries than features, a depth above 12, noise that is
-  /// negative or not finite.
+  /// Throws std::invalid_argument on sizes below 1, more nonzero entries than features, a depth above 12, and noise
+  /// that is negative or not finite.
   void check() const {
     if (features < 1 || context < 1)
       refuse(name, "features and context are ", features, " and ", context, ", expected at least 1");
@@ -63,12 +63,12 @@ struct FunctionRegression {
       refuse(name, "the label noise is ", label_noise, ", expected a finite number >= 0");
   }
 
-  /// The covariance k(x, x') = E f(x) f(x') over the functions of the class, free of noise:
+  /// The covariance k(x, x') = E f(x) f(x') over the functions of the class, without noise:
   ///     linear, sparse linear   x . x' / f                     quadratic      sum_i x_i^2 x'_i^2 / (3f)
   ///     ReLU network            |x| |x'| (sin h + (pi - h) cos h) / (pi f), h the angle between x and x'
   ///     decision tree           (m / f)^depth, m the entries whose signs agree
-  /// No predictor that is linear in the context's labels loses less than the one that k leads to.
-  /// Shapes  x, x' (f)        Errors  std::invalid_argument: others
+  /// The best predictor that is linear in the context's labels follows from k.
+  /// Shapes  x, x' (f)        Errors  std::invalid_argument: other lengths
   template <class X, class Y>
   double covariance(const Eigen::MatrixBase<X>& x, const Eigen::MatrixBase<Y>& other) const {
     expect_equal(name, "the number of entries of x", x.size(), features);
@@ -109,13 +109,13 @@ struct FunctionRegression {
     return task;
   }
 
-  /// Tokens in a sequence, 2N + 1.
+  /// The number of tokens in a sequence, 2N + 1.
   Index length() const { return 2 * context + 1; }
   /// The last coordinate counts.
   Targets targets() const { return ScalarTargets(); }
 
-  /// Task i of a seed as a model reads it, in normal tokens with scalar targets, and what it is to predict at the last
-  /// `losses` windows: f(x_{t+1}), free of noise, in the last coordinate, zeros above.
+  /// Task i of a seed for a model, in normal tokens with scalar targets, and the targets at the last `losses` windows:
+  /// f(x_{t+1}), without noise, in the last coordinate, zeros above.
   /// Shapes  tokens (f x (2N+1)), targets (f x losses)
   /// Errors  as `check`; losses not in 1..N
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
@@ -127,12 +127,12 @@ struct FunctionRegression {
     return drawn;
   }
 
-  /// Scratch of `sequence`: the function, sized once.
+  /// Scratch of `sequence` and the function, sized once.
   template <class S>
   struct Workspace {
     Array<S> weights;             ///< w (f), the hidden units' w_j as columns (f x r), or the leaves (2^depth)
     Array<S> outer;               ///< a (r)
-    Array<S> entries;             ///< which entry of x a node looks at (2^depth - 1), in the order of a heap
+    Array<S> entries;             ///< the entry of x at each node (2^depth - 1), in heap order
     Array<S, Dynamic, 1> hidden;  ///< w_j . x
   };
   template <class S>
@@ -148,7 +148,7 @@ struct FunctionRegression {
     }
   }
 
-  /// The same into memory of the caller, as many tasks as S has lanes.
+  /// The same into the caller's memory, for as many tasks as S has lanes.
   /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
@@ -175,7 +175,7 @@ struct FunctionRegression {
   static constexpr auto name = "FunctionRegression";
   static constexpr std::uint32_t weights_part = 0, structure_part = 1, outer_part = 2, pairs_part = 3;
 
-  /// f(x), and with its noise.
+  /// f(x), without and with noise.
   template <class S>
   struct Pair {
     S value, label;
@@ -214,7 +214,7 @@ struct FunctionRegression {
         return static_cast<Index>(stream.uniform() * static_cast<double>(count));
       };
       if (function == FunctionClass::sparse_linear) {
-        // All but the first s of a random order of the entries.
+        // Sets all but the first s entries of a random order to zero.
         std::vector<Index> order(static_cast<std::size_t>(features));
         std::iota(order.begin(), order.end(), Index(0));
         for (Index k = 0; k < features; ++k) {

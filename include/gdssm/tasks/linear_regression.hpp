@@ -17,8 +17,8 @@
 
 namespace gdssm {
 
-/// Laws of one input coordinate, all with mean zero and variance range^2 / 12, that of the uniform law on
-/// [-range/2, range/2].
+/// Laws of one input coordinate, all with mean zero and the variance of the uniform law on [-range/2, range/2],
+/// range^2 / 12.
 enum class InputLaw { uniform, normal, laplace, exponential };
 
 /// One task: a linear map and a context drawn from it.
@@ -31,24 +31,24 @@ struct LinearRegressionTask {
 
 /// Linear regression tasks: y = W* x (+ noise), x of independent coordinates, entries of W* normal with mean zero.
 ///
-/// Task i of seed s is the same whoever draws it, in whatever order: its weights, each of its pairs and the choice of
-/// its distractors have random streams of their own, so any pair can be drawn again by itself. What takes a scalar type
-/// S draws one task, or as many as S has lanes, those of index, index + 1, ...: each bit for bit as it is drawn alone.
-/// The random numbers are the same for every S; products and sums are rounded as S rounds.
+/// Task i of seed s is always the same: its weights, each of its pairs and the choice of its distractors have their own
+/// random streams, so any pair can be drawn again separately. Functions with a scalar type S draw one task, or as many
+/// as S has lanes, those of index, index + 1, ..., each bit for bit as it is drawn alone. The random numbers are the
+/// same for every S; products and sums are rounded in S.
 /// Source  arXiv:2410.11687v1; docs/theory.md, training and alignment
 struct LinearRegression {
   Index features = 10;                  ///< f
   Index outputs = 10;                   ///< m; 1 for scalar targets
   Index context = 10;                   ///< N, pairs before the query
   InputLaw inputs = InputLaw::uniform;  ///< law of an input coordinate
-  double range = 1;                     ///< of the inputs: their variance is range^2 / 12
+  double range = 1;                     ///< of the inputs, whose variance is range^2 / 12
   double weight_scale = 1;              ///< standard deviation of the entries of W*
   double label_noise = 0;               ///< standard deviation of the noise on the context's labels
-  Index distractors = 0;                ///< k of the N targets, replaced whole by standard normal noise
+  Index distractors = 0;                ///< k of the N targets, replaced by standard normal noise
   Eigen::VectorXd scales = {};          ///< factor of each input coordinate (f), or empty: all 1
 
-  /// Throws std::invalid_argument on sizes below 1, on ranges and scales that are not finite and positive (noise: not
-  /// negative), on more distractors than pairs, on a wrong number of scales.
+  /// Throws std::invalid_argument on sizes below 1, ranges and scales that are not finite and positive (noise: not
+  /// negative), more distractors than pairs, and a wrong number of scales.
   void check() const {
     const auto positive = [](const char* what, double value) {
       if (!(value > 0) || !std::isfinite(value))
@@ -82,13 +82,13 @@ struct LinearRegression {
     return task;
   }
 
-  /// Tokens in a sequence of this distribution, 2N + 1.
+  /// The number of tokens in a sequence, 2N + 1.
   Index length() const { return 2 * context + 1; }
-  /// All coordinates count of outputs as long as the inputs, of fewer outputs the last ones.
+  /// All coordinates count if there are as many outputs as features, else the last ones.
   Targets targets() const { return {Targets::Loss::squared_error, outputs < features ? outputs : 0}; }
 
-  /// Task i of a seed as a model reads it, in normal tokens, with what it is to predict at the last `losses` windows:
-  /// W* x_{t+1}, free of noise. Scalar targets are a token's and a prediction's last coordinate, zeros above.
+  /// Task i of a seed for a model, in normal tokens, with the targets at the last `losses` windows: W* x_{t+1}, without
+  /// noise. A scalar target is the last coordinate of a token and of a prediction, with zeros above.
   /// Shapes  tokens (f x (2N+1)), targets (f x losses)
   /// Errors  as `check`; losses not in 1..N; more outputs than features
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
@@ -100,18 +100,18 @@ struct LinearRegression {
     return drawn;
   }
 
-  /// Scratch of `sequence`, and what `run` remembers of the task, sized once.
+  /// Scratch of `sequence`, and the task that `begin` stores for `run`; sized once.
   template <class S>
   struct Workspace {
     Array<S> weights;  ///< W* (m x f)
-    Array<S> noise;    ///< 1 for each of the N targets that is a distractor; empty where there is none
+    Array<S> noise;    ///< 1 for each of the N targets that is a distractor; empty without distractors
   };
   template <class S>
   Workspace<S> workspace() const {
     return {Array<S>(outputs, features), distractors > 0 ? Array<S>(context, 1) : Array<S>()};
   }
 
-  /// The same into memory of the caller, without allocating where there are no distractors.
+  /// The same into the caller's memory; allocates only if there are distractors.
   /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
   void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
@@ -126,9 +126,9 @@ struct LinearRegression {
       target(View<const S, Dynamic, 1>(tokens.column(2 * (context - losses + j + 1))), targets.column(j), ws);
   }
 
-  // The same in parts, for contexts too long to be held: `begin`, then any `run`, in any order.
+  // The same in parts, for contexts that do not fit into memory: `begin`, then any `run`, in any order.
 
-  /// Has the workspace remember the task: its weights and its distractors.
+  /// Stores the weights and distractors of a task in the workspace.
   template <class S>
   void begin(std::uint64_t seed, std::uint64_t index, Workspace<S>& ws) const {
     check_workspace(ws);
@@ -136,7 +136,7 @@ struct LinearRegression {
     if (distractors > 0) distracting(seed, index, ws.noise);
   }
 
-  /// The tokens x_t, y_t, ..., x_{t+n} of the task that the workspace remembers, t from 0.
+  /// The tokens x_t, y_t, ..., x_{t+n} of the task in the workspace, t from 0.
   /// Shapes  tokens (f x (2n+1))        Errors  an even number of tokens, tokens of another height or beyond the query
   template <class S>
   void run(std::uint64_t seed, std::uint64_t index, Index t, View<S> tokens, const Workspace<S>& ws) const {
@@ -152,7 +152,7 @@ struct LinearRegression {
     draw_input(seed, index, t + n, tokens.column(2 * n));
   }
 
-  /// What is to be predicted for an input of the task that the workspace remembers: W* x, zeros above.
+  /// The target for an input of the task in the workspace: W* x, zeros above.
   /// Shapes  x (f), y (f)        Errors  std::invalid_argument: other heights, the workspace of other tasks
   template <class S>
   void target(View<const S, Dynamic, 1> x, View<S, Dynamic, 1> y, const Workspace<S>& ws) const {
@@ -170,7 +170,7 @@ struct LinearRegression {
     return W;
   }
 
-  /// Pair t (from 0; t = N is the query) of task i of a seed, by itself: the same numbers as in `draw`.
+  /// Pair t (from 0; t = N is the query) of task i of a seed by itself, with the same numbers as in `draw`.
   /// Shapes  W = weights(seed, index); x (f), y (m)        Errors  as `check`; t not in 0..N, W of another size
   void pair(std::uint64_t seed, std::uint64_t index, Index t, const Eigen::MatrixXd& W, Eigen::VectorXd& x,
             Eigen::VectorXd& y) const {
@@ -204,7 +204,7 @@ struct LinearRegression {
     expect_equal("LinearRegression", "the number of rows of tokens and targets", tokens.rows(), features);
   }
 
-  // A target's place in its token: the last coordinates, those above made zero.
+  // The place of a target in its token: the last coordinates. Sets the coordinates above to zero.
   template <class S>
   View<S, Dynamic, 1> lower(View<S, Dynamic, 1> token) const {
     const Index above = features - outputs;
@@ -219,7 +219,7 @@ struct LinearRegression {
       for (Index i = 0; i < W.size(); ++i) W[i] *= S(LaneScalar<S>(weight_scale));
   }
 
-  // Variance range^2 / 12, whatever the law. Hands on the stream as the input leaves it.
+  // The variance is range^2 / 12 for every law. Returns the stream in its state after the input.
   template <class S>
   RandomStream<S> draw_input(std::uint64_t seed, std::uint64_t index, Index t, View<S, Dynamic, 1> x) const {
     constexpr double deviation = 0.28867513459481287, root_half = 0.70710678118654752;  // sqrt(1/12), sqrt(1/2)
@@ -261,7 +261,7 @@ struct LinearRegression {
       for (Index i = 0; i < y.size(); ++i) y[i] = select(noise[t], stream.normal(), y[i]);
   }
 
-  // 1 for each of the N targets that is noise, the first k of a random order of the N.
+  // 1 for each of the N targets that is noise: the first k of a random order.
   template <class S>
   void distracting(std::uint64_t seed, std::uint64_t index, Array<S>& noise) const {
     noise.fill(S(0));

@@ -11,10 +11,9 @@
 
 namespace gdssm {
 
-/// The reference's nonlinear tasks, numbers of numbers:
+/// The reference's nonlinear tasks, scalar functions of a scalar:
 ///     y = amplitude sin(x + phase),   amplitude ~ U(0.1, 0.5),   phase ~ U(0, pi),   x ~ U(-5, 5)
-/// whose mean for a given x is not zero, (21).
-/// Task i of seed s is the same whoever draws it.
+/// whose mean for a given x is not zero, (21). Task i of seed s is always the same.
 /// Source  arXiv:2410.11687v1 (code); docs/theory.md, nonlinear regression
 struct SineRegression {
   Index context = 10;                                  ///< N, pairs before the query
@@ -28,8 +27,8 @@ struct SineRegression {
     double operator()(double x) const { return amplitude * std::sin(x + phase); }
   };
 
-  /// Throws std::invalid_argument on no context, amplitudes that aren't 0 <= least <= most, a phase or a reach that is
-  /// not finite and positive.
+  /// Throws std::invalid_argument on a context below 1, amplitudes without 0 <= least <= most, and a phase or a reach
+  /// that is not finite and positive.
   void check() const {
     if (context < 1) refuse("SineRegression", "there are ", context, " pairs, expected at least 1");
     if (!(least_amplitude >= 0 && least_amplitude <= most_amplitude && std::isfinite(most_amplitude)))
@@ -40,7 +39,7 @@ struct SineRegression {
              ", expected finite numbers above 0");
   }
 
-  /// Tokens in a sequence, 2N + 1.
+  /// The number of tokens in a sequence, 2N + 1.
   Index length() const { return 2 * context + 1; }
 
   /// The function of task i of a seed.        Errors  as `check`
@@ -51,8 +50,7 @@ struct SineRegression {
     return {amplitude, most_phase * stream.uniform()};
   }
 
-  /// Task i of a seed as a model reads it, x_1, y_1, ..., x_N, y_N, x_{N+1}, with what it is to predict at the last
-  /// `losses` windows.
+  /// Task i of a seed for a model, x_1, y_1, ..., x_N, y_N, x_{N+1}, with the targets at the last `losses` windows.
   /// Shapes  tokens (1 x (2N+1)), targets (1 x losses)        Errors  as `check`; losses not in 1..N
   TokenSequence sequence(std::uint64_t seed, std::uint64_t index, Index losses = 1) const {
     const Function f = function(seed, index);

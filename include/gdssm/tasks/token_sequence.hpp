@@ -8,7 +8,7 @@
 
 namespace gdssm {
 
-/// A task in tokens, and the predictions asked for.
+/// A task in tokens, and the targets of its predictions.
 /// Shapes  tokens (f x (2N+1)), targets (f x k) for the last k windows
 struct TokenSequence {
   Eigen::MatrixXd tokens;

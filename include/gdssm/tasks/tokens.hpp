@@ -7,9 +7,9 @@
 namespace gdssm {
 
 /// Normal tokens, the layout of the paper's main setting: x_1, y_1, x_2, y_2, ..., x_N, y_N, x_{N+1}, one a column.
-/// Targets shorter than the inputs fill a token's last coordinates, zeros above them: a scalar target is the last one.
+/// Targets shorter than the inputs fill a token's last coordinates, with zeros above.
 /// Shapes  inputs (f x (N+1)), the query last; targets (m x N), m <= f  ->  (f x (2N+1))
-/// Errors  std::invalid_argument: a number of targets other than that of inputs less one, m > f
+/// Errors  std::invalid_argument: a number of targets other than the number of inputs minus one, m > f
 /// Source  arXiv:2410.11687v1; docs/theory.md, tokens
 template <class Inputs, class Targets>
 Eigen::Matrix<typename Inputs::Scalar, Inputs::RowsAtCompileTime, Eigen::Dynamic> interleave(
@@ -27,9 +27,9 @@ Eigen::Matrix<typename Inputs::Scalar, Inputs::RowsAtCompileTime, Eigen::Dynamic
   return tokens;
 }
 
-/// Constructed tokens c_t = [x_t * y_t; x_{t+1}] of a scalar target, the control in which no attention is needed.
+/// Constructed tokens c_t = [x_t * y_t; x_{t+1}] of a scalar target, the control that requires no attention.
 /// Shapes  inputs (f x (N+1)), the query last; targets (1 x N)  ->  (2f x N)
-/// Errors  std::invalid_argument: a number of targets other than that of inputs less one, targets that aren't scalar
+/// Errors  std::invalid_argument: targets other than one fewer than inputs, or not scalar
 /// Source  arXiv:2410.11687v1; docs/theory.md, tokens
 template <class Inputs, class Targets>
 Eigen::Matrix<typename Inputs::Scalar, Eigen::Dynamic, Eigen::Dynamic> constructed_tokens(
@@ -45,10 +45,10 @@ Eigen::Matrix<typename Inputs::Scalar, Eigen::Dynamic, Eigen::Dynamic> construct
   return tokens;
 }
 
-/// Normal tokens with every target y_t replaced by y_t - W_0 x_t: on these, the step from zero is the step from W_0,
-/// less W_0 x_{t+1}.
+/// Normal tokens with every target y_t replaced by y_t - W_0 x_t. The step from zero on them is the step from W_0, less
+/// W_0 x_{t+1}.
 /// Shapes  tokens (f x (2N+1)), W_0 (f x f)
-/// Errors  std::invalid_argument: sizes that don't fit, an even number of tokens
+/// Errors  std::invalid_argument: sizes that do not fit, an even number of tokens
 template <class Tokens, class Start>
 Eigen::Matrix<typename Tokens::Scalar, Tokens::RowsAtCompileTime, Eigen::Dynamic> residual_tokens(
     const Eigen::MatrixBase<Tokens>& tokens, const Eigen::MatrixBase<Start>& W_0) {
