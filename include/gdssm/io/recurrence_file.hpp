@@ -58,14 +58,15 @@ class AskedTensors {
   Index whole_number(const std::string& name) {
     const double value = number(name);
     if (!(value >= 1 && value < 1e15 && value == std::floor(value)))
-      refuse(tensor_place(where_, name), "is ", format_number(value), ", expected a whole number from 1");
+      refuse(where_, "tensor ", in_quotes(name), " is ", format_number(value), ", expected a whole number from 1");
     return static_cast<Index>(value);
   }
   /// Copies a tensor to its entries.
   void read(const BoundTensor<S>& bound) {
     const std::string name = prefix_ + bound.name;
     asked_.push_back(name);
-    const Tensor& tensor = at(name, "shape " + shape_text(bound.shape));
+    const Tensor& tensor =
+        at(name, "shape " + shape_text(bound.shape) + (prefix_.empty() ? "" : ", as there are other cotangents"));
     if (tensor.shape != bound.shape)
       refuse(tensor_place(where_, name), "shape is ", shape_text(tensor.shape), ", expected ", shape_text(bound.shape));
     std::visit(
@@ -80,14 +81,14 @@ class AskedTensors {
       if (std::find(asked_.begin(), asked_.end(), name) != asked_.end()) continue;
       std::string known;
       for (const std::string& one : asked_) known += (known.empty() ? "" : ", ") + one;
-      refuse(tensor_place(where_, name), "is unknown, expected one of ", known);
+      refuse(where_, "tensor ", in_quotes(name, 200), " is unknown, expected one of ", known);
     }
   }
 
  private:
   const Tensor& at(const std::string& name, const std::string& expected) const {
     const auto found = tensors_.find(name);
-    if (found == tensors_.end()) refuse(tensor_place(where_, name), "is missing, expected ", expected);
+    if (found == tensors_.end()) refuse(where_, "tensor ", in_quotes(name), " is missing, expected ", expected);
     return found->second;
   }
 
@@ -226,9 +227,11 @@ NamedTensors run_recurrence(const Rule& rule, Index length, AskedTensors<S> give
 
 /// The paper's layer (1)-(4) on normal tokens, all windows; its L is transposed, as the state lies.
 template <class S>
-NamedTensors run_paper_layer(AskedTensors<S> given, AskedTensors<S> cotangents, bool backward) {
+NamedTensors run_paper_layer(AskedTensors<S> given, AskedTensors<S> cotangents, bool backward,
+                             const std::string& where) {
   const auto sizes = given.shape("tokens", "[2 T + 1, f]", 2);
   const Index length = sizes[0], f = sizes[1], windows = length / 2;
+  if (length % 2 == 0) refuse(tensor_place(where, "tokens"), "shape is ", shape_text(sizes), ", expected [2 T + 1, f]");
   const PaperLayer<Dynamic, GivenDecay> layer(f);
   struct Inputs {
     Array<S> tokens;
@@ -300,7 +303,7 @@ NamedTensors recurrence_in(std::string_view row, const NamedTensors& inputs, con
                            bool backward, const std::string& where) {
   using namespace recurrences;
   AskedTensors<S> given(inputs, where), bars(cotangents, where, "cotangent.");
-  if (row == "paper_layer") return run_paper_layer<S>(given, bars, backward);
+  if (row == "paper_layer") return run_paper_layer<S>(given, bars, backward, where);
 
   const bool several = row == "deltaproduct";
   const auto k = several ? given.shape("k", "[T, n_h, d_k]", 3) : given.shape("k", "[T, d_k]", 2);
@@ -338,7 +341,7 @@ NamedTensors recurrence_in(std::string_view row, const NamedTensors& inputs, con
   if (row == "titans") return run(Titans<>(d_k, d_v));
   const Index window = given.shape("gamma", "[T, c]", 2)[1];
   const Index before = given.shape("k_before", "[at most c - 1, d_k]", 2)[0];
-  if (before >= window) refuse(tensor_place(where, "k_before"), "has ", before, " rows, expected at most ", window - 1);
+  if (before >= window) refuse(where, "tensor 'k_before' has ", before, " rows, expected at most ", window - 1);
   return run(OmegaRule<>(d_k, d_v, window), before);
 }
 
