@@ -40,6 +40,8 @@
 #include "gdssm/blocks/token_projection.hpp"
 #include "gdssm/blocks/windowed_input.hpp"
 
+#include "gdssm/blocks/recurrences/all.hpp"
+
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/nonlinear_ssm.hpp"

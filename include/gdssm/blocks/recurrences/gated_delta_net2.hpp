@@ -10,7 +10,7 @@ namespace gdssm::recurrences {
 /// a decay of the keys' channels, then a step on 1/2 |w * v - S (b * k)|^2 in the metric diag(b), on no loss in the
 /// Euclidean one unless b is constant where k is not zero.
 /// Shapes  as `MatrixMemory`; alpha, b (Keys), w (Values)
-/// Source  github.com/fla-org/flash-linear-attention, fla/ops/gdn2        VJP  `step_vjp`
+/// Source  Hatamizadeh, Choi, Kautz, arXiv:2605.22791        VJP  `step_vjp`
 template <Index Keys = Dynamic, Index Values = Keys>
 class GatedDeltaNet2 : public MatrixMemory<Keys, Values> {
   using Base = MatrixMemory<Keys, Values>;

@@ -41,9 +41,9 @@ class LinearAttention : public MatrixMemory<Keys, Values> {
   }
   /// VJP of `step`: v_bar += R k, k_bar += R^T v; R stays.
   template <class S>
-  void step_vjp(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x,
-                const MatrixState<S, Keys, Values>&, MatrixState<S, Keys, Values>& state_bar,
-                NoConstants<InArrays<S>>&, const Token<InViews<S>>& x_bar, MatrixWorkspace<S, Keys, Values>& ws) const {
+  void step_vjp(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, const MatrixState<S, Keys, Values>&,
+                MatrixState<S, Keys, Values>& state_bar, NoConstants<InArrays<S>>&, const Token<InViews<S>>& x_bar,
+                MatrixWorkspace<S, Keys, Values>& ws) const {
     add_write_vjp(x.v, x.k, state_bar.memory, x_bar.v, x_bar.k, ws);
   }
 };

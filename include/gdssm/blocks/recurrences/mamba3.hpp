@@ -10,7 +10,7 @@ namespace gdssm::recurrences {
 /// a step of size 1 on -(1 - lambda) Delta alpha <v', S k'> - lambda Delta <v, S k> + (1 - alpha)/2 |S|^2. Keys and
 /// queries are not turned here: see `TurningMamba3`.
 /// Shapes  as `MatrixMemory`; alpha, dt = Delta, lambda one number each
-/// Source  Mamba-3, Lahoti et al., ICLR 2026        VJP  `step_vjp`
+/// Source  Lahoti et al., arXiv:2603.15569        VJP  `step_vjp`
 template <Index Keys = Dynamic, Index Values = Keys>
 class Mamba3 : public MatrixMemory<Keys, Values> {
   using Base = MatrixMemory<Keys, Values>;

@@ -13,8 +13,8 @@ namespace gdssm::recurrences {
 ///     S~ = alpha S_{t-1},   S_t = S~ + beta (v - S~ k) (m * k)^T                                      (35)
 /// a decay, then a step of size beta on 1/2 |v - S k|^2 in the metric diag(1/m): RMSprop on the keys' second moment a,
 /// with m between 1/base and base.
-/// Shapes  as `MatrixMemory`; a (Keys), center one number for the sequence, beta, alpha, alpha_A, beta_A one number
-/// each Source  github.com/fla-org/flash-linear-attention, fla/ops/precond_gated_delta_rule        VJP  `step_vjp`
+/// Shapes  as `MatrixMemory`; a (Keys), center one number for the sequence, beta, alpha, alpha_A, beta_A numbers
+/// Source  github.com/fla-org/flash-linear-attention, fla/ops/precond_gated_delta_rule        VJP  `step_vjp`
 template <Index Keys = Dynamic, Index Values = Keys>
 class PreconditionedGatedDeltaRule : public MatrixMemory<Keys, Values> {
   using Base = MatrixMemory<Keys, Values>;

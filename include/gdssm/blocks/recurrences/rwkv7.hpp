@@ -8,8 +8,9 @@ namespace gdssm::recurrences {
 /// RWKV-7's recurrence, K(w_j, kappa, a * kappa, 0) of (22), before, and a write: kappa is removed, k put in its place,
 ///     S_t = S_{t-1} (diag(w) - kappa (a * kappa)^T) + v k^T                                           (36)
 /// a step in the metric A^-1, A = diag(a), on 1/2 |S kappa|^2 + 1/2 tr S (I - W) A^-1 S^T - v^T S A^-1 k, and on no
-/// loss in the Euclidean one unless a is constant where kappa is not zero. Shapes  as `MatrixMemory`; w, a, kappa
-/// (Keys) Source  Peng et al., arXiv:2503.14456        VJP  `step_vjp`
+/// loss in the Euclidean one unless a is constant where kappa is not zero.
+/// Shapes  as `MatrixMemory`; w, a, kappa (Keys)
+/// Source  Peng et al., arXiv:2503.14456        VJP  `step_vjp`
 template <Index Keys = Dynamic, Index Values = Keys>
 class Rwkv7 : public MatrixMemory<Keys, Values> {
   using Base = MatrixMemory<Keys, Values>;

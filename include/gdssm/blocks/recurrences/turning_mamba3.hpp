@@ -13,7 +13,7 @@ namespace gdssm::recurrences {
 /// of the key before (28) and of the query before it is read; a complex-valued state in real numbers.
 /// Shapes  as `Mamba3`, Keys even; omega, phi (Keys / 2)
 /// Errors  std::invalid_argument: an odd size of keys
-/// Source  Mamba-3, Lahoti et al., ICLR 2026        VJP  `step_vjp`, `read_vjp`
+/// Source  Lahoti et al., arXiv:2603.15569        VJP  `step_vjp`, `read_vjp`
 template <Index Keys = Dynamic, Index Values = Keys>
 class TurningMamba3 : public MatrixMemory<Keys, Values> {
   using Base = MatrixMemory<Keys, Values>;
