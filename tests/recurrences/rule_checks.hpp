@@ -135,17 +135,18 @@ void expect_cuts(const Rule& rule, const Shift& shift, std::uint64_t seed) {
   auto ws = rule.template workspace<S>();
   Array<S, Rule::values> o(rule.value_count(), length);
   const auto before = state;
-  const std::size_t asked = allocations_of([&] {
-    for (Index t = 0; t < length; ++t) {
-      rule.step(constants, token_at<S>(rule, tokens, t), state, ws);
-      rule.read(constants, state, std::as_const(queries).view().column(t), o.view().column(t), ws);
+  const auto step_and_back = [&rule, &c = constants, &x = tokens, &q = std::as_const(queries), &s = state, &o, &ws,
+                              &before, &c_bar = constants_bar, &x_bar = tokens_bar, &q_bar = queries_bar,
+                              &s_bar = state_bar] {
+    for (Index t = 0; t < q.cols(); ++t) {
+      rule.step(c, token_at<S>(rule, x, t), s, ws);
+      rule.read(c, s, q.view().column(t), o.view().column(t), ws);
     }
-    rule.read_vjp(constants, state, std::as_const(queries).view().column(0), std::as_const(o).view().column(0),
-                  state_bar, constants_bar, queries_bar.view().column(0), ws);
-    rule.step_vjp(constants, token_at<S>(rule, tokens, 0), before, state_bar, constants_bar,
-                  token_bar_at<S>(rule, tokens_bar, 0), ws);
-  });
-  CHECK(asked == 0);
+    rule.read_vjp(c, s, q.view().column(0), std::as_const(o).view().column(0), s_bar, c_bar, q_bar.view().column(0),
+                  ws);
+    rule.step_vjp(c, token_at<S>(rule, x, 0), before, s_bar, c_bar, token_bar_at<S>(rule, x_bar, 0), ws);
+  };
+  CHECK(allocations_of(step_and_back) == 0);
   CHECK(o == std::get<0>(out.parts));
   CHECK(state == std::get<1>(out.parts));
 }

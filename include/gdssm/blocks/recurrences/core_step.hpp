@@ -40,18 +40,24 @@ template <class Number>
 struct Decay {
   Number& alpha;  ///< (1 x 1)
 };
+template <class Number>
+Decay(Number&) -> Decay<Number>;
 
 /// D_ij = alpha_j, one number for each channel of the keys.
 template <class Vector>
 struct KeyDecay {
   Vector& alpha;  ///< (Keys)
 };
+template <class Vector>
+KeyDecay(Vector&) -> KeyDecay<Vector>;
 
 /// D_ij = alpha_i, one number for each channel of the values.
 template <class Vector>
 struct ValueDecay {
   Vector& alpha;  ///< (Values)
 };
+template <class Vector>
+ValueDecay(Vector&) -> ValueDecay<Vector>;
 
 /// S <- S * D.
 template <class Memory>

@@ -83,7 +83,8 @@ class DeltaProduct : public MatrixMemory<Keys, Values> {
                      state_bar.memory, NoDecay(), ws);
       const S beta[] = {x.beta[j]};
       S beta_bar[] = {S(0)};
-      const auto k_bar = x_bar.k.column(j), v_bar = x_bar.v.column(j);
+      const auto k_bar = x_bar.k.column(j);
+      const auto v_bar = x_bar.v.column(j);
       add_rated(x.k.column(j), beta, k_bar, v_bar, beta_bar, ws);
       x_bar.beta[j] += beta_bar[0];
     }

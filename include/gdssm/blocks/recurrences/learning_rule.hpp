@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <type_traits>
 
 #include "gdssm/blocks/concepts.hpp"
 #include "gdssm/blocks/recurrences/token.hpp"
@@ -26,6 +27,22 @@ concept RuleWithConstants = requires(const R& rule) {
 }
 &&detail::Visited<typename R::template Constants<InArrays<float>>>;
 
+namespace detail {
+
+/// Whether a rule's derivative was written for the step that it takes, as `has_own_vjp` asks of blocks.
+template <class R, class S>
+inline constexpr bool has_own_step_vjp = true;
+template <class R, class S>
+requires requires {
+  &R::template step<S>;
+  &R::template step_vjp<S>;
+}
+inline constexpr bool has_own_step_vjp<R, S> =
+    std::is_same_v<typename DeclaredIn<decltype(&R::template step<S>)>::type,
+                   typename DeclaredIn<decltype(&R::template step_vjp<S>)>::type>;
+
+}  // namespace detail
+
 /// A learning rule with its step and readout in scalar S. Satisfied by a type with all of the above, a state as of
 /// `StatefulBlock`, the constants `keys` and `values`, and the functions
 ///     step(constants, token, state, ws)                      state, from before the token to after it
@@ -33,7 +50,7 @@ concept RuleWithConstants = requires(const R& rule) {
 ///     read(constants, state, q, o, ws)                       what the state answers to a query
 ///     read_vjp(constants, state, q, o_bar, state_bar, constants_bar, q_bar, ws)
 /// `step_vjp` turns state_bar from the cotangent of the state after into that of the state before, `read_vjp` adds to
-/// it; both add to all other cotangents. None of them allocates.
+/// it; both add to all other cotangents. None of them allocates, and `step` and `step_vjp` are of one class.
 template <class R, class S = float>
 concept LearningRule = RuleWithToken<R> && RuleWithConstants<R> && StatefulBlock<R> &&
     requires(const R& rule, const typename R::template Constants<InArrays<S>>& c,
@@ -47,6 +64,7 @@ concept LearningRule = RuleWithToken<R> && RuleWithConstants<R> && StatefulBlock
   rule.step_vjp(c, x, before, state, c_bar, x_bar, ws);
   rule.read(c, before, q, o, ws);
   rule.read_vjp(c, before, q, o_bar, state, c_bar, q_bar, ws);
+  requires detail::has_own_step_vjp<R, S>;
 };
 
 namespace detail {
@@ -63,8 +81,8 @@ constexpr bool expect_learning_rule() {
                 "a learning rule needs State<T> with visit and ==, Workspace<T>, initial_state<T>() and workspace<T>() "
                 "(MatrixMemory has them for a matrix alone)");
   static_assert(!RuleWithToken<R> || !RuleWithConstants<R> || !StatefulBlock<R> || LearningRule<R>,
-                "a learning rule needs the constants keys and values, key_count(), value_count(), step, step_vjp, read "
-                "and read_vjp");
+                "a learning rule needs the constants keys and values, key_count(), value_count(), step and step_vjp of "
+                "one class, read and read_vjp");
   return LearningRule<R>;
 }
 

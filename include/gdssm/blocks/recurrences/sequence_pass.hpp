@@ -10,8 +10,8 @@
 namespace gdssm {
 
 /// A learning rule along a sequence, and the VJP of the whole, for sequences of up to `length` tokens. The VJP keeps
-/// the states at chunk starts and makes those within a chunk again: room for length/chunk + chunk states, and each token
-/// is stepped twice. Cut into pieces, the state handed on, a sequence gives the same bits, forward and back.
+/// the states at chunk starts and makes those within a chunk again: room for length/chunk + chunk states, and each
+/// token is stepped twice. Cut into pieces, the state handed on, a sequence gives the same bits, forward and back.
 /// Shapes  queries (Keys x T), outputs (Values x T), tokens as `tokens_of` makes them; o_t is read after token t
 /// Errors  std::invalid_argument: a chunk of less than one token, lengths that differ, a sequence that is too long
 template <class Rule, class S>
