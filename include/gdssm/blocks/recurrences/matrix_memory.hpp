@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string_view>
+
 #include "gdssm/blocks/recurrences/core_step.hpp"
 #include "gdssm/blocks/recurrences/token.hpp"
 #include "gdssm/core/error.hpp"
@@ -71,6 +73,15 @@ class MatrixMemory {
   using Workspace = MatrixWorkspace<T, Keys, Values>;
   template <class Storage>
   using Constants = NoConstants<Storage>;
+
+  /// What the members of tokens and constants are, by the names that most rules give them.
+  static constexpr TokenRole role(std::string_view name) {
+    if (name == "k" || name == "p" || name == "kappa") return TokenRole::key;
+    if (name == "v") return TokenRole::value;
+    if (name == "alpha" || name == "gamma") return TokenRole::decay;
+    if (name == "dt") return TokenRole::step;
+    return name == "A" ? TokenRole::continuous_decay : TokenRole::share;
+  }
 
   template <class Storage>
   NoConstants<Storage> constants() const {

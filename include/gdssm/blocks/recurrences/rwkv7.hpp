@@ -41,6 +41,9 @@ class Rwkv7 : public MatrixMemory<Keys, Values> {
             this->template key<Storage>(), this->template key<Storage>()};
   }
 
+  /// w decays; the rest as elsewhere.
+  static constexpr TokenRole role(std::string_view name) { return name == "w" ? TokenRole::decay : Base::role(name); }
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

@@ -8,6 +8,11 @@
 // with `visit`; of a whole sequence, which owns its numbers, or of one token, which looks at them.
 namespace gdssm {
 
+/// What a member of a token, or of a rule's constants, is to whatever makes it: a key, a value, or a control, which is
+/// a share or a decay, both between 0 and 1, a step above 0, or a continuous decay below 0. A rule says it by name, in
+/// a static function `role`.
+enum class TokenRole { key, value, share, decay, step, continuous_decay };
+
 /// Where one token's numbers are: in views of what lives elsewhere. `Token<InViews<const S>>` is read,
 /// `Token<InViews<S>>` takes cotangents.
 template <class T>
