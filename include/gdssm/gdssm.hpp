@@ -23,6 +23,7 @@
 #include "gdssm/blocks/diagonal_readout.hpp"
 #include "gdssm/blocks/diagonal_recurrence.hpp"
 #include "gdssm/blocks/discretization.hpp"
+#include "gdssm/blocks/factored_attention.hpp"
 #include "gdssm/blocks/factors.hpp"
 #include "gdssm/blocks/gated_local_attention.hpp"
 #include "gdssm/blocks/gated_unit.hpp"

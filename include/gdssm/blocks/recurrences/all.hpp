@@ -10,6 +10,7 @@
 #include "gdssm/blocks/recurrences/gated_linear_attention.hpp"
 #include "gdssm/blocks/recurrences/gated_oja.hpp"
 #include "gdssm/blocks/recurrences/kda.hpp"
+#include "gdssm/blocks/recurrences/learning_recurrence.hpp"
 #include "gdssm/blocks/recurrences/linear_attention.hpp"
 #include "gdssm/blocks/recurrences/longhorn.hpp"
 #include "gdssm/blocks/recurrences/longhorn_diagonal.hpp"

@@ -45,11 +45,12 @@ S squashed_derivative(TokenRole role, const S& z) {
   return role == TokenRole::decay ? S(-slope) : slope;
 }
 
-/// A z to begin with: shares of 1/2, decays from 0.9 to 0.999, steps from 0.001 to 0.1, a continuous decay of -1/2.
+/// A z to begin with: shares of 1/8, small enough for keys of any usual length to leave a delta rule stable, decays
+/// from 0.9 to 0.999, steps from 0.001 to 0.1, a continuous decay of -1/2.
 inline double draw_raw(TokenRole role, RandomStream<>& stream) {
   if (role == TokenRole::step) return inverse_softplus(std::exp(draw_log_step(stream)));
   if (role == TokenRole::continuous_decay) return inverse_softplus(0.5);
-  if (role != TokenRole::decay) return 0;
+  if (role == TokenRole::share) return -2;
   const double decay = draw_decay(stream);
   return std::log(1 / decay - 1);
 }
