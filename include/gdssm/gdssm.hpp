@@ -24,6 +24,7 @@
 #include "gdssm/blocks/diagonal_readout.hpp"
 #include "gdssm/blocks/diagonal_recurrence.hpp"
 #include "gdssm/blocks/discretization.hpp"
+#include "gdssm/blocks/factored_attention.hpp"
 #include "gdssm/blocks/factors.hpp"
 #include "gdssm/blocks/gated_local_attention.hpp"
 #include "gdssm/blocks/gated_unit.hpp"
@@ -40,6 +41,8 @@
 #include "gdssm/blocks/softmax_local_attention.hpp"
 #include "gdssm/blocks/token_projection.hpp"
 #include "gdssm/blocks/windowed_input.hpp"
+
+#include "gdssm/blocks/recurrences/all.hpp"
 
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/models/horner_stack.hpp"

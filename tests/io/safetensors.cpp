@@ -186,9 +186,33 @@ TEST_CASE("An entry that lacks something or is of another kind is refused", "[sa
     return refusal(R"({"a":{"dtype":)" + text + R"(,"shape":[1],"data_offsets":[0,4]}})", 4);
   };
   CHECK(dtype("\"F32\"") == "");
-  for (const char* other : {"\"F16\"", "\"BF16\"", "\"I32\"", "\"f32\"", "32", "null"}) {
-    CHECK(dtype(other) == place + "dtype is '" + other + "', expected F32 or F64");
+  for (const char* other : {"\"F8_E4M3\"", "\"I32\"", "\"f32\"", "32", "null"}) {
+    CHECK(dtype(other) == place + "dtype is '" + other + "', expected F16, BF16, F32 or F64");
   }
+  CHECK(dtype("\"F16\"") == place + "data_offsets span 4 bytes, expected 2 for shape [1] of F16");
+}
+
+TEST_CASE("Halves of either kind are read as floats of the same value", "[safetensors]") {
+  const auto read = [](const std::string& dtype, const std::vector<std::uint16_t>& halves) {
+    const std::string count = std::to_string(halves.size()), bytes = std::to_string(2 * halves.size());
+    const std::string header =
+        R"({"a":{"dtype":")" + dtype + R"(","shape":[)" + count + R"(],"data_offsets":[0,)" + bytes + "]}}";
+    const std::uint64_t length = header.size();
+    std::string file(reinterpret_cast<const char*>(&length), sizeof length);
+    file += header;
+    file.append(reinterpret_cast<const char*>(halves.data()), 2 * halves.size());
+    const Tensor tensor = parse_safetensors(file, "m").tensors.at("a");
+    const auto numbers = tensor.as<float>();
+    return std::vector<float>(numbers.begin(), numbers.end());
+  };
+  const float infinity = std::numeric_limits<float>::infinity();
+  CHECK(read("F16", {0x0000, 0x3C00, 0xC000, 0x3555, 0x7BFF, 0x0400, 0x0001, 0x83FF, 0x7C00, 0xFC00}) ==
+        std::vector<float>{0, 1, -2, 0x1.554p-2f, 65504, 0x1p-14f, 0x1p-24f, -0x3FFp-24f, infinity, -infinity});
+  CHECK(std::signbit(read("F16", {0x8000})[0]));
+  CHECK(std::isnan(read("F16", {0x7E00})[0]));
+  CHECK(read("BF16", {0x0000, 0x3F80, 0xC000, 0x7F7F, 0x0001, 0xFF80}) ==
+        std::vector<float>{0, 1, -2, 0x1.FEp127f, 0x1p-133f, -infinity});
+  CHECK(std::isnan(read("BF16", {0x7FC0})[0]));
 }
 
 TEST_CASE("A shape that overflows or does not fit its bytes is refused", "[safetensors][misuse]") {

@@ -51,6 +51,11 @@ struct Dual {
     const T e = exp(a.value);
     return {e, e * a.derivative};
   }
+  // log(a)' = a' / a
+  friend Dual log(const Dual& a) {
+    using std::log;
+    return {log(a.value), a.derivative / a.value};
+  }
   // sqrt(a)' = a' / (2 sqrt(a))
   friend Dual sqrt(const Dual& a) {
     using std::sqrt;

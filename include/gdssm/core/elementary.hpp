@@ -60,15 +60,23 @@ template <class Vector>
   return tiny ? x * y * 0x1p-24f : x * y;
 }
 
+template <class T, Index Count, class OfNumber>
+Lanes<T, Count> each_lane(const Lanes<T, Count>& x, OfNumber of_number) {
+  Lanes<T, Count> out;
+  for (Index i = 0; i < Count; ++i) out.set(i, of_number(x[i]));
+  return out;
+}
+
 template <class T, Index Count, class OfVector, class OfNumber>
 [[gnu::always_inline]] inline Lanes<T, Count> lane_by_lane(const Lanes<T, Count>& x, OfVector of_vector,
                                                            OfNumber of_number) {
-  Lanes<T, Count> out;
-  if constexpr (std::is_same_v<T, float>)
+  if constexpr (std::is_same_v<T, float>) {
+    Lanes<T, Count> out;
     for (Index k = 0; k < out.vectors; ++k) out.vector(k) = of_vector(x.vector(k));
-  else
-    for (Index i = 0; i < Count; ++i) out.set(i, of_number(x[i]));
-  return out;
+    return out;
+  } else {
+    return each_lane(x, of_number);
+  }
 }
 
 }  // namespace detail
@@ -98,6 +106,20 @@ template <class T, Index Count>
 Lanes<T, Count> sqrt(const Lanes<T, Count>& x) {
   return detail::lane_by_lane(
       x, [](auto v) { return detail::vector_sqrt(v); }, [](T v) { return std::sqrt(v); });
+}
+
+/// log, sin and cos of every lane, each by the standard library's.
+template <class T, Index Count>
+Lanes<T, Count> log(const Lanes<T, Count>& x) {
+  return detail::each_lane(x, [](T v) { return std::log(v); });
+}
+template <class T, Index Count>
+Lanes<T, Count> sin(const Lanes<T, Count>& x) {
+  return detail::each_lane(x, [](T v) { return std::sin(v); });
+}
+template <class T, Index Count>
+Lanes<T, Count> cos(const Lanes<T, Count>& x) {
+  return detail::each_lane(x, [](T v) { return std::cos(v); });
 }
 
 /// The larger of two numbers; for lanes, lane by lane.

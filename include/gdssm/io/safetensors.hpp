@@ -123,12 +123,43 @@ Tensor read_tensor(std::vector<Index> shape, std::string_view bytes, const std::
   return {std::move(shape), std::move(numbers)};
 }
 
+/// The float of the same value as a half, F16: sign, 5 bits of exponent, 10 of fraction.
+inline float float_of_f16(std::uint16_t half) {
+  const auto sign = static_cast<std::uint32_t>(half >> 15) << 31;
+  const std::uint32_t exponent = (half >> 10) & 31u, fraction = half & 1023u;
+  if (exponent == 0) {  // fraction / 2^24
+    const float size = static_cast<float>(fraction) * 0x1p-24f;
+    return sign != 0 ? -size : size;
+  }
+  return std::bit_cast<float>(sign | (exponent == 31 ? 255u : exponent + 112u) << 23 | fraction << 13);
+}
+/// The float of the same value as a BF16, which is its upper half.
+inline float float_of_bf16(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
+
+/// Numbers of two bytes, as floats.
+inline Tensor read_halves(std::vector<Index> shape, std::string_view bytes, const std::string& place,
+                          const std::string& dtype) {
+  const std::size_t expected = bytes_of_shape(shape, sizeof(std::uint16_t), place);
+  if (bytes.size() != expected) {
+    refuse(place, "data_offsets span ", bytes.size(), " bytes, expected ", expected, " for shape ", shape_text(shape),
+           " of ", dtype);
+  }
+  std::vector<float> numbers(expected / sizeof(std::uint16_t));
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    std::uint16_t half = 0;
+    std::memcpy(&half, bytes.data() + i * sizeof half, sizeof half);
+    numbers[i] = dtype == "F16" ? float_of_f16(half) : float_of_bf16(half);
+  }
+  return {std::move(shape), std::move(numbers)};
+}
+
 inline Tensor read_tensor(const nlohmann::json& entry, std::string_view bytes, const std::string& place) {
   const nlohmann::json& dtype = entry_member(entry, "dtype", place);
   std::vector<Index> shape = entry_numbers(entry, "shape", place);
   if (dtype == dtype_of<float>()) return read_tensor<float>(std::move(shape), bytes, place);
   if (dtype == dtype_of<double>()) return read_tensor<double>(std::move(shape), bytes, place);
-  refuse(place, "dtype is ", in_quotes(dtype.dump()), ", expected F32 or F64");
+  if (dtype == "F16" || dtype == "BF16") return read_halves(std::move(shape), bytes, place, dtype.get<std::string>());
+  refuse(place, "dtype is ", in_quotes(dtype.dump()), ", expected F16, BF16, F32 or F64");
 }
 
 /// Refuses bytes after the header that belong to no tensor, or to several.
@@ -208,8 +239,8 @@ inline void write_safetensors(std::ostream& out, const Safetensors& file, const 
 /// A safetensors file from its bytes; `where` names it in error messages.
 /// Errors  std::invalid_argument naming the file, the tensor, what was found and what was expected: a file that is cut
 ///         short, a header that is not a JSON object or has a name twice, metadata other than strings, a dtype other
-///         than F32 and F64, a shape that overflows or does not fit its bytes, bytes outside the file, in two tensors
-///         or in none. Numbers are not checked, see `require_finite`.
+///         than F16, BF16 (which become F32), F32 and F64, a shape that overflows or does not fit its bytes, bytes
+///         outside the file, in two tensors or in none. Numbers are not checked, see `require_finite`.
 inline Safetensors parse_safetensors(std::string_view bytes, const std::string& where) {
   std::uint64_t length = 0;
   if (bytes.size() < sizeof length) {

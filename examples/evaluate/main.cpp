@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // evaluate MODEL TOKENS --out OUT: predictions and, given targets, loss and gradient of weights in the reference's
 // naming. docs/from-jax.md describes the three files.
+// evaluate --recurrence ROW INPUTS --out OUT: a published learning rule on tensors. docs/recurrences.md describes them.
 #include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "evaluate/recurrence.hpp"
 #include "gdssm/io/reference_tokens.hpp"
 #include "gdssm/io/reference_weights.hpp"
 #include "gdssm/io/safetensors.hpp"
@@ -103,18 +105,23 @@ Tensors evaluate(const ReferenceWeights& weights, const ReferenceTokens& context
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string model, tokens, out;
+  std::string model, tokens, out, row;
   int threads = 1;
   CLI::App app(
       "Runs weights in the naming of the paper's JAX code (arXiv:2410.11687v1): predictions and, given targets, loss\n"
-      "and gradient, in the weights' own precision. docs/from-jax.md describes the files.",
+      "and gradient, in the weights' own precision. docs/from-jax.md describes the files.\n"
+      "With --recurrence: a published learning rule on the tensors of one file. docs/recurrences.md has the rows.",
       "evaluate");
-  app.add_option("MODEL", model, "The weights, a safetensors file")->required();
-  app.add_option("TOKENS", tokens, "The contexts, a safetensors file")->required();
+  app.add_option("MODEL", model, "The weights, a safetensors file; with --recurrence the inputs")->required();
+  auto* contexts_option = app.add_option("TOKENS", tokens, "The contexts, a safetensors file");
+  auto* row_option = app.add_option("--recurrence", row, "The learning rule to run, by its row's name");
+  row_option->excludes(contexts_option);
   app.add_option("--out", out, "The safetensors file to write")->required();
   gdssm::programs::add_threads_option(app, threads);
   return gdssm::programs::run_program(argc, argv, app, [&] {
+    if (row_option->count() == 0 && contexts_option->count() == 0) throw CLI::RequiredError("TOKENS");
     gdssm::programs::expect_different_files({{"MODEL", model}, {"TOKENS", tokens}}, {{"--out", out}});
+    if (row_option->count() > 0) return gdssm::programs::evaluate_recurrence(row, model, out);
     const ReferenceWeights weights(gdssm::read_safetensors(model), model);
     const ReferenceTokens contexts(gdssm::read_safetensors(tokens), tokens, weights.token_width(),
                                    weights.target_width(), weights.dtype());

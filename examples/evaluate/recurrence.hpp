@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace gdssm::programs {
+
+/// Runs the learning rule of that row on the tensors of one safetensors file, and writes what it says to another.
+/// Errors  as of `recurrence`, naming the file
+void evaluate_recurrence(const std::string& row, const std::string& inputs, const std::string& out);
+
+}  // namespace gdssm::programs

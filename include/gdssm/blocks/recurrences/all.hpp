@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Every learning rule, and passes along sequences.
+#include "gdssm/blocks/recurrences/comba.hpp"
+#include "gdssm/blocks/recurrences/delta_product.hpp"
+#include "gdssm/blocks/recurrences/delta_rule.hpp"
+#include "gdssm/blocks/recurrences/gated_delta_net2.hpp"
+#include "gdssm/blocks/recurrences/gated_delta_rule.hpp"
+#include "gdssm/blocks/recurrences/gated_linear_attention.hpp"
+#include "gdssm/blocks/recurrences/gated_oja.hpp"
+#include "gdssm/blocks/recurrences/kda.hpp"
+#include "gdssm/blocks/recurrences/learning_recurrence.hpp"
+#include "gdssm/blocks/recurrences/linear_attention.hpp"
+#include "gdssm/blocks/recurrences/longhorn.hpp"
+#include "gdssm/blocks/recurrences/longhorn_diagonal.hpp"
+#include "gdssm/blocks/recurrences/mamba2.hpp"
+#include "gdssm/blocks/recurrences/mamba3.hpp"
+#include "gdssm/blocks/recurrences/mesa.hpp"
+#include "gdssm/blocks/recurrences/omega_rule.hpp"
+#include "gdssm/blocks/recurrences/preconditioned_gated_delta_rule.hpp"
+#include "gdssm/blocks/recurrences/ret_net.hpp"
+#include "gdssm/blocks/recurrences/rwkv7.hpp"
+#include "gdssm/blocks/recurrences/sequence_pass.hpp"
+#include "gdssm/blocks/recurrences/titans.hpp"
+#include "gdssm/blocks/recurrences/ttt_linear.hpp"
+#include "gdssm/blocks/recurrences/ttt_linear_normed.hpp"
+#include "gdssm/blocks/recurrences/turning_mamba3.hpp"

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "gdssm/core/parameters.hpp"
+#include "gdssm/core/view.hpp"
+
+// What tokens bring a learning rule: a rule names it once, in an aggregate `Token<Storage>` of `MatrixIn<Storage, ...>`
+// with `visit`; of a whole sequence, which owns its numbers, or of one token, which looks at them.
+namespace gdssm {
+
+/// What a member of a token, or of a rule's constants, is to whatever makes it: a key, a value, or a control, which is
+/// a share or a decay, both between 0 and 1, a step above 0, or a continuous decay below 0. A rule says it by name, in
+/// a static function `role`.
+enum class TokenRole { key, value, share, decay, step, continuous_decay };
+
+/// Where one token's numbers are: in views of what lives elsewhere. `Token<InViews<const S>>` is read,
+/// `Token<InViews<S>>` takes cotangents.
+template <class T>
+struct InViews {
+  template <Index Rows, Index Cols>
+  using Matrix = View<T, Rows, Cols>;
+};
+
+/// One matrix for each token of a sequence.
+/// Shapes  a token's (Rows x Cols); all of them, for `visit`, (Rows Cols x length), a token a column
+template <class T, Index Rows = Dynamic, Index Cols = Dynamic>
+class Series {
+ public:
+  Series(Index rows, Index cols) : one_(nullptr, rows, cols), all_(rows * cols, 0) {}
+
+  /// Zeros for `length` tokens.
+  void resize(Index length) { all_ = Array<T>(one_.size(), length); }
+
+  /// Token t's.
+  View<T, Rows, Cols> operator[](Index t) { return {all_.view().column(t).data(), one_.rows(), one_.cols()}; }
+  View<const T, Rows, Cols> operator[](Index t) const {
+    return {all_.view().column(t).data(), one_.rows(), one_.cols()};
+  }
+
+  Index rows() const { return all_.rows(); }
+  Index cols() const { return all_.cols(); }
+  Index size() const { return all_.size(); }
+  T* data() { return all_.data(); }
+  const T* data() const { return all_.data(); }
+
+ private:
+  View<T, Rows, Cols> one_;
+  Array<T> all_;
+};
+
+/// Where the numbers of a whole sequence of tokens are: `Token<InSeries<S>>`.
+template <class T>
+struct InSeries {
+  template <Index Rows, Index Cols>
+  using Matrix = Series<T, Rows, Cols>;
+};
+
+namespace detail {
+
+template <class Storage, Index Rows, Index Cols>
+struct MadeIn {
+  static MatrixIn<Storage, Rows, Cols> of(Index rows, Index cols) { return zeros_in<Storage, Rows, Cols>(rows, cols); }
+};
+template <class T, Index Rows, Index Cols>
+struct MadeIn<InViews<T>, Rows, Cols> {
+  static View<T, Rows, Cols> of(Index rows, Index cols) { return {nullptr, rows, cols}; }
+};
+
+}  // namespace detail
+
+/// A matrix of a storage, of zeros; in a series the series of no token, among views one of nothing of that size.
+template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
+MatrixIn<Storage, Rows, Cols> made_in(Index rows = Rows, Index cols = Cols) {
+  return detail::MadeIn<Storage, Rows, Cols>::of(rows, cols);
+}
+
+/// Zeros for a sequence of `length` tokens, as a rule names them.
+template <class S, class Rule>
+typename Rule::template Token<InSeries<S>> tokens_of(const Rule& rule, Index length) {
+  auto tokens = rule.template token<InSeries<S>>();
+  visit([&](const Name&, auto& member) { member.resize(length); }, tokens);
+  return tokens;
+}
+
+/// Token t of a sequence, to be read.
+template <class S, class Rule, class Tokens>
+typename Rule::template Token<InViews<const S>> token_at(const Rule& rule, const Tokens& tokens, Index t) {
+  auto token = rule.template token<InViews<const S>>();
+  visit([&](const Name&, auto& one, const auto& all) { one = all[t]; }, token, tokens);
+  return token;
+}
+/// Token t of a sequence, to take cotangents.
+template <class S, class Rule, class Tokens>
+typename Rule::template Token<InViews<S>> token_bar_at(const Rule& rule, Tokens& tokens_bar, Index t) {
+  auto token = rule.template token<InViews<S>>();
+  visit([&](const Name&, auto& one, auto& all) { one = all[t]; }, token, tokens_bar);
+  return token;
+}
+
+}  // namespace gdssm
