@@ -148,7 +148,7 @@ class Curve {
 
   /// The two figures of one target, one above the other in one document.
   std::string to_svg(const std::string& target) const {
-    using namespace gdssm::reproduce;
+    using namespace gdssm::programs;
     const Figure values{"prediction",
                         "",
                         {"row"},

@@ -18,10 +18,10 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "gdssm/io/atomic_file.hpp"
 #include "reproduce/experiments/experiments.hpp"
+#include "reproduce/report/record_json.hpp"
 #include "reproduce/report/report.hpp"
 #include "reproduce/run/checkpoints.hpp"
 #include "support/program.hpp"
@@ -75,7 +75,7 @@ void run(const std::vector<const Experiment*>& chosen, Options options, const pa
           },
           item);
     files.insert(files.end(), result.files.begin(), result.files.end());
-    summary[experiment->name] = result.summary;
+    summary[experiment->name] = to_json(result.summary);
     report.add(*experiment, result, drawn);
     print(std::cout, result.overview);
     std::cout << std::endl;

@@ -130,7 +130,7 @@ Result run(const Options& options) {
                        "excess_over_step", "excess_over_step_standard_error", "distance_P"});
   std::ostringstream steps_csv;
   CsvWriter step_rows(steps_csv, {"inputs", "layer", "seed", "coordinate", "best", "step"});
-  nlohmann::ordered_json summary = nlohmann::ordered_json::object();
+  Record summary = Record::object();
   std::string text;
   bool gained = true;
   for (const Law& law : laws) {
@@ -165,7 +165,7 @@ Result run(const Options& options) {
     Series best{"best P, diagonal", Mark::line, Colour::orange, coordinates, {}};
     for (Index i = 0; i < features; ++i) best.y.push_back(law.P(i, i));
     figure.series.push_back(best);
-    nlohmann::ordered_json of_law = nlohmann::ordered_json::object();
+    Record of_law = Record::object();
     Spread over_step[2], gaps[2];
     for (std::size_t kind = 0; kind < 2; ++kind) {
       const std::string name = kind == 0 ? "plain" : "preconditioned";
@@ -176,7 +176,7 @@ Result run(const Options& options) {
       const Spread loss = spread_over(found[kind], [](const Trained& t) { return t.loss.value; });
       result.overview.row({law.name, name, rounded(analytic), constructed.text(), loss.text(),
                            gaps[kind].percent_text(), over_step[kind].percent_text()});
-      nlohmann::ordered_json seeds = nlohmann::ordered_json::array();
+      Record seeds = Record::list();
       Series points{name + ", trained", Mark::points, kind == 0 ? Colour::purple : Colour::blue, {}, {}};
       for (const Trained& t : found[kind]) {
         table.row({law.name, name, std::to_string(t.seed), rounded(t.loss.value), t.excess.percent_text(),

@@ -228,7 +228,7 @@ Result run(const Options& options) {
     for (Index t = 1; t <= context; ++t)
       write("closed form, one step", "", t, tested_tasks(options), at(found[i].closed.loss)(t),
             at(found[i].closed.accuracy)(t));
-    nlohmann::ordered_json algorithms = nlohmann::ordered_json::object(), list = nlohmann::ordered_json::array();
+    Record algorithms = Record::object(), list = Record::list();
     for (const LogisticScore& score : found[i].algorithms) {
       const auto of = [&](const std::vector<Estimate>& values) {
         return [&](Index t) {

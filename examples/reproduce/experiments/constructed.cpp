@@ -143,7 +143,7 @@ Result run(const Options& options) {
   overview.row({"the paper's layer on normal tokens: excess", "", paper_gap.percent_text()});
   overview.row({"the same: half way after so many updates", "", left_paper.text(5)});
 
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  Record list = Record::list();
   Table table{"Every seed: excess over its own closed form on the same tasks (± standard error)",
               {"seed", "loss", "excess", "step", "K", "decay", "the paper's layer: excess"},
               {}};

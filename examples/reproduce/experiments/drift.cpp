@@ -371,8 +371,8 @@ class DriftExperiment {
     CsvWriter rows(csv, {"change", "layer", "seed", "best_decay", "loss_of_best_decay", "loss_without_decay", "bound",
                          "restart", "optimum", "optimum_standard_error", "trained_loss", "standard_error", "excess",
                          "excess_standard_error", "decay_mean", "decay_least", "decay_most"});
-    using Json = nlohmann::ordered_json;
-    Json list = Json::array();
+    using Json = Record;
+    Json list = Json::list();
     for (const Drift& drift : drifts_) {
       const Estimate kept = mean_of(drift.kept), discounted = mean_of(drift.discounted);
       Json entry{{"change", drift.change()},
@@ -389,7 +389,7 @@ class DriftExperiment {
                  {"optimum_standard_error", drift.optimum.standard_error()}};
       const auto add = [&](const std::string& layer, const std::vector<Trained>& seeds) {
         if (seeds.empty()) return;
-        Json of_seeds = Json::array();
+        Json of_seeds = Json::list();
         for (const Trained& t : seeds) {
           rows.row(drift.change(), layer, t.seed, drift.decay, drift.loss(drift.decay), drift.loss(1), drift.bound(),
                    drift.restarted(), drift.optimum.mean(), drift.optimum.standard_error(), t.loss.value,

@@ -150,7 +150,7 @@ Result run(const Options& options) {
   Series zero{"predicting zero", Mark::dashed, Colour::grey, {}, {}},
       trained{"readout from zero", Mark::points, Colour::blue, {}, {}, {}},
       stuck{"reference's start", Mark::points, Colour::purple, {}, {}, {}};
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  Record list = Record::list();
   std::size_t arrived = 0, runs = 0, stuck_runs = 0, reference_runs = 0;
   double worst = -1, worst_size = 0;
   for (std::size_t s = 0; s < sizes.size(); ++s) {
@@ -178,7 +178,7 @@ Result run(const Options& options) {
     starts.row({std::to_string(size.features), std::to_string(from_zero.size()), gaps.percent_text(),
                 reference.empty() ? "" : spread_over(reference, gap).percent_text(),
                 percent(size.zero_loss / constructed.value - 1)});
-    nlohmann::ordered_json seeds = nlohmann::ordered_json::array();
+    Record seeds = Record::list();
     for (const auto* runs_of : {&from_zero, &reference})
       for (const Trained& t : *runs_of) {
         rows.row(size.features, name_of(t.job.start), t.job.seed, size.analytic_loss, constructed.value,
@@ -201,14 +201,14 @@ Result run(const Options& options) {
               weights_output("features-f" + std::to_string(size.features) + "-seed-" + std::to_string(t.job.seed),
                              weights_file(t.parameters, vector_metadata())));
       }
-    nlohmann::ordered_json entry{{"features", size.features},
-                                 {"analytic_loss", size.analytic_loss},
-                                 {"construction_loss", constructed.value},
-                                 {"construction_loss_standard_error", constructed.standard_error},
-                                 {"trained_loss", spread_over(from_zero, loss).mean},
-                                 {"excess", gaps.mean},
-                                 {"worst_excess", gaps.most},
-                                 {"effective_step_analytic", size.step}};
+    Record entry{{"features", size.features},
+                 {"analytic_loss", size.analytic_loss},
+                 {"construction_loss", constructed.value},
+                 {"construction_loss_standard_error", constructed.standard_error},
+                 {"trained_loss", spread_over(from_zero, loss).mean},
+                 {"excess", gaps.mean},
+                 {"worst_excess", gaps.most},
+                 {"effective_step_analytic", size.step}};
     if (!reference.empty()) entry["excess_reference_start"] = spread_over(reference, gap).mean;
     entry["seeds"] = std::move(seeds);
     list.push_back(std::move(entry));

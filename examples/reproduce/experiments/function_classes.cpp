@@ -187,7 +187,7 @@ Result run(const Options& options) {
   std::ostringstream csv;
   CsvWriter rows(csv,
                  {"class", "predictor", "seed", "setting", "width", "examples", "tasks", "loss", "standard_error"});
-  nlohmann::ordered_json summary = nlohmann::ordered_json::object();
+  Record summary = Record::object();
   const auto last = static_cast<std::size_t>(context - 1);
   const auto curve_of = [&](std::size_t i, Kind kind, Features by) -> const Curve& {
     std::size_t p = 0;
@@ -198,7 +198,7 @@ Result run(const Options& options) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     const Class& c = all[i];
     double layer_difference = 0;
-    nlohmann::ordered_json list = nlohmann::ordered_json::object();
+    Record list = Record::object();
     for (const auto& [predictor, setting, curve, difference] : found[i]) {
       layer_difference = std::max(layer_difference, difference);
       const bool by_width = predictor.features == Features::fourier;
@@ -223,7 +223,7 @@ Result run(const Options& options) {
     std::vector<std::string> cells{c.title, "trained layer", ""};
     for (const Index t : table_contexts) cells.push_back(text_of(over_seeds(trained[i], t)));
     table.row(std::move(cells));
-    nlohmann::ordered_json seeds = nlohmann::ordered_json::array();
+    Record seeds = Record::list();
     for (std::size_t k = 0; k < trained[i].size(); ++k) {
       const Trained& t = trained[i][k];
       const std::uint64_t seed = options.seed_of(Index(k));
@@ -304,10 +304,10 @@ Result run(const Options& options) {
                 decay(sparse) + " and " + decay(noisy) +
                 ", leave older pairs less weight. Sparsity is of no use to a step: its loss, (9), depends on w through "
                 "its second moments alone. By (9) the step on sparse functions loses " +
-                rounded(summary["sparse-linear"]["analytic_loss"].get<double>(), 3) +
-                " after forty examples, measured " + loss(sparse, Kind::one_step, Features::inputs) +
-                "; on noisy ones " + rounded(summary["noisy-linear"]["analytic_loss"].get<double>(), 3) +
-                ", measured " + loss(noisy, Kind::one_step, Features::inputs) +
+                rounded(summary["sparse-linear"]["analytic_loss"].number(), 3) + " after forty examples, measured " +
+                loss(sparse, Kind::one_step, Features::inputs) + "; on noisy ones " +
+                rounded(summary["noisy-linear"]["analytic_loss"].number(), 3) + ", measured " +
+                loss(noisy, Kind::one_step, Features::inputs) +
                 ". Least squares is exact from ten noiseless examples on; with noise it reaches " +
                 loss(noisy, Kind::least_squares, Features::inputs) + ", ridge regression " +
                 loss(noisy, Kind::ridge, Features::inputs) + ", three neighbours " +

@@ -106,7 +106,7 @@ Result run(const Options& options) {
                      {}};
   std::ostringstream csv;
   CsvWriter rows(csv, {"line", "seed", "position", "loss", "standard_error"});
-  nlohmann::ordered_json barriers = nlohmann::ordered_json::object();
+  Record barriers = Record::object();
   std::vector<double> at;
   for (Index i = 0; i < points; ++i) at.push_back(position(i));
   Spread barrier[std::size(lines)];

@@ -211,7 +211,7 @@ class LinearExperiment {
   /// Of the prediction zero.
   double zero_loss() const { return expected_loss(task(context), 0.0); }
 
-  static nlohmann::ordered_json distances(const StepDistance<float>& distance) {
+  static Record distances(const StepDistance<float>& distance) {
     const auto number = [](float value) { return static_cast<double>(value); };
     return {{"A", number(distance.A)},
             {"d", number(distance.d)},
@@ -219,7 +219,7 @@ class LinearExperiment {
             {"decay", number(distance.decay)}};
   }
 
-  nlohmann::ordered_json summary_of(const Trained& trained) const {
+  Record summary_of(const Trained& trained) const {
     const Measured& measured = trained.measured;
     return {{"seed", trained.seed},
             {"construction_loss", mean_loss(construction_loss_)},
@@ -241,21 +241,22 @@ class LinearExperiment {
   }
 
   void add_summary(Result& result) const {
-    nlohmann::ordered_json seeds = nlohmann::ordered_json::array(), longer = nlohmann::ordered_json::array();
+    Record seeds = Record::list(), longer = Record::list();
     for (const Trained& trained : seeds_) seeds.push_back(summary_of(trained));
     auto& summary = result.summary;
-    summary = seeds.front();
+    summary = seeds.items().front();
     summary.erase("seed");
     for (const char* const name : {"initial_loss", "trained_loss", "effective_step_trained", "cosine",
                                    "model_difference", "prediction_difference", "left_plateau", "seconds"}) {
       double sum = 0;
-      for (const auto& seed : seeds) sum += seed.at(name).get<double>();
-      summary[name] = sum / static_cast<double>(seeds.size());
+      for (const Record& seed : seeds.items()) sum += seed.at(name).number();
+      summary[name] = sum / static_cast<double>(seeds.items().size());
     }
-    for (auto& [part, mean] : summary["canonical_distance"].items()) {
+    Record& distance = summary["canonical_distance"];
+    for (const std::string& part : distance.names()) {
       double sum = 0;
-      for (const auto& seed : seeds) sum += seed.at("canonical_distance").at(part).get<double>();
-      mean = sum / static_cast<double>(seeds.size());
+      for (const Record& seed : seeds.items()) sum += seed.at("canonical_distance").at(part).number();
+      distance[part] = sum / static_cast<double>(seeds.items().size());
     }
     summary["worst_gap"] = over_seeds([&](const Trained& trained) { return gap(trained.measured); }).most;
     for (const Longer& run : longer_)

@@ -74,7 +74,7 @@ Trained train_seed(const Layer& layer, const Parameters& construction, std::uint
   return trained;
 }
 
-nlohmann::ordered_json summary_of(const Trained& t) {
+Record summary_of(const Trained& t) {
   const auto number = [](float value) { return static_cast<double>(value); };
   return {
       {"seed", t.seed},
@@ -149,7 +149,7 @@ Result run(const Options& options) {
 
   Result result;
   Sample constructed;
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  Record list = Record::list();
   Table table{
       "Every seed", {"seed", "loss", "above closed form", "step", "mean decay", "least", "most", "A", "d", "C"}, {}};
   double loss = 0, trained_step = 0, trained_decay = 0, seconds = 0, worst = -1;

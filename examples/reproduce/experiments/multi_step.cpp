@@ -250,10 +250,10 @@ Result run(const Options& options) {
       {"steps or iterations K"},
       {"loss per output", true},
       {}};
-  nlohmann::ordered_json algorithm_list = nlohmann::ordered_json::object();
+  Record algorithm_list = Record::object();
   for (const Algorithm& algorithm : algorithms) {
     Series series{algorithm.name, algorithm.mark, algorithm.colour, {}, {}};
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    Record list = Record::list();
     for (std::size_t k = 0; k < algorithm.loss.size(); ++k) {
       const Estimate& loss = algorithm.loss[k];
       algorithm_rows.row(algorithm.name, k + 1, loss.value, loss.standard_error);
@@ -274,23 +274,23 @@ Result run(const Options& options) {
 
   Series points[2] = {{"stacks from random weights", Mark::points, Colour::grey, {}, {}},
                       {"stacks from the closed form", Mark::points, Colour::purple, {}, {}}};
-  nlohmann::ordered_json stack_list = nlohmann::ordered_json::array();
+  Record stack_list = Record::list();
   for (std::size_t s = 0; s < stacks.size(); ++s) {
     const Stack& stack = stacks[s];
     const auto at = static_cast<std::size_t>(stack.steps - 1);
     const Estimate closed = mean_of(stack.losses);
     const double equal = algorithms[0].loss[at].value, individual = algorithms[1].loss[at].value;
     std::vector<std::string> cells{std::to_string(stack.steps), rounded(equal), rounded(individual), closed.text()};
-    nlohmann::ordered_json entry{{"steps", stack.steps},
-                                 {"equal_loss", equal},
-                                 {"individual_loss", individual},
-                                 {"construction_loss", closed.value},
-                                 {"construction_loss_standard_error", closed.standard_error}};
+    Record entry{{"steps", stack.steps},
+                 {"equal_loss", equal},
+                 {"individual_loss", individual},
+                 {"construction_loss", closed.value},
+                 {"construction_loss_standard_error", closed.standard_error}};
     for (const bool residual : {false, true})
       for (const Start start : {Start::random, Start::construction}) {
         const std::vector<Trained> seeds = of(residual, s, start);
         if (seeds.empty()) continue;
-        nlohmann::ordered_json list = nlohmann::ordered_json::array();
+        Record list = Record::list();
         for (const Trained& t : seeds) {
           every.row({std::to_string(stack.steps), residual ? "yes" : "no", name_of(start), std::to_string(t.job.seed),
                      rounded(t.loss.value), t.excess.percent_text()});

@@ -235,7 +235,7 @@ Result run(const Options& options) {
                      {}};
   std::ostringstream csv;
   CsvWriter rows(csv, {"learner", "seed", "loss", "standard_error"});
-  nlohmann::ordered_json losses = nlohmann::ordered_json::object();
+  Record losses = Record::object();
   for (const Learner& l : learners) {
     const Spread spread = l.spread();
     result.overview.row({l.name, spread.text(), rounded(l.standard_error(), 1), percent(spread.mean / zero_loss)});
@@ -427,7 +427,7 @@ Result run(const Options& options) {
   result.section.push_back(std::move(one));
   result.section.push_back(std::move(steps));
 
-  nlohmann::ordered_json runs = nlohmann::ordered_json::array();
+  Record runs = Record::list();
   for (const Trained& t : found) {
     const Estimate loss = mean_of(t.losses);
     const std::string name = t.every_position ? "nonlinear" : "nonlinear-query";
@@ -441,7 +441,7 @@ Result run(const Options& options) {
         name + "-seed-" + std::to_string(t.seed),
         weights_file(t.parameters, {{"discretization", "zoh"}, {"targets", "scalar"}, {"readout", "half_glu2"}})));
   }
-  nlohmann::ordered_json of_widths = nlohmann::ordered_json::array();
+  Record of_widths = Record::list();
   for (std::size_t w = 0; w < widths.size(); ++w)
     of_widths.push_back({{"width", widths[w]}, {"one_step_loss", mean_of_width[w]}});
   result.summary = {{"updates", effort.updates},

@@ -142,12 +142,12 @@ Result run(const Options& options) {
   std::ostringstream csv;
   CsvWriter rows(csv, {"shift", "value", "seed", "zero_loss", "best_loss", "expected_loss", "construction_loss",
                        "construction_loss_standard_error", "trained_loss", "excess", "excess_standard_error"});
-  nlohmann::ordered_json summary = nlohmann::ordered_json::object();
+  Record summary = Record::object();
   std::vector<Spread> excesses;
   double largest_deviation = 0;
   std::size_t j = 0;
   for (const Shift& shift : all) {
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    Record list = Record::list();
     std::vector<const Point*> of_shift;
     Figure losses{"out-of-distribution-" + shift.name,
                   "Loss over that of predicting zero: closed form with the step for the training tasks, by (9) and as "
@@ -176,7 +176,7 @@ Result run(const Options& options) {
       if (value == shift.values.front() || value == shift.values.back())
         result.overview.row(
             {shift.name, text_of(shift, value), rounded(constructed), rounded(loss.mean), gap.percent_text()});
-      nlohmann::ordered_json seed_list = nlohmann::ordered_json::array();
+      Record seed_list = Record::list();
       for (std::size_t k = 0; k < trained.size(); ++k) {
         const std::uint64_t seed = options.seed_of(Index(k));
         rows.row(shift.name, text_of(shift, value), seed, point.zero, point.best, point.expected,

@@ -309,7 +309,7 @@ double largest_steps_deviation(const Measured& all, const std::vector<Steps>& sc
   return largest;
 }
 
-nlohmann::ordered_json summarise(const Measured& measured) {
+Record summarise(const Measured& measured) {
   const Agreement in_double = worst(measured.in_double), in_float = worst(measured.in_float);
   const StepsMeasured steps = worst(measured.steps);
   const Sample& loss = measured.curve.fixed[context - 1];
@@ -411,7 +411,7 @@ void add_steps(const Measured& all, const std::vector<Steps>& schedules, Index t
   CsvWriter rows(csv, {"steps", "sizes", "tasks", "expected_loss", "expected_loss_standard_error", "loss",
                        "standard_error", "stack_difference", "query_difference"});
   CsvWriter size_rows(size_csv, {"steps", "sizes", "k", "size"});
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  Record list = Record::list();
   Figure figure{"theory-steps",
                 "Loss after K steps of gradient descent, f = N = 10. Lines: expected over maps and queries on " +
                     grouped(tuning) + " contexts. Points: the stack of 2K - 1 layers on " + grouped(tasks) +
@@ -570,10 +570,10 @@ Result run(const Options& options) {
   for (Steps& schedule : spectrum.tuned(most_steps)) schedules.push_back(std::move(schedule));
 
   Measured all;
-  nlohmann::ordered_json seeds = nlohmann::ordered_json::array();
+  Record seeds = Record::list();
   for (Index k = 0; k < options.seeds; ++k) {
     const Measured one = measure(schedules, options.seed_of(k), effort, options.threads, progress);
-    nlohmann::ordered_json entry{{"seed", options.seed_of(k)}};
+    Record entry{{"seed", options.seed_of(k)}};
     entry.update(summarise(one));
     entry["seconds"] = one.seconds;
     seeds.push_back(std::move(entry));

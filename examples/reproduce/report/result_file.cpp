@@ -11,9 +11,9 @@
 #include <vector>
 
 #include <Eigen/Core>
-#include <nlohmann/json.hpp>
 
 #include "gdssm/core/error.hpp"
+#include "reproduce/report/record_json.hpp"
 
 // CBOR (RFC 8949), written as it is read: each type says once, in `fields`, what it is made of.
 namespace gdssm::reproduce {
@@ -76,7 +76,7 @@ struct Writer {
     list.push_back(Json::binary(bytes_of(items, count)));
   }
 
-  void operator()(Json& json) const { list.push_back(json); }
+  void operator()(Record& record) const { list.push_back(to_json(record)); }
   void operator()(bool& flag) const { list.push_back(flag); }
   void operator()(Index& number) const { list.push_back(number); }
   void operator()(double& number) const { put(&number, 1); }
@@ -128,7 +128,7 @@ struct Reader {
     take(bytes, container.data(), container.size());
   }
 
-  void operator()(Json& json) const { json = next(); }
+  void operator()(Record& record) const { record = to_record(next()); }
   void operator()(bool& flag) const { flag = next().get<bool>(); }
   void operator()(Index& number) const { number = next().get<Index>(); }
   void operator()(double& number) const { take(next().get_binary(), &number, 1); }

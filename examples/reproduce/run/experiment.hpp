@@ -7,9 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "gdssm/core/view.hpp"
+#include "reproduce/report/record.hpp"
 #include "reproduce/report/table.hpp"
 #include "reproduce/run/checkpoint.hpp"
 #include "support/figure.hpp"
@@ -47,7 +46,7 @@ struct OutputFile {
 
 /// What an experiment found. The same options give the same value, but for members of `summary` named "seconds".
 struct Result {
-  nlohmann::ordered_json summary = nlohmann::ordered_json::object();     ///< the experiment's object in summary.json
+  Record summary = Record::object();                                     ///< the experiment's object in summary.json
   Table overview;                                                        ///< printed, and first in the report
   std::vector<std::variant<Paragraph, Table, Figure, HeatMap>> section;  ///< the report's section, in order
   std::vector<OutputFile> files;  ///< CSV and weights, named after the experiment

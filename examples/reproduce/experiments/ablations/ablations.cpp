@@ -326,11 +326,11 @@ class AblationExperiment {
     CsvWriter loss_rows(losses, {"exchanged", "parameters", "factor", "seed", "closed_form", "loss", "standard_error",
                                  "excess", "excess_standard_error", "cosine"});
     CsvWriter sweep_rows(sweeps, {"exchanged", "factor", "validation_loss"});
-    using Json = nlohmann::ordered_json;
-    Json list = Json::array();
+    using Json = Record;
+    Json list = Json::list();
     for (const Row& of : rows_) {
       const Ablation& a = of.ablation;
-      Json sweep = Json::array(), seeds = Json::array();
+      Json sweep = Json::list(), seeds = Json::list();
       for (std::size_t k = 0; k < of.sweep.size(); ++k) {
         if (!of.sweep[k].diverged) sweep_rows.row(a.slug, factors[k], of.sweep[k].validation);
         sweep.push_back({{"factor", factors[k]},

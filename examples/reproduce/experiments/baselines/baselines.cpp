@@ -528,7 +528,7 @@ class BaselineExperiment {
   }
 
   void add_summary(Result& result) const {
-    using Json = nlohmann::ordered_json;
+    using Json = Record;
     auto& summary = result.summary;
     summary = {{"budget", budget},
                {"updates", effort_.updates},
@@ -536,11 +536,11 @@ class BaselineExperiment {
                {"evaluation_tasks", effort_.evaluation_tasks},
                {"zero_loss", zero_loss()},
                {"one_step_loss", one_step()},
-               {"models", Json::array()},
-               {"algorithms", Json::array()},
+               {"models", Json::list()},
+               {"algorithms", Json::list()},
                {"seconds", seconds_}};
     for (const Row& row : rows_) {
-      Json sweep = Json::array(), seeds = Json::array();
+      Json sweep = Json::list(), seeds = Json::list();
       for (const Swept& swept : row.sweep)
         sweep.push_back({{"rate", swept.rate},
                          {"validation_loss", swept.outcome.diverged ? Json() : Json(swept.outcome.validation.mean())}});
