@@ -11,8 +11,8 @@ using Register = gdssm::Lanes<float, gdssm::detail::native_bytes / sizeof(float)
 constexpr int chains = 10;
 constexpr int rounds = 1000;
 
-// What one core can do at best: single-precision fused multiply-adds a second. Every share of the peak is taken of the
-// figure of the same run, since machines differ and drift.
+// The peak of one core: single-precision fused multiply-adds a second. Shares of the peak refer to the same run, since
+// machines differ and drift.
 void fma_peak(benchmark::State& state) {
   Register sum[chains];
   for (Register& s : sum) s = 1.0f;

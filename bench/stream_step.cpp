@@ -45,7 +45,7 @@ void stream_step(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
-// The same arithmetic on raw arrays, nothing else: what a step must not cost more than.
+// The same arithmetic on raw arrays, the lower bound for a step.
 template <Index F>
 void stream_step_raw(benchmark::State& state) {
   constexpr std::size_t f = static_cast<std::size_t>(F);

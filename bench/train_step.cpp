@@ -57,8 +57,8 @@ void train_step(benchmark::State& state, Index features, Index context, Index ba
   state.SetItemsProcessed(state.iterations() * batch_size);
 }
 
-// One update over contexts that are held nowhere, their tokens drawn again where they are needed: `peak` is the most
-// memory that the process has held so far.
+// One update over contexts that are not stored: tokens are drawn again where they are needed. `peak` is the peak memory
+// of the process so far.
 void train_step_redrawn(benchmark::State& state) {
   using Lanes = gdssm::Lanes<float>;
   using Layer = gdssm::PaperLayer<10>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every user of the library compiles anyway.
+// The part that every user of the library compiles anyway.
 #include <Eigen/Dense>
 
 int main() {}

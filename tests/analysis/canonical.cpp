@@ -14,7 +14,7 @@ namespace {
 
 using test::Random;
 
-/// (A, C) and (d, C) trade a factor each.
+/// (A, C) and (d, C) exchange factors.
 template <class Parameters, class T>
 Parameters rescaled(Parameters p, T of_A, T of_d) {
   p.attention.A *= of_A;

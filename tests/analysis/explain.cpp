@@ -26,8 +26,8 @@ const Index f = 5;
 const Layer layer(f);
 const ExplainOptions options{.tasks = 200, .seed = 3};
 
-/// Weights of the same function: every A trades a factor and a sign with its C, the gate's d with every M_k's C, and
-/// gates that don't act are anything.
+/// Weights of the same function: every A exchanges a factor and a sign with its C, the gate's d with every M_k's C, and
+/// gates without effect are arbitrary.
 Stack::Parameters<double> disguised(Stack::Parameters<double> p, std::uint64_t seed) {
   Random random(seed);
   const auto factor = [&] { return (random() < 0 ? -1 : 1) * std::exp(4 * random()); };
@@ -219,7 +219,7 @@ TEST_CASE("Decays that differ are explained weight by weight", "[theorem]") {
                longest = half_life(p.recurrence.Lambda.maxCoeff());
   CHECK(found.layers[0].half_lives.shortest == Approx(shortest).epsilon(1e-15));
   CHECK(found.layers[0].half_lives.longest == Approx(longest).epsilon(1e-15));
-  // Of scalar targets only the last column's decays act: the others may be anything.
+  // For scalar targets only the last column's decays have an effect; the others may be anything.
   p.recurrence.Lambda.rightCols(1).setConstant(0.8);
   const Explanation scalar = explained<ScalarTargets>(disguised(p, 9));
   expect(scalar, "discounted-gradient-descent", {0.7});
@@ -308,7 +308,7 @@ TEST_CASE("The reference's stack is two steps less the query", "[theorem]") {
   const Explanation found = explain<VectorTargets>(stack, p, options, pool);
   expect(found, "gradient-descent", {1.4, 0.5});
   CHECK(nearest(found).residual == Approx(-1).epsilon(1e-9));
-  // What it is observed as is its own last row.
+  // It is observed by its own last row.
   const LinearRegression tasks{.features = f, .outputs = f, .context = f};
   const auto seen = observe(stack.without_residual(), p, tasks, {1, 1}, pool, -1);
   CHECK(seen[0].prediction.isApprox(stack.predict(p, tasks.sequence(1, 0).tokens).col(2 * f), 1e-13));
@@ -414,7 +414,8 @@ TEST_CASE("The layers of a disguised stack are reported in canonical scale", "[t
   }
   CHECK(found.decay == Approx(decay).epsilon(1e-14));
 
-  // Of scalar targets the last row of C and the last column of L act in an M_k, all of them in an S_k.
+  // For scalar targets only the last row of C and the last column of L have an effect in an M_k, and all of them in an
+  // S_k.
   const Explanation scalar = explained<ScalarTargets>(disguised(p, 22));
   REQUIRE(scalar.layers.size() == 5);
   CHECK(scalar.layers[2].half_lives.decay == p.layers[2].recurrence.Lambda.rightCols(1).mean());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Measurements refuse tasks, models and tokens that don't fit one another, and read nothing beyond them.
+// Measurements refuse tasks, models and tokens that do not fit each other, and read nothing out of bounds.
 #include <string>
 
 #include "gdssm/analysis/alignment.hpp"

@@ -13,8 +13,8 @@
 
 namespace gdssm::test {
 
-/// A layer's coefficients and a sequence -> what it makes of it. The pull-back adds to what is there: it is
-/// half of what two in a row leave.
+/// A layer's coefficients and a sequence -> its output. The pull-back adds to its result, so it is half of the result
+/// of two calls.
 template <class Layer>
 struct LayerCase {
   Layer layer;
@@ -109,7 +109,7 @@ inline Eigen::MatrixXd random_matrix(Index rows, Index cols, std::uint64_t seed)
   return matrix;
 }
 
-/// What a layer makes of a sequence.
+/// The output of a layer for a sequence.
 template <class Layer, class Coefficients>
 Eigen::MatrixXd applied(const Layer& layer, const Coefficients& c, const Eigen::MatrixXd& X) {
   Array<double> x(X.rows(), X.cols()), y = x;

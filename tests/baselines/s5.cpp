@@ -58,7 +58,7 @@ TEST_CASE("S5's discretisation pulls back, away from Lambda = 0 where it is not 
 
 using Vector = Eigen::VectorXcd;
 
-/// S5's definition in std::complex with both of every conjugate pair: the states of a sequence, and what comes out.
+/// S5's definition in std::complex with both states of every conjugate pair: the states of a sequence, and the output.
 struct Reference {
   std::vector<Vector> decays, inputs, states;
   Eigen::MatrixXd output;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What blocks are, by their definitions in plain loops.
+// Blocks compared with their definitions in plain loops.
 #include <algorithm>
 #include <cstddef>
 #include <stdexcept>
@@ -16,7 +16,7 @@ namespace {
 
 using test::Random;
 
-/// Tokens are two copies of their number, so that a window says where it is from.
+/// Tokens are two copies of their number, so that a window shows its position.
 template <class Window>
 std::vector<Index> pushed(const Window& window, Index first, Index end, typename Window::template State<double>& state,
                           std::vector<Index>& windows) {

@@ -19,7 +19,7 @@ using test::expect_vjp;
 static_assert(Block<Dense<2, 3>> && Block<Dense<>>);
 static_assert(Block<GatedUnit<4>> && Block<GatedUnit<>>);
 
-/// Coefficients and an input -> the output. The pull-back adds to what is there: it is half of what two in a row leave.
+/// Coefficients and an input -> the output. The pull-back adds to its result, so it is half of the result of two calls.
 template <class Block>
 struct DenseStep {
   Block dense;
@@ -52,7 +52,7 @@ struct DenseStep {
   }
 };
 
-/// The same of a gated unit, which sets its input's cotangent.
+/// The same for a gated unit, which overwrites its input's cotangent.
 template <class Block>
 struct UnitStep {
   Block unit;

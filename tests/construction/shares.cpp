@@ -19,7 +19,7 @@ using test::ExactContext;
 using test::ExactMatrix;
 using test::Rational;
 
-/// Of any slots, (7) predicts W_1 x_{t+1} with W_1 = a M_t, at every t.
+/// With any slots, (7) predicts W_1 x_{t+1} with W_1 = a M_t, at every t.
 template <class Layer>
 void check_step(const Layer& layer, Engine& engine) {
   const Index f = layer.feature_count(), n = 5;

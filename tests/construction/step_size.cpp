@@ -125,7 +125,7 @@ LinearTask<Rational> task_of(Index f, Index N, const Values& input, int w, int e
 
 // ---- sampled expectations -------------------------------------------------------------------------------------------
 
-/// Draws that are the same with every standard library.
+/// Random draws that are the same with every standard library.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : engine_(seed) {}
@@ -244,8 +244,8 @@ RationalMatrix random_covariance(Index f, std::mt19937_64& engine) {
   return B * B.transpose() + RationalMatrix::Identity(f, f);
 }
 
-/// What P and the diagonal p leave of the equations they solve, as a share of their right sides, for covariances of
-/// small integers and less than full rank, whose moments have no rounding.
+/// The relative residuals of the equations for P and the diagonal p, for covariances of small integers of less than
+/// full rank, whose moments have no rounding.
 template <class T>
 T largest_residual_of_singular_moments(int matrices) {
   using Matrix = Eigen::MatrixX<T>;
@@ -636,7 +636,7 @@ TEST_CASE("Tasks that cannot be are refused with a message that says why", "[mis
     CHECK_THROWS_WITH(best_step(task), "best_step: fourth moment is inf, expected a finite number >= 0");
     task.inputs = {.variance = not_a_number, .fourth = 1};
     CHECK_THROWS_WITH(best_step(task), "best_step: variance is nan, expected a finite number >= 0");
-    // Two values of the same size have the least fourth moment there is, rounding included.
+    // Two values of equal magnitude have the smallest possible fourth moment, including rounding.
     task.inputs = {.variance = 0.1, .fourth = std::pow(std::sqrt(0.1), 4)};
     CHECK_NOTHROW(best_step(task));
   }
@@ -692,7 +692,7 @@ TEST_CASE("Context moments that cannot be are refused with a message that says w
     CHECK_THROWS_WITH(gdssm::gaussian_context(covariance(1, 2, 2, 1), 1),
                       "gaussian_context: covariance (1, 0) is 2, too large for variances 1 and 1");
     CHECK_THROWS_AS(gdssm::gaussian_context(covariance(1, not_a_number, not_a_number, 1), 1), std::invalid_argument);
-    // Correlation 1 and a constant feature are no mistakes.
+    // Correlation 1 and a constant feature are valid.
     CHECK_NOTHROW(gdssm::gaussian_context(covariance(1, 2, 2, 4), 1));
     CHECK_NOTHROW(gdssm::gaussian_context(covariance(1, 0, 0, 0), 1));
   }
@@ -726,7 +726,7 @@ TEST_CASE("Context moments that cannot be are refused with a message that says w
     CHECK_THROWS_WITH(
         best_preconditioner(moments),
         "best_preconditioner: mean_S2 has a negative eigenvalue, expected a positive semidefinite matrix");
-    // A coordinate that does not vary goes with no other, and the smallest units hide nothing.
+    // A coordinate without variance must have no covariance, and small units hide no error.
     moments.mean_S2 = covariance(0, 1, 1, 0);
     CHECK_THROWS_AS(best_preconditioner(moments), std::invalid_argument);
     moments.mean_S2 = covariance(0, 1, 1, 1);

@@ -12,7 +12,7 @@
 namespace gdssm {
 namespace {
 
-/// The worst error of f on lanes, in units of the last place of what long doubles say, at 20,000 points of a range.
+/// The worst error of f on lanes, in units of the last place of the long double result, at 20,000 points of a range.
 template <class S, class OnLanes, class Exact>
 double worst_error(double from, double to, const OnLanes& f, const Exact& exact) {
   using T = LaneScalar<S>;

@@ -52,7 +52,7 @@ void check_outer_sum(Index rows, Index cols) {
   CHECK((decay_bar.matrix().array() - 1 - R.matrix().array() * before.matrix().array()).matrix().norm() < 1e-14);
   CHECK((cotangent.matrix() - decay.matrix().cwiseProduct(R.matrix())).norm() < 1e-15);
 
-  // What is not wanted changes nothing of the rest.
+  // Absent results do not change the others.
   auto again = R;
   Array<double, Cols, Rank> right_again(cols, Rank);
   kernels::decayed_outer_sum_vjp(read(decay), read(left), read(right), View<const double, Cols, Rows>::absent(),

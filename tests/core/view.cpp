@@ -9,12 +9,12 @@
 namespace gdssm {
 namespace {
 
-// Sizes in the type take no room.
+// Sizes in the type take no memory.
 static_assert(sizeof(View<float, 3, 2>) == sizeof(float*));
 static_assert(std::is_trivially_copyable_v<View<float>> && std::is_trivially_copyable_v<View<float, 3, 3>>);
 
-// Const may be added and not taken away; sizes may be forgotten, and moved into the type, where they are checked; a
-// number of columns by name alone, since a matrix is no vector.
+// Const may be added but not removed. Sizes may move to run time, and into the type, where they are checked; a number
+// of columns only explicitly, so that no matrix becomes a vector unnoticed.
 static_assert(std::is_convertible_v<View<float, 3, 2>, View<const float, 3, 2>>);
 static_assert(!std::is_convertible_v<View<const float, 3, 2>, View<float, 3, 2>>);
 static_assert(std::is_convertible_v<View<float, 3, 2>, View<float>>);

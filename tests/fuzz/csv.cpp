@@ -29,7 +29,7 @@ bool same(double a, double b) { return gdssm::is_missing(a) ? gdssm::is_missing(
 
 }  // namespace
 
-// A table that is read, is written as one that is read as the same again.
+// A table that was read can be written and read again with the same value.
 void read_bytes(std::string_view bytes) {
   const Table table = table_of(bytes);
   std::ostringstream out;

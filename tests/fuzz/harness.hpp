@@ -8,8 +8,8 @@
 #include <stdexcept>
 #include <string_view>
 
-// What a fuzzed reader has to do with any bytes: take them, or refuse them with `std::invalid_argument`. Every other
-// exception, and every crash, is a finding.
+// A fuzzed reader must accept any bytes or refuse them with `std::invalid_argument`. Every other exception and every
+// crash is a finding.
 
 /// Ends the process, as a crash would, unless a statement about what was read holds.
 inline void expect(bool holds, const char* statement) {

@@ -46,8 +46,8 @@ std::vector<Change> changes_of(std::string_view bytes) {
 
 }  // namespace
 
-// A state that learning made and a file has changed, some of its numbers, is refused or leaves a learner that answers
-// with numbers and learns.
+// A learned state in which a file has changed some numbers is refused, or leaves a learner that predicts finite numbers
+// and learns.
 void read_bytes(std::string_view bytes) {
   static const gdssm::DefaultLearner<> learned = after_twelve_rows();
   auto learner = learned;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads every file of the folders it is given, in place of a fuzzer: the corpus as a test, with any compiler.
+// Reads every file of the given folders, instead of a fuzzer: runs the corpus as a test, with any compiler.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

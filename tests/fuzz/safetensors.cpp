@@ -3,7 +3,7 @@
 
 #include "fuzz/harness.hpp"
 
-// What is read, is written as bytes that are read as the same again.
+// A file that was read can be written and read again with the same value.
 void read_bytes(std::string_view bytes) {
   const gdssm::Safetensors file = gdssm::parse_safetensors(bytes, "fuzz");
   std::string written;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Macros of other people's headers that programs include before gdssm's: Windows', X11's, <complex.h>'s and the like.
+// Macros of headers that programs may include before gdssm's: those of Windows, X11, <complex.h> and the like.
 
 // Windows
 #define min(a, b) (((a) < (b)) ? (a) : (b))

@@ -61,7 +61,7 @@ int in_child(Action action) {
   return WEXITSTATUS(status);
 }
 
-/// Root may write everywhere; for the time of a test of permissions be nobody.
+/// Root may write everywhere, so become nobody during a test of permissions.
 class Unprivileged {
  public:
   Unprivileged() {
@@ -129,7 +129,7 @@ TEST_CASE("A crash in mid-write leaves the old file, and the next run removes wh
   CHECK(status == 7);
   CHECK(read_file(folder / "a.csv") == "old");
   CHECK(folder.names().size() == 2);
-  // Only what it has left of this file; not a file that a living process writes, nor one of another name.
+  // Removes only leftovers of this file; not a file that a living process writes, nor one of another name.
   AtomicFile living(folder / "a.csv");
   write_file(folder / "a.csv.b", "another's");
   write_file(folder / ".a.csv.1-x.tmp", "another's");

@@ -89,7 +89,7 @@ const CheckpointIdentity identity{{"model", "mixed"}, {"seed", "1"}};
 
 const LinearRegression tasks{.features = 3, .outputs = 3, .context = 4};
 
-/// Trains on to so many updates.
+/// Continues training up to this many updates.
 template <class T, class Optimizer, class Parameters>
 void train_to(Index updates, const PaperLayer<>& layer, const Optimizer& optimizer,
               TrainingRun<Parameters, Optimizer>& run, int threads) {

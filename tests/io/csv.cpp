@@ -53,7 +53,7 @@ std::string refusal(const std::string& text) {
   return message_of([&] { read(text); });
 }
 
-/// Gives out one piece at a time, as a pipe does, and fails the test when asked for more than there is yet.
+/// Returns one piece at a time, like a pipe, and fails the test when asked for more than is available.
 class SlowPipe : public std::streambuf {
  public:
   explicit SlowPipe(Names pieces) : pieces_(std::move(pieces)) {}

@@ -24,7 +24,7 @@ using gdssm::Safetensors;
 using gdssm::Tensor;
 using gdssm::test::message_of;
 
-/// Layers of f = 2 in which every number is another, counted up in the order in which they are stored.
+/// Layers of f = 2 whose numbers all differ, increasing in storage order.
 Safetensors counted(Index layers, const std::string& discretization = "zoh") {
   Safetensors file;
   file.metadata = {{"discretization", discretization}, {"targets", "vector"}, {"readout", "none"}, {"stack", "horner"}};

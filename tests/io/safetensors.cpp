@@ -35,7 +35,7 @@ std::string with_length(std::string_view header, std::string_view data = "") {
   return bytes.append(header).append(data);
 }
 
-/// What the reader says to a file of this header and so many bytes of data.
+/// The reader's error message for a file with this header and this many bytes of data.
 std::string refusal(std::string_view header, std::size_t data = 0) {
   return message_of([&] { parse_safetensors(with_length(header, std::string(data, '\0')), "m.safetensors"); });
 }

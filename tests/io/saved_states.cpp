@@ -16,7 +16,7 @@
 namespace gdssm::test {
 namespace {
 
-/// A state saved in mid-sequence and loaded is the same, and so is what comes after, merges included.
+/// A state saved in mid-sequence and loaded is the same, and so is everything after it, including merges.
 template <class Model>
 void check_saved_state(const Model& model) {
   const TemporaryFolder folder;

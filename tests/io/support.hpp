@@ -12,7 +12,7 @@
 
 namespace gdssm::test {
 
-/// What the exception that `action` throws says; "" when it throws none.
+/// The message of the exception that `action` throws; "" if it throws none.
 template <class Action>
 std::string message_of(Action&& action) {
   try {
@@ -23,7 +23,7 @@ std::string message_of(Action&& action) {
   return "";
 }
 
-/// A new folder, removed with all that is in it.
+/// A new folder, removed with its content.
 class TemporaryFolder {
  public:
   TemporaryFolder() {

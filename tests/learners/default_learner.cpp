@@ -49,7 +49,7 @@ TEST_CASE("The default is as good as the right learner, whichever of them it is"
 
 TEST_CASE("Shifting or rescaling columns changes the default's predictions by rounding alone", "[theorem]") {
   const Stream stream = linear_stream(3, 1, 120, 2);
-  // Mixing resolves losses to a millionth of the largest, which magnifies rounding as much.
+  // Mixing resolves losses to a millionth of the largest, and so magnifies rounding.
   const MatrixXd predictions = default_predictions(stream);
   Stream other = stream;
   other.x.row(0) *= 1e6;

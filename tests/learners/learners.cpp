@@ -48,7 +48,7 @@ small_bank(Index f, Index m) {
   return Bank(Blend(AdaHedge<>(0.01), AdaHedge<>(), LogScore<>(), Stacking<LogScore<>>()), ridges, LastValue<>(f, m));
 }
 
-/// Every learner and adaptor there is, for f inputs and m targets.
+/// All learners and adaptors, for f inputs and m targets.
 std::vector<Named> all_learners(Index f, Index m) {
   std::vector<Named> all;
   const auto add = [&](const char* name, auto learner) { all.push_back({name, AnyLearner(std::move(learner))}); };
@@ -294,8 +294,7 @@ TEST_CASE("Every learner refuses sizes, numbers and states that it can't take, a
   }
 }
 
-/// The largest magnitude that a stream may give a member of a state: of a value in the data's units, or of sums of
-/// products.
+/// The largest magnitude of a member of a state: of a value in the data's units, or of sums of products.
 double largest_of(const std::string& member) {
   const auto is_one_of = [&](const char* names) {
     return std::string(names).find(" " + member.substr(member.rfind('.') + 1) + " ") != std::string::npos;

@@ -27,14 +27,14 @@ using test::message_of;
 using test::predictions_of;
 using test::Stream;
 
-/// What a rule has lost on a sequence, and each of its experts.
+/// The losses of a rule and of each of its experts on a sequence.
 struct Losses {
   double mixture = 0;
   VectorXd experts;
   std::vector<VectorXd> by_row;
 };
 
-/// An adversary: of the targets -1, 0 and 1, whichever hurts the mixture most, in a random order of moods.
+/// An adversary: it mostly chooses the target, -1 or 1, that hurts the mixture most, and sometimes 0, at random.
 template <class Rule>
 Losses play(Rule& rule, Index K, Index rows, std::uint64_t seed) {
   test::Random random(seed);
@@ -78,7 +78,7 @@ TEST_CASE("Theorem: (16) holds for AdaHedge, also on targets that an adversary h
       }
 }
 
-/// What a rule loses when expert k loses losses(k), by sum_k w_k l_k.
+/// The loss sum_k w_k l_k of a rule when expert k loses losses(k).
 template <class Rule>
 double suffer(Rule& rule, const VectorXd& losses) {
   using T = typename Rule::Scalar;
@@ -172,7 +172,7 @@ TEST_CASE("Stacking finds a combination that no weights between 0 and 1 make", "
   CHECK(recent < 3e-6);
 }
 
-/// The logarithms of LogScore's densities of three experts at a target, up to a number common to all.
+/// The logarithms of LogScore's densities of three experts at a target, up to a common constant.
 Eigen::ArrayXd log_densities(const LogScore<>& rule, const MatrixXd& predictions, double y) {
   const Eigen::ArrayXd S = rule.state().squares.col(0), e = y - predictions.row(0).transpose().array();
   const double W = rule.state().weight[0];
@@ -194,7 +194,8 @@ TEST_CASE("Theorem: LogScore's density is bounded on the rows on which experts d
         for (Index t = 0; t < 600; ++t) {
           const double y = 0.3 * random(), near = y + 1e-3 * random();
           MatrixXd predictions{{random(), 2 * random(), random()}};
-          // Two experts lose all weight, bit by bit and the rest in one row; then the other one errs by all there is.
+          // Two experts lose their weight, first slowly and then in one row; then the third has the largest possible
+          // error.
           if (0 < t && t < early - 1) predictions << near, y - 3, y + 2;
           if (0 < t && t == early - 1) predictions << near, 1e9, -1e9;
           if (0 < t && t == early) predictions << 1e100, y + 2, y;

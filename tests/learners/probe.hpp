@@ -9,13 +9,13 @@
 
 namespace gdssm::test {
 
-/// What a `Probe` has been asked and taught.
+/// The queries and pairs that a `Probe` has seen.
 struct Seen {
   std::vector<Eigen::VectorXd> queries, inputs, targets;
   int checked = 0;  ///< calls that checked their vectors
 };
 
-/// What a `Probe` remembers.
+/// The state of a `Probe`.
 struct ProbeState {
   Count<double> rows = Count<double>::Zero();
 
@@ -26,7 +26,7 @@ struct ProbeState {
   friend bool operator==(const ProbeState& a, const ProbeState& b) { return identical(a, b); }
 };
 
-/// A learner of one's own: it answers with a constant and writes down what it sees.
+/// A user's own learner: it predicts a constant and records what it sees.
 class Probe : public LearnerBase<Probe, double>, public StateBase<Probe, ProbeState, double> {
   using Base = LearnerBase<Probe, double>;
 

@@ -207,7 +207,7 @@ TEST_CASE("Shifting or rescaling any column changes predictions by rounding alon
     other.y *= scale;
     CHECK(difference(predictions_of(other), scale * predictions) < 1e-12);
   }
-  // The data themselves lose digits to an offset; nothing more may be lost.
+  // The data lose digits to the offset; the learner may lose no more.
   for (const double offset : {1e3, -1e6, 1e9}) {
     CAPTURE(offset);
     Stream other = stream;
@@ -389,7 +389,7 @@ TEST_CASE("What a learner can't take is refused with its place, and changes noth
   CHECK(learner.state() == state);
 }
 
-/// The largest difference on the last rows between predictions of two learners, of which one has seen another row
+/// The largest difference on the last rows between the predictions of two learners, one of which saw an extra row
 /// first.
 template <class Learner>
 double difference_after(const Learner& start, double first_input, double first_target, Index rows) {

@@ -37,7 +37,7 @@ struct Problem {
     return M * H.ldlt().solve(q);
   }
 
-  /// Other inputs, of which a random map makes the targets.
+  /// Other inputs, with targets by a random map.
   void set_inputs(const MatrixXd& x, std::uint64_t seed) {
     MatrixXd W(2, x.rows());
     test::Random random(seed);
@@ -45,7 +45,7 @@ struct Problem {
     S = x * x.transpose();
     M = W * S;
   }
-  /// The answer of the least map that fits, in units of 1 / scale.
+  /// The prediction of the smallest map that fits, in units of 1 / scale.
   VectorXd least(const VectorXd& scale) const {
     Eigen::CompleteOrthogonalDecomposition<MatrixXd> decomposition;
     decomposition.setThreshold(1e-10);
@@ -54,7 +54,7 @@ struct Problem {
   }
 };
 
-/// Inputs of that rank, well determined within it, while leading columns alone need not be.
+/// Inputs of this rank that are well conditioned within their span, though their leading columns need not be.
 Problem dependent_inputs(Index f, Index rank, std::uint64_t seed) {
   test::Random random(seed);
   MatrixXd directions(f, rank), x(rank, 40);
@@ -94,7 +94,7 @@ void check_iteration(Index steps_to_converge) {
     CHECK(tight.answer.steps <= steps_to_converge);
     CHECK(difference(tight.prediction, exact) < 1e-10);
 
-    // The bound holds after any number of steps, and says something.
+    // The bound holds after any number of steps, and is not trivial.
     for (const Index K : {1, 2, 4, 8, 16}) {
       const Solved<Solver> some(p, {.steps = K, .ridge = rho});
       CHECK((some.prediction - exact).cwiseAbs().maxCoeff() <= some.answer.error_bound + 1e-12);
@@ -180,7 +180,7 @@ TEST_CASE("Theorem: elimination is ridge regression, also of dependent columns",
       CHECK(solved.answer.ending == Ending::eliminated);
       CHECK(difference(solved.prediction, p.ridge(rho)) < 5e-12);
     }
-  // Equal columns, rho = 0: the answer of either alone.
+  // With equal columns and rho = 0, the prediction is that of either column alone.
   const Problem one(3, 6);
   Problem twice(6, 6);
   twice.S << one.S, one.S, one.S, one.S;
@@ -264,7 +264,7 @@ double inverse_error(const RecursiveLeastSquares<>& learner) {
   return (scale.asDiagonal() * (learner.state().P - P) * scale.asDiagonal()).cwiseAbs().maxCoeff();
 }
 
-/// Columns that break recursive least squares elsewhere: zero, equal, of 1e6 beside 1e-3, the same row over and over.
+/// Columns that break textbook recursive least squares: zero, equal, of 1e6 beside 1e-3, and repeated rows.
 void check_faults(Index rows, double decay, double tolerance) {
   CAPTURE(rows, decay);
   RecursiveLeastSquares<> learner(6, 1, {.ridge = 1, .decay = decay});
@@ -288,7 +288,7 @@ TEST_CASE("Theorem: the inverse that is kept is the inverse, and bounded, on col
   for (const double decay : {0.9, 0.99, 0.999, 1.0}) check_faults(50000, decay, 2e-11);
 }
 
-// Seventy seconds: named on the command line, test_learners "[long]".
+// Takes seventy seconds: run it by test_learners "[long]".
 TEST_CASE("The inverse is within 1e-8 of a direct solve after 10^8 rows", "[.][long]") {
   check_faults(100000000, 0.99, 1e-8);
   check_faults(100000000, 1, 1e-8);
@@ -340,7 +340,7 @@ TEST_CASE("The penalty of recursive least squares keeps its floor through merges
                     "RecursiveLeastSquares: ridge * decay^150 is 7.00649e-46, expected at least 1e-38");
   CHECK_THROWS_WITH(RecursiveLeastSquares<>(50, 1, {.ridge = 1, .decay = 1e-5}),
                     "RecursiveLeastSquares: ridge * decay^50 is 1e-250, expected at least 1e-214");
-  // What is just not refused has a state that isn't either.
+  // The smallest settings that are accepted have states that are accepted too.
   CHECK_THROWS_AS(Single(10, 1, {.ridge = 1, .decay = 0x1p-14f}), std::invalid_argument);
   Single edge(9, 1, {.ridge = 1, .decay = 0x1p-14f});
   const Eigen::VectorXf x = Eigen::VectorXf::Unit(9, 0), y = Eigen::VectorXf::Ones(1);

@@ -36,7 +36,7 @@ inline Stream integer_stream(Index inputs, Index targets, Index rows, std::uint6
   return stream;
 }
 
-/// The predictions, each made before its target was observed.
+/// The predictions, each made before its target is observed.
 template <class Learner>
 Eigen::MatrixXd predictions_of(Learner& learner, const Stream& stream) {
   Eigen::MatrixXd predictions(stream.y.rows(), stream.rows());

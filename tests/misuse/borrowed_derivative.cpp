@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Refused: a recurrence with a step of its own and the derivative of another's.
+// Refused: a recurrence with its own step and the derivative of its base.
 #include "gdssm/models/augmented_ssm.hpp"
 
 class Halved : public gdssm::DiagonalRecurrence<3> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Refused: a start other than zero for a layer that reads other than normal tokens.
+// Refused: a start other than zero for a layer that does not read normal tokens.
 #include "gdssm/construction/gradient_step.hpp"
 
 #if defined(CONTROL)

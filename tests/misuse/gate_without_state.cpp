@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Refused: a gate that says nothing of its state, with the name of what is missing.
+// Refused: a gate without a state; the message names the missing part.
 #include "gdssm/models/augmented_ssm.hpp"
 
 #if defined(CONTROL)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Refused: the closed form (7) of a layer with a slot that has no share in it, by the number of the slot.
+// Refused: the closed form (7) of a layer with a slot that is not constructed; the message has the slot's number.
 #include "gdssm/blocks/linear_input.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 

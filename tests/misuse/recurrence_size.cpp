@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Refused: a state of another size than what the attention hands it.
+// Refused: a state of another size than the attention's factors.
 #include "gdssm/models/augmented_ssm.hpp"
 
 #if defined(CONTROL)

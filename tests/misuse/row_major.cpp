@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Refused: Eigen's matrices row by row.
+// Refused: row-major Eigen matrices.
 #if !defined(CONTROL)
 #define EIGEN_DEFAULT_TO_ROW_MAJOR
 #endif

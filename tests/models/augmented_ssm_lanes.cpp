@@ -74,7 +74,7 @@ TEST_CASE("every lane is the task run alone: the same bits forward, the same gra
   check_lanes_equal_plain<Lanes<float, 32>>();
 }
 
-/// Lane i holds a context of 1 + i % windows windows, which end where the sequence ends.
+/// Lane i has a context of 1 + i % windows windows, at the end of the sequence.
 template <class S, class Method>
 void check_ragged_lanes() {
   using T = LaneScalar<S>;
@@ -147,7 +147,7 @@ void check_methods_agree(const Model& model) {
     const auto history = test::pull_back<StoredHistory>(model, c, sequence, start, g, state_bar);
     const auto sensitivity = test::pull_back<ForwardSensitivity>(model, c, sequence, start, g, state_bar);
     CHECK(roundings(history.coefficients.recurrence, sensitivity.coefficients.recurrence) < 50);
-    // All but the decay's share is computed alike.
+    // Everything but the decay's gradient is computed in the same way.
     CHECK(identical(history.coefficients.attention, sensitivity.coefficients.attention));
     CHECK(identical(history.coefficients.readout, sensitivity.coefficients.readout));
     CHECK(identical(history.coefficients.gate, sensitivity.coefficients.gate));
@@ -191,7 +191,7 @@ void check_without_inputs() {
   CHECK(state == moved);
   CHECK(identical(c_bar, expected.coefficients));
 
-  // A second pass adds to what the first left.
+  // A second pass adds to the result of the first.
   state = zero;
   const auto more = test::pull_back<Method>(model, c, {tokens.view()}, zero, g, zero);
   model.vjp(

@@ -18,7 +18,7 @@ using test::random_array;
 using test::random_coefficients;
 using test::random_tokens;
 
-/// What the optimiser can't see through, so that no pair of new and delete is taken away.
+/// Opaque to the optimiser, so that it removes no pair of new and delete.
 template <class T>
 void keep(const T& value) {
   asm volatile("" : : "g"(&value) : "memory");

@@ -25,7 +25,7 @@ using Wide = AugmentedSsm<LocalAttention<3, 5, 1>, DiagonalRecurrence<3>, Readou
 using Sparse = AugmentedSsm<LocalAttention<2, 2, 5>, DiagonalRecurrence<2>, Readout<2>, OutputGate<2, 2>>;
 using Projected = AugmentedSsm<TokenProjection<3, 6>, DiagonalRecurrence<3, 1>, Readout<1>, ProjectionGate<3, 6>>;
 
-/// What `step` says, token by token; `state` moves on.
+/// The results of `step`, token by token; advances `state`.
 template <class S, class Model, class P>
 std::vector<Array<S, Model::outputs, 1>> stream(const Model& model, const P& c, View<const S, Model::features> tokens,
                                                 typename Model::template State<S>& state) {
@@ -205,7 +205,7 @@ void check_merge() {
   check_merge<S>(PaperLayer<3>(), mask, 50);
   check_merge<S>(PaperLayer<>(3), mask, 50);
   check_merge<S>(Projected(), mask, 50);
-  // A pattern of its own in every lane.
+  // A different pattern in every lane.
   for (Index t = 0; t < mask.size(); ++t)
     for (Index k = 0; k < lane_count<S>; ++k)
       set_lane(mask[t], k, static_cast<LaneScalar<S>>((k * k + 3 * t) % 4 != 0));
@@ -218,7 +218,7 @@ TEST_CASE("two halves' states merge into the whole's, whatever the masks", "[sta
   check_merge<Lanes<float>>();
 }
 
-/// What a gate hands the implicit model: X^T d, preconditioned or not, or D c.
+/// The output of a gate: X^T d, preconditioned or not, or D c.
 Eigen::VectorXd gated(const auto& gate, const Eigen::MatrixXd& window) {
   if constexpr (requires { gate.D; })
     return gate.D.matrix() * window;

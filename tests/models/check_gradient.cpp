@@ -28,7 +28,7 @@ TEST_CASE("gradients are right on every path of training, in runs and window by 
   expect_gradient(HornerStack(PaperLayer<2>(), 2));
 }
 
-/// A recurrence that pulls runs of windows back through the decays that it had at first.
+/// A recurrence that pulls runs of windows back through its initial decays.
 class StaleRuns : public DiagonalRecurrence<3> {
   using Base = DiagonalRecurrence<3>;
 
@@ -77,7 +77,7 @@ TEST_CASE("powers of a decay that are not made anew with it are found out, by th
   CHECK(report.message.find("changed") != std::string::npos);
 }
 
-/// A recurrence that forgets half as fast again, and no derivative of its own.
+/// A recurrence that forgets 1.5 times as fast, without its own derivative.
 class HalfStep : public DiagonalRecurrence<3> {
  public:
   template <class P, class S, Index Rank>
@@ -93,7 +93,7 @@ TEST_CASE("a derived recurrence does not lend another's derivative to a step of 
   CHECK_FALSE(RecurrenceBlock<HalfStep>);
 }
 
-/// The diagonal recurrence with a step and a derivative of its own, which takes no runs.
+/// The diagonal recurrence with its own step and derivative, without runs.
 class OwnStep : public HalfStep {
  public:
   template <class P, class S, Index Rank>

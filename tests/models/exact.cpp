@@ -10,7 +10,7 @@
 
 #include "gdssm/models/horner_stack.hpp"
 
-// What holds of any weights and decays, in exact arithmetic: no tolerance, so nothing can hide in one.
+// Properties of any weights and decays, in exact arithmetic and therefore without tolerances.
 namespace gdssm {
 namespace {
 
@@ -34,7 +34,7 @@ Array<Rational, Model::features> exact_tokens(const Model& model, Index windows,
   return tokens;
 }
 
-/// The memories of a state: one of a layer, several of a stack.
+/// The memories of a state: one for a layer, several for a stack.
 template <class State, class Visitor>
 void for_each_memory(State& state, Visitor&& visitor) {
   if constexpr (requires { state.recurrence; })
@@ -139,7 +139,7 @@ TEST_CASE("Theorem: the states of two parts merge into the whole's, for every cu
   for_every_size<HornerStack<ExactLayer<>>>([&](const auto& model, Index n) { check_merge(model, n, engine); });
 }
 
-/// Of a stack's gates only the last acts.
+/// Only the last gate of a stack has an effect.
 template <class Model>
 bool is_idle_gate(const Model& model, const Name& name) {
   if constexpr (requires { model.layer_count(); })
@@ -149,7 +149,7 @@ bool is_idle_gate(const Model& model, const Name& name) {
 }
 
 /// The gradients by (11) with every state stored and by (12), for a random cotangent of the last k predictions and of
-/// the last state. They have to differ from zero in every array, or agreement would say little.
+/// the last state. No array may be zero, since agreement would then prove little.
 template <class Model>
 void check_gradients(const Model& model, Index n, Engine& engine) {
   const auto c = exact_coefficients(model, engine);

@@ -49,7 +49,7 @@ typename Model::template Parameters<P> golden_parameters(const Golden& golden, c
   return p;
 }
 
-/// Of a file's targets the last ones, as many as the model has outputs.
+/// The last coordinates of a file's targets, as many as the model has outputs.
 template <class P>
 std::vector<Context<P>> golden_contexts(const Golden& golden, Index outputs) {
   const auto tokens = golden.matrices("/tokens");
@@ -63,7 +63,7 @@ std::vector<Context<P>> golden_contexts(const Golden& golden, Index outputs) {
   return contexts;
 }
 
-/// -logits, at every window of a layer, in all rows of the two-step stack, one context a lane.
+/// -logits, at every window of a layer or in all rows of the two-step stack, one context in each lane.
 template <class S, class Model>
 void compare_outputs(const Golden& golden, const Model& model, Comparisons& compare) {
   using P = LaneScalar<S>;
@@ -106,7 +106,7 @@ void compare_gradient(const Golden& golden, const Model& model, Comparisons& com
       gradient);
 }
 
-/// All of it, with plain scalars and with lanes, by both methods.
+/// All figures, with plain scalars and with lanes, by both methods.
 template <class P, class Kind, class Model>
 void compare_everything(const Golden& golden, const Model& model, Comparisons& compare) {
   INFO(golden.file());

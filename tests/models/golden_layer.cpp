@@ -10,7 +10,7 @@ using test::Golden;
 using test::golden;
 using test::golden_files;
 
-/// As what the file says it is.
+/// The layer with the discretisation and targets of the file.
 template <class P, Index Features>
 void compare_layer(const Golden& figures, Comparisons& compare) {
   const Index f = figures.value<Index>("/features");

@@ -9,7 +9,7 @@
 
 namespace gdssm::test {
 
-/// Parameters, tokens and first state -> the last k predictions and the last state, of a model that it keeps.
+/// Parameters, tokens and first state -> the last k predictions and the last state of a model.
 template <class Model, class Method = StoredHistory>
 struct Pass {
   Model model;

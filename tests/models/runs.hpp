@@ -9,7 +9,7 @@
 
 #include "gdssm/models/augmented_ssm.hpp"
 
-// Short forms of the passes, which allocate what they return.
+// Short forms of the passes; they allocate their results.
 namespace gdssm::test {
 
 template <class P, class Model>
@@ -25,14 +25,14 @@ Array<T, Rows, Cols> random_array(Array<T, Rows, Cols> array, Random& random) {
   return array;
 }
 
-/// Tokens of so many windows, the first not yet begun.
+/// Tokens of this many windows, from the beginning of the first.
 template <class S, class Model>
 Array<S, Model::features> random_tokens(const Model& model, Index windows, Random& random) {
   const Index length = Model::Window::width + Model::Window::stride * (windows - 1);
   return random_array(Array<S, Model::features>(model.feature_count(), length), random);
 }
 
-/// A state in the middle of a stream: no token held, memory random.
+/// A state in the middle of a stream: no stored token, random memory.
 template <class S, class Model>
 typename Model::template State<S> random_state(const Model& model, Random& random) {
   auto state = model.template initial_state<S>();

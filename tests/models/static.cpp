@@ -14,7 +14,7 @@ using Fixed = PaperLayer<3>;
 using Sized = PaperLayer<>;
 using Projected = AugmentedSsm<TokenProjection<3, 6>, DiagonalRecurrence<3, 1>, Readout<1>, ProjectionGate<3, 6>>;
 
-// Sizes in the type need no constructor argument; a size left to run time can't do without.
+// Sizes in the type need no constructor argument; run-time sizes do.
 static_assert(std::is_default_constructible_v<Fixed> && std::is_default_constructible_v<Projected>);
 static_assert(!std::is_default_constructible_v<Sized> && std::is_constructible_v<Sized, Index>);
 static_assert(!std::is_convertible_v<Index, Sized>, "a number is not a model");
@@ -28,7 +28,7 @@ static_assert(std::is_default_constructible_v<PreconditionedGate<3>> &&
 static_assert(!std::is_default_constructible_v<ProjectionGate<3, Dynamic>> &&
               !std::is_default_constructible_v<TokenProjection<Dynamic, 6>>);
 
-// A model is sizes, and nothing else: copied like a number, and next to nothing when the type knows them all.
+// A model consists only of sizes: trivially copyable, and tiny if all sizes are in the type.
 static_assert(std::is_trivially_copyable_v<Fixed> && std::is_trivially_copyable_v<Sized>);
 static_assert(sizeof(Fixed) <= 8);
 
@@ -44,7 +44,7 @@ static_assert(Projected::features == 6 && Projected::rows == 3 && Projected::col
 static_assert(Fixed::Window::shared == 1 && Fixed::Window::gap == 0);
 static_assert(SlidingWindow<2, 2, 5>::shared == 0 && SlidingWindow<2, 2, 5>::gap == 3);
 
-// A decay that is given has no step, and no weight for it.
+// A given decay has no step size, and no weight for one.
 static_assert(decltype(DiagonalRecurrence<3, 3, GivenDecay>::Parameters<float>::log_step)::RowsAtCompileTime == 0);
 
 }  // namespace

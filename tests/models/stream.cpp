@@ -13,7 +13,7 @@
 namespace gdssm {
 namespace {
 
-/// Predictions of a stream, and of `forward`, must be the same bits; and so must those of a stream that goes on from
+/// Predictions of a stream must have the same bits as those of `forward`. So must those of a stream that continues from
 /// the other's state after any token.
 template <class Model>
 void check_stream(const Model& model) {

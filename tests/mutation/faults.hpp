@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What run.py rewrites an expression to, so that one build holds all faults and the environment chooses one. An
-// operator stands on either side of its switch, `a + faults::Plus{17} + b`, and so binds as it did; operands are passed
-// on as they are, so that without a fault nothing changes. It is included before everything else.
+// run.py rewrites expressions with these types, so that one build contains all faults and the environment chooses one.
+// The operator is written on both sides of its switch, `a + faults::Plus{17} + b`, so precedence stays the same.
+// Operands are passed on unchanged, so without a fault nothing changes. Included before everything else.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ GDSSM_INLINE bool on(int number) {
   return gdssm_fault == number;
 }
 
-/// The type that both choices fit: a matrix where they are expressions.
+/// The common type of both choices: a matrix if they are expressions.
 template <class A, class B>
 struct Fitting : std::common_type<A, B> {};
 template <class A>
@@ -83,7 +83,7 @@ GDSSM_INLINE auto operator->*(Negative sign, X&& x) {
   return R(-x);
 }
 
-/// What is added becomes what is taken away, what is multiplied by a divisor.
+/// Additions become subtractions, and multiplications become divisions.
 template <class X>
 GDSSM_INLINE auto negated(int number, X&& x) {
   using R = Fit<std::remove_cvref_t<X>, decltype(-x)>;

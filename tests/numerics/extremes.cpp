@@ -28,7 +28,7 @@ Eigen::MatrixXd two_pairs() {
   return interleave(x, x.leftCols(2).eval());
 }
 
-/// The error, by the query, of K steps of size a that a stack takes.
+/// The query's error after K steps of size a by a stack.
 double error_of_steps(double a, Index steps) {
   const HornerStack<PaperLayer<2, GivenDecay>> stack({}, steps);
   return stack.predict(descent_steps(stack, a), two_pairs())(0, 1) - 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ten million windows: what docs/numerics.md says of float and double states.
+// Ten million windows: the statements of docs/numerics.md on float and double states.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -27,8 +27,8 @@ Eigen::MatrixXf repeating_tokens() {
   return interleave(x, x.leftCols(block).eval());
 }
 
-/// The largest error of Z after so many times the same block, in units of its largest entry. Blocks add up in one
-/// state, or, merged, begin with an empty one.
+/// The largest error of Z after this many repetitions of a block, in units of its largest entry. Blocks add up in one
+/// state, or start from an empty one and are merged.
 template <class T>
 double error_after(Index times, bool merged) {
   const Eigen::MatrixX<T> tokens = repeating_tokens().template cast<T>();
@@ -57,7 +57,7 @@ double error_after(Index times, bool merged) {
   return (Z - sum).cwiseAbs().maxCoeff() / sum.maxCoeff();
 }
 
-/// The state of one feature that begins with `first` and takes n windows of the product `g`.
+/// The state of one feature that starts from `first`, after n windows with the product `g`.
 template <class T>
 T decayed(T decay, T first, T g, Index n) {
   const PaperLayer<1, GivenDecay> layer;
@@ -105,7 +105,7 @@ TEST_CASE("A decay of 1 - 1e-7 remembers ten million windows: double to nine dig
   CHECK(std::abs(decayed(L, 1.0, 0.0, n) / kept - 1) < 1e-9);
   CHECK(std::abs(decayed(L, 0.0, 1.0, n) / ((1 - kept) / (1 - L)) - 1) < 1e-9);
 
-  // The floats next to it are 1 - 0.6e-7 and 1 - 1.2e-7: what a decay means is rounded before any state is.
+  // The nearest floats are 1 - 0.6e-7 and 1 - 1.2e-7: the decay itself is rounded.
   const float near = 1 - 0x1p-23f;
   const double kept_there = std::exp(static_cast<double>(n) * std::log1p(-0x1p-23));
   CHECK(std::abs(decayed(near, 1.f, 0.f, n) / kept_there - 1) < 0.1);

@@ -68,7 +68,7 @@ std::map<std::string, Tensor> tensors(const json& tree, const std::string& begin
   return all;
 }
 
-/// The files of one run, in a folder of their own.
+/// The files of one run, in their own folder.
 struct Files {
   Safetensors weights, tokens;
   TemporaryFolder folder;
@@ -85,7 +85,7 @@ struct Files {
     return run("evaluate", arguments);
   }
 
-  /// What OUT holds after a run that succeeds.
+  /// The content of OUT after a successful run.
   std::map<std::string, Tensor> results() const {
     const Run ended = evaluate();
     CHECK(ended.out == "");
@@ -107,7 +107,7 @@ Files golden(const json& figures, const std::string& targets = "vector", const s
           {}};
 }
 
-/// The smallest of the cases, to be spoilt.
+/// The smallest case, for tests that corrupt it.
 Files small() { return golden<double>(golden_case("trained_vector_f3")); }
 
 /// Largest difference, relative to the largest entry; infinite for other shapes.
@@ -174,7 +174,7 @@ TEST_CASE("evaluate ignores B, whatever it holds and whether or not it is there"
 TEST_CASE("evaluate gives a batch of many parts the loss and gradient of its parts' mean", "[evaluate]") {
   Files files = small();
   const auto few = files.results();
-  constexpr Index copies = 700;  // more contexts than are taken at once, and no multiple of the lanes
+  constexpr Index copies = 700;  // more than one batch, and not a multiple of the lanes
   for (auto& [name, repeated] : files.tokens.tensors) {
     const std::vector<double> once(repeated.as<double>().begin(), repeated.as<double>().end());
     std::vector<double> numbers;
@@ -247,7 +247,7 @@ TEST_CASE("Three layers are the two-step stack or Horner's, which answer the que
 
 namespace {
 
-/// A Horner stack of K steps in closed form with the decay given, f = 3, on random contexts.
+/// A Horner stack of K steps in closed form with given decays, f = 3, on random contexts.
 Files descent(const std::vector<double>& steps, std::uint64_t seed) {
   constexpr Index f = 3, batch = 2, length = 11;
   Safetensors weights, contexts;
@@ -335,8 +335,8 @@ TEST_CASE("The same input gives the same bytes, whatever the number of threads",
 
 namespace {
 
-/// What evaluate says to files spoilt by `spoil`, without "error: " and the folder. It must end with status 1 and one
-/// line, and leave OUT alone, be there one or not.
+/// The error message of evaluate for files corrupted by `spoil`, without "error: " and the folder. It must end with
+/// status 1 and one line, and must neither create nor change OUT.
 std::string refusal(const std::function<void(Files&)>& spoil) {
   Files files = small();
   spoil(files);
@@ -357,7 +357,7 @@ std::string refusal(const std::function<void(Files&)>& spoil) {
   return ended.err.substr(begin.size(), ended.err.size() - begin.size() - 1);
 }
 
-/// The same for one weight under another value, or taken out.
+/// The same for one weight with another value, or removed.
 std::string weight_refusal(const std::string& name, const Tensor& value) {
   return refusal([&](Files& files) { files.weights.tensors[name] = value; });
 }
@@ -523,7 +523,7 @@ TEST_CASE("Files that are not there, not safetensors or not to be written are re
   CHECK(said(other, files.contexts(), files.out()).starts_with("error: " + other + ": tensor "));
   gdssm::write_file(other, "f,x\n1,2\n");
   CHECK(said(files.model(), other, files.out()).starts_with("error: " + other + ": "));
-  // A shape whose number of bytes overflows, and one that the file has no bytes for.
+  // A shape whose number of bytes overflows, and one that is larger than the file.
   for (const std::string shape : {"[4294967296,4294967296,3]", "[1000000000,9,3]"}) {
     std::string header = R"({"tokens":{"dtype":"F64","shape":)" + shape + R"(,"data_offsets":[0,0]}})";
     header.insert(0, std::string(1, static_cast<char>(header.size())) + std::string(7, '\0'));

@@ -51,7 +51,7 @@ Safetensors weights(const Parameters& parameters, const std::string& discretizat
 
 Safetensors one_step() { return weights(gdssm::discounted_step(Layer<gdssm::ZeroOrderHold>(4), 0.7, 0.9), "zoh"); }
 
-/// A run on a file, and what it leaves.
+/// A run on a file, and its output.
 struct Explained {
   explicit Explained(const Safetensors& file, std::vector<std::string> options = {}) {
     gdssm::write_safetensors(model(), file);

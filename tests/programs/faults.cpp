@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What programs do when they are killed, and where nothing can be written.
+// Programs that are killed, and programs that cannot write their output.
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -43,7 +43,7 @@ Strings operator+(Strings a, const Strings& b) {
   return a;
 }
 
-/// Bytes by name of what was written to a folder, hidden files and the times in summary.json apart.
+/// The content of a folder's files by name, except hidden files and the times in summary.json.
 Files files(const path& folder) {
   Files files;
   if (!std::filesystem::exists(folder)) return files;
@@ -64,7 +64,7 @@ Files files(const path& folder) {
   return files;
 }
 
-/// Inputs of every program, the second of each kind unlike the first.
+/// Inputs of every program; the two of each kind differ.
 class Inputs {
  public:
   Inputs() {
@@ -114,7 +114,7 @@ void expect_error(const Run& ended, const std::string& begin) {
   CHECK(std::count(ended.err.begin(), ended.err.end(), '\n') == 1);
 }
 
-/// A program with arguments that make it write the file `out`, or files in that folder.
+/// A program with arguments that make it write the file `out`, or files in the folder `out`.
 struct Command {
   std::string program;
   Strings arguments;
@@ -132,7 +132,7 @@ std::vector<Command> commands(int which = 0) {
           {"explain", {inputs()("weights", which), "--tasks", "100"}, "--json"}};
 }
 
-/// Seconds that an action takes.
+/// The run time of an action in seconds.
 template <class Action>
 double seconds_of(const Action& action) {
   const auto begin = std::chrono::steady_clock::now();
@@ -140,7 +140,7 @@ double seconds_of(const Action& action) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-/// Starts a program and sends it a signal within so many seconds. Returns how it ended.
+/// Starts a program and sends it a signal within this many seconds. Returns how it ended.
 Run interrupted(const std::string& program, const Strings& arguments, int signal, double most, Random& random) {
   Process process(program, arguments);
   std::this_thread::sleep_for(std::chrono::duration<double>(most * (random() + 0.5)));
@@ -150,7 +150,7 @@ Run interrupted(const std::string& program, const Strings& arguments, int signal
 
 const int signals[] = {SIGKILL, SIGINT, SIGTERM, SIGHUP};
 
-/// Each program, killed that often while it replaces a file: the file is the old one or the new one.
+/// Kills each program this often while it replaces a file: the file is always the old one or the new one.
 void expect_old_or_new(int kills, std::uint64_t seed) {
   const std::vector<Command> first = commands(0), second = commands(1);
   for (std::size_t i = 0; i < first.size(); ++i) {
@@ -170,7 +170,7 @@ void expect_old_or_new(int kills, std::uint64_t seed) {
     for (int k = 0; k < kills; ++k) {
       const int signal = signals[k % std::ssize(signals)];
       gdssm::write_file(out, old);  // and removes what the last kill may have left
-      // A gnuplot that was being started when its parent was killed keeps the lock until it is.
+      // A gnuplot that is starting when its parent is killed holds the lock for a while.
       for (int wait = 0; wait < 200 && folder.names().size() > 1; ++wait) {
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
         gdssm::write_file(out, old);
@@ -192,7 +192,7 @@ void expect_old_or_new(int kills, std::uint64_t seed) {
 
 const Strings resumed = {"--quick", "--resume", "--checkpoint-every", "0.02"};
 
-/// `reproduce`, killed that often and resumed each time, on one thread and on two, leaves what one run leaves.
+/// `reproduce`, killed this often and resumed each time, on one and two threads, writes the files of a single run.
 void expect_resumes(const Strings& experiments, int kills, std::uint64_t seed) {
   Strings chosen;
   for (const std::string& name : experiments) chosen = chosen + Strings{"--experiment", name};
@@ -232,7 +232,7 @@ TEST_CASE("Killed and resumed, reproduce leaves the bytes of a run that was not"
   expect_resumes({"theory", "linear-vector"}, 6, 1);
 }
 
-// Many minutes: named on the command line, test_programs "[long]", or in the preset nightly.
+// Takes many minutes: run it by test_programs "[long]" or the preset nightly.
 TEST_CASE("Killed a thousand times, programs leave the old file or the new one", "[.][long]") {
   expect_old_or_new(250, 2);
 }
@@ -287,7 +287,7 @@ TEST_CASE("A finished experiment is not run again, and a run of another kind is 
   gdssm::write_file(kept / "theory.result", theory.substr(0, theory.size() / 2));
   expect_error(resume({}), (kept / "theory.result").string() + ": ");
 
-  // Without --resume all begins anew.
+  // Without --resume everything starts over.
   expect_error(run("reproduce", chosen), (out / "summary.json").string() + ": cannot write");
   CHECK(gdssm::read_file(kept / "theory.result") != theory);
   std::filesystem::remove(out / "summary.json");
@@ -384,7 +384,7 @@ TEST_CASE("Where standard output takes nothing every program says so and ends wi
     fails("evaluate", {"--version"});
     fails("explain", {inputs()("weights"), "--tasks", "100", "--json", verdict});
     fails("reproduce", theory);
-    // Nothing that was meant for standard output has come into a file.
+    // No text for standard output has been written to a file.
     CHECK(json::parse(gdssm::read_file(verdict)).is_object());
     CHECK(files(results) == whole);
     std::filesystem::remove(verdict);

@@ -53,7 +53,7 @@ Table read_table(const std::string& text) {
   return table;
 }
 
-/// Runs `predict` on a file of this text, "data.csv" in a folder of its own.
+/// Runs `predict` on a file with this text, "data.csv" in its own folder.
 class File {
  public:
   explicit File(const std::string& text) : path_((folder_ / "data.csv").string()) { gdssm::write_file(path_, text); }
@@ -72,7 +72,7 @@ class File {
     REQUIRE(result.status == 0);
     return read_table(result.out);
   }
-  /// What is wrong, without "error: ", the folder and the line's end.
+  /// The error message, without "error: ", the folder and the line's end.
   std::string refusal(const Strings& options = {}, int status = 1) const {
     const Run result = run(options);
     CHECK(result.status == status);
@@ -88,7 +88,7 @@ class File {
   std::string path_;
 };
 
-/// A program with pipes for standard input and output, in the hands of the test.
+/// A program whose standard input and output are pipes of the test.
 class Session {
  public:
   explicit Session(const Strings& arguments) {
@@ -132,7 +132,7 @@ class Session {
       text += c;
     }
   }
-  /// The most memory that the program has had so far, as the system counts it.
+  /// The peak memory of the program so far, according to the system.
   long peak_kilobytes() const {
     std::ifstream status("/proc/" + std::to_string(child_) + "/status");
     long kilobytes = 0;
@@ -192,7 +192,7 @@ TEST_CASE("Sunspots are predicted with a skill above 0.8 and far better than by 
   CHECK(summary["rmse"] < 16.5);
   CHECK(summary["seconds"] > 0);
 
-  // Every figure again, from the predictions and the data.
+  // Recomputes every figure from the predictions and the data.
   const Table data = read_table(gdssm::read_file(sunspots)), table = read_table(gdssm::read_file(out));
   CHECK(table.columns == Strings{"row", "prediction", "target", "low", "high"});
   REQUIRE(table.rows.size() == 300);
@@ -219,7 +219,7 @@ TEST_CASE("Sunspots are predicted with a skill above 0.8 and far better than by 
   close("skill_last_value", 1 - squared / squared_last);
 }
 
-// Not to the last digit: this file and the program are optimised apart, and may fuse products differently.
+// Not to the last digit, since this file and the program are compiled separately and may fuse products differently.
 TEST_CASE("A prediction is the learner's, to rounding", "[program]") {
   const File file(linear_table(40));
   const Table data = read_table(linear_table(40));
@@ -597,7 +597,7 @@ TEST_CASE("A series without features is predicted from its own past", "[program]
     for (const auto& row : file.predictions(options).rows) sum += square(row[2] - row[1]);
     return sum;
   };
-  // A variance of 1 / (1 - 0.9^2) = 5.3 times that of what is new.
+  // The variance is 1 / (1 - 0.9^2) = 5.3 times that of the innovations.
   CHECK(squares({"--lags", "1"}) < squares({"--lags", "1", "--learner", "mean"}) / 3);
 }
 

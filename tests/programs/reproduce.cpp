@@ -42,7 +42,7 @@ const std::set<std::string> names_of_theory = {"report.html",           "summary
                                                "theory-step-sizes.csv", "theory-steps.csv",
                                                "theory-steps.svg"};
 
-/// Bytes by name of everything in a folder.
+/// The content of every file in a folder, by name.
 std::map<std::string, std::string> files(const path& folder) {
   std::map<std::string, std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
@@ -113,7 +113,7 @@ TEST_CASE("reproduce --quick finds that theory and measurement agree", "[theorem
   CHECK(theory.at("seeds").at(0).at("seed") == 1);
   CHECK(theory.at("seeds").at(0).at("seconds") > 0);
 
-  // Equal steps first, K = 1..10, then steps of individual sizes, which from two on are better.
+  // First equal steps, K = 1..10, then individual step sizes, which are better for K >= 2.
   const json& steps = theory.at("steps");
   REQUIRE(steps.size() == 20);
   for (std::size_t k = 0; k < 10; ++k) {
@@ -222,7 +222,7 @@ TEST_CASE("Trained from random weights the layer becomes one step of gradient de
     CHECK(summary.at(key) == seed.at(key));
   }
 
-  // The weights are a file that evaluate runs, and lose there what the summary says.
+  // evaluate runs the weights, and its loss is that of the summary.
   const gdssm::LinearRegression tasks{.outputs = outputs};
   const Index count = 2000;
   std::vector<float> tokens, targets;
@@ -265,7 +265,7 @@ TEST_CASE("A loss at every position and an endless stream find what theory says 
 
 namespace {
 
-/// The summary of one experiment's quick run, which wrote a figure, a table and weights of every seed.
+/// The summary of an experiment's quick run. Checks that the run wrote a figure, a table and weights of every seed.
 json quick_summary(const std::string& name, const std::string& weights, std::vector<std::string> more = {}) {
   const TemporaryFolder folder;
   more.insert(more.end(), {"--quick", "--experiment", name, "--out", folder.path().string(), "--threads", "2"});
@@ -320,7 +320,7 @@ TEST_CASE("Where tasks change the closed form loses what (9) says, and trained w
     INFO(shift);
     CHECK(summary.at("shifts").at(shift).size() >= 4);
   }
-  // Both are homogeneous in W*: relative to predicting zero the closed form loses the same at every scale.
+  // Both are homogeneous in W*, so the closed form's loss relative to predicting zero is the same at every scale.
   const json& scales = summary.at("shifts").at("weight scale");
   for (const json& at : scales)
     expect_near(at.at("construction_loss").get<double>() / at.at("zero_loss").get<double>(),
@@ -352,7 +352,7 @@ TEST_CASE("Trained stacks of two steps do no worse than tuned descent, and the r
                  1. / 24) < 4 * error);
   CHECK(two.at("from_construction").at("excess") < 0.01);
   CHECK(two.at("residual_from_construction").at("trained_loss") < summary.at("residual_construction_loss"));
-  // Least squares is exact: conjugate gradients get there in f iterations.
+  // Least squares is exact, and conjugate gradients reach it in f iterations.
   CHECK(summary.at("algorithms").at("conjugate gradients").at(9) < 1e-3);
 }
 
@@ -396,7 +396,7 @@ TEST_CASE("Layers with a slot exchanged lose what their closed forms say, and at
         chosen = swept.at("factor");
       }
     CHECK(row.at("factor") == chosen);
-    // Quick runs end too soon; but none is better than its kind allows by more than the tasks' own luck.
+    // Quick runs end too early, but no loss is below the best possible one by more than sampling error.
     if (!row.at("closed_form_loss").is_null()) CHECK(row.at("loss") > 0.97 * row.at("closed_form_loss").get<double>());
   }
   REQUIRE(rows.size() == 20);
@@ -434,7 +434,7 @@ TEST_CASE("On sines descent on fixed features is ordered as theory says, and the
   CHECK(losses.at("own_features_one_step").at("loss") < 0.1 * losses.at("zero").at("loss").get<double>());
   CHECK(losses.at("trained").at("loss") < losses.at("mean").at("loss"));
 
-  // The weights are a file that evaluate runs, and lose there what the summary says.
+  // evaluate runs the weights, and its loss is that of the summary.
   const gdssm::SineRegression tasks;
   const Index count = 4000;
   std::vector<float> tokens, targets;

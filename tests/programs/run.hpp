@@ -19,16 +19,16 @@ extern char** environ;
 
 namespace gdssm::test {
 
-/// How a program ended, and what it wrote.
+/// A program's exit status and its output.
 struct Run {
   int status;  ///< its exit status; 128 + n if signal n ended it
   std::string out, err;
 };
 
-/// What a program's standard output is: a file that is kept, nothing at all, a full disk, a pipe that nobody reads.
+/// A program's standard output: a file that is kept, closed, a full disk, or a pipe that nobody reads.
 enum class Output { kept, closed, full, unread };
 
-/// One of this project's programs while it runs, a file for its standard input. Killed if it is not waited for.
+/// A running program of this project, with a file as standard input. Killed on destruction unless waited for.
 class Process {
  public:
   Process(const std::string& program, const std::vector<std::string>& arguments, Output output = Output::kept,
@@ -53,7 +53,7 @@ class Process {
     else
       posix_spawn_file_actions_addopen(&files, 1, out.c_str(), O_WRONLY | O_CREAT, 0600);
     posix_spawn_file_actions_addopen(&files, 2, (folder_ / "err").c_str(), O_WRONLY | O_CREAT, 0600);
-    // What the tests run under may ignore signals, as a shell's background does.
+    // The parent process may ignore signals, like a shell's background jobs.
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     sigset_t signals;
@@ -77,7 +77,7 @@ class Process {
 
   void signal(int number) const { ::kill(child_, number); }
 
-  /// Waits for its end.
+  /// Waits until the program ends.
   Run end() {
     int ended = 0;
     if (waitpid(child_, &ended, 0) != child_) throw std::runtime_error("cannot wait for a program");
@@ -94,7 +94,7 @@ class Process {
   pid_t child_ = 0;
 };
 
-/// Runs one of this project's programs to its end.
+/// Runs a program of this project until it ends.
 inline Run run(const std::string& program, const std::vector<std::string>& arguments, Output output = Output::kept,
                const std::string& input = "/dev/null") {
   return Process(program, arguments, output, input).end();

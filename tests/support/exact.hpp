@@ -33,8 +33,8 @@ void fill_with_fractions(Target& target, Engine& engine) {
   }
 }
 
-/// Pairs of small integers and a query, and what theory says of the first t pairs. Targets of m < f coordinates are
-/// the last m of f, as tokens hold them.
+/// Pairs of small integers and a query, and the theory of the first t pairs. Targets of m < f coordinates are the last
+/// m of f, as in tokens.
 struct ExactContext {
   ExactMatrix x;  ///< (f x (N+1)), the query last
   ExactMatrix y;  ///< (m x N)

@@ -89,7 +89,7 @@ class Golden {
 
 inline Golden golden(const std::string& name) { return Golden(std::filesystem::path(GDSSM_GOLDEN_DIR) / name); }
 
-/// The names of all files of figures that begin so, in order.
+/// The names of all files of figures with this prefix, in order.
 inline std::vector<std::string> golden_files(std::string_view beginning = "") {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(GDSSM_GOLDEN_DIR)) {
@@ -100,7 +100,7 @@ inline std::vector<std::string> golden_files(std::string_view beginning = "") {
   return names;
 }
 
-/// Compares with a file's figures, and counts: a file with which nothing was compared is a test that proves nothing.
+/// Compares with a file's figures, and counts the comparisons, so that no test passes without any.
 class Comparisons {
  public:
   /// Every entry within `tolerance` times the largest of the expected ones.

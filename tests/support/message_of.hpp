@@ -6,7 +6,7 @@
 
 namespace gdssm::test {
 
-/// What the std::invalid_argument that `call` throws says; "" when it throws nothing.
+/// The message of the std::invalid_argument that `call` throws; "" if it throws nothing.
 template <class Call>
 std::string message_of(const Call& call) {
   try {

@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <cstdlib>
 
-// Eigen asks malloc and not operator new, so it is malloc that is watched: under a sanitizer, which has one of its own,
-// through its hook, else by putting counting functions in front of glibc's.
+// Eigen calls malloc and not operator new, so malloc is watched: through a sanitizer's hook, or otherwise by counting
+// functions in front of glibc's.
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define GDSSM_SANITIZER_HOOKS

@@ -5,11 +5,11 @@
 
 namespace gdssm::test {
 
-/// How often this thread has asked for memory: by new, by Eigen, by the C library. Counted by support/no_heap.cpp,
-/// which a test executable that asks has to be linked with.
+/// The number of allocations of this thread, by new, by Eigen and by the C library. Link the test executable with
+/// support/no_heap.cpp.
 std::size_t allocations();
 
-/// How often `action` asks for memory.
+/// The number of allocations in `action`.
 template <class Action>
 std::size_t allocations_of(Action&& action) {
   const std::size_t before = allocations();

@@ -11,10 +11,10 @@
 
 namespace gdssm::test {
 
-/// An exact scalar: what holds by == over it holds, no tolerance hides a wrong term.
+/// An exact scalar: comparisons with == need no tolerance, which could hide a wrong term.
 ///
-/// It wraps Boost's rational, whose own operators and constructors accept any type as an operand: Eigen's expressions
-/// among them, which before Boost 1.79 is a hard error (github.com/boostorg/multiprecision/issues/393).
+/// It wraps Boost's rational, whose own operators and constructors accept operands of any type. With Eigen's
+/// expressions this is a hard error before Boost 1.79 (github.com/boostorg/multiprecision/issues/393).
 class Rational {
  public:
   // Out of line, because g++ 12 loses sight of it in Eigen's kernels and reports uninitialised memory.
@@ -51,7 +51,7 @@ class Rational {
 
 }  // namespace gdssm::test
 
-/// Nothing is negligible but zero.
+/// Only zero is negligible.
 template <>
 struct Eigen::NumTraits<gdssm::test::Rational> : Eigen::GenericNumTraits<gdssm::test::Rational> {
   using Real = gdssm::test::Rational;

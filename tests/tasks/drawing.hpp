@@ -11,7 +11,7 @@
 
 namespace gdssm::test {
 
-/// Every lane of tasks drawn together holds, to the bit, its task as it is drawn alone.
+/// Every lane of tasks drawn together has the same bits as its task drawn alone.
 template <class S>
 void check_lanes(const auto& tasks, Index losses) {
   using T = LaneScalar<S>;
@@ -29,7 +29,7 @@ void check_lanes(const auto& tasks, Index losses) {
   }
 }
 
-/// The message with which a task refuses what `change` makes of its options; empty where it does not.
+/// The message with which a task refuses its options after `change`; empty if it accepts them.
 template <class Tasks>
 std::string refusal(auto&& change) {
   Tasks tasks;

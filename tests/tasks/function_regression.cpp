@@ -72,7 +72,7 @@ TEST_CASE("The covariance of a class is that of its functions, within four stand
 }
 
 TEST_CASE("Functions are what their class says", "[definition]") {
-  // With as many examples as weights, linear and quadratic functions are recovered, and fit one example more.
+  // As many examples as weights determine linear and quadratic functions, which then fit another example.
   for (const FunctionClass function : {FunctionClass::linear, FunctionClass::sparse_linear, FunctionClass::quadratic}) {
     CAPTURE(static_cast<int>(function));
     for (std::uint64_t i = 0; i < 5; ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a task is handed to write into is looked at before it is written, whoever draws it.
+// Tasks check the memory that they write to before writing.
 #include <array>
 #include <string>
 
@@ -19,13 +19,13 @@ bool led_by(const std::string& name, const std::string& message) {
   return !message.empty() && message.starts_with(name);
 }
 
-/// Views that are too high, too low, too wide or too narrow are refused by a message that leads with a task's name, and
-/// so are the workspaces of `others`, tasks of the same type with other options.
+/// Views with too many or too few rows or columns are refused by a message that begins with a task's name. So are the
+/// workspaces of `others`, tasks of the same type with other options.
 template <class S, class Tasks>
 void check_sizes(const Tasks& tasks, const std::string& name, std::initializer_list<Tasks> others) {
   const auto right = tasks.sequence(1, 0);
   auto ws = tasks.template workspace<S>();
-  // Off the heap by as much as the sizes say, so that the address sanitizer sees what is written beyond.
+  // Allocated in exactly these sizes, so that the address sanitizer sees writes out of bounds.
   const auto said = [&](Index rows, Index cols, Index target_rows, Index losses, auto& scratch) {
     Array<S> tokens(rows, cols), targets(target_rows, losses);
     return message_of([&] { tasks.sequence(1, 0, tokens.view(), targets.view(), scratch); });

@@ -15,7 +15,7 @@ using test::Random;
 using test::random_contexts;
 using Window = SlidingWindow<Dynamic, 3, 2>;
 
-/// Each lane holds its context flush right, with ones in masks where there is something, and zeros everywhere else.
+/// Each lane has its context flush right, with ones in the mask at its windows, and zeros everywhere else.
 template <class S>
 void check_packing(const std::vector<std::pair<Index, Index>>& sizes) {
   using P = LaneScalar<S>;

@@ -10,7 +10,7 @@
 
 namespace gdssm::test {
 
-/// Random contexts of f features and m outputs, each of its own numbers of windows and of losses.
+/// Random contexts of f features and m outputs, with given numbers of windows and losses for each.
 template <class P>
 std::vector<Context<P>> random_contexts(Index f, Index m, const std::vector<std::pair<Index, Index>>& sizes,
                                         Random& random) {

@@ -18,7 +18,7 @@ using test::Random;
 using test::random_contexts;
 using Sizes = std::vector<std::pair<Index, Index>>;
 
-/// Windows and losses of contexts: none alike, more of them than lanes, no multiple of lanes.
+/// Windows and losses of contexts: all different, more than lanes, and not a multiple of the lanes.
 Sizes ragged_sizes(Index count) {
   Sizes sizes;
   for (Index b = 0; b < count; ++b) sizes.push_back({2 + (3 * b) % 5, 1 + b % 2});
@@ -38,12 +38,12 @@ std::pair<LaneScalar<S>, Parameters> loss_and_gradient(const Model& model, const
   const Batch<S> batch(model.window(), contexts);
   BatchGradient<Model, S, Kind, Method> of_batch(model, batch.windows(), batch.losses());
   Parameters gradient = model.template parameters<LaneScalar<S>>();
-  fill(gradient, 100);  // what is there must not stay
+  fill(gradient, 100);  // must be overwritten
   const LaneScalar<S> loss = of_batch(p, batch, gradient);
   return {loss, gradient};
 }
 
-/// The loss by its definition, from the model's predictions alone.
+/// The loss by its definition, from the model's predictions.
 template <class Kind, class Model, class Parameters>
 double plain_loss(const Model& model, const Parameters& p, const std::vector<Context<double>>& contexts) {
   double sum = 0;
@@ -70,7 +70,7 @@ double plain_cross_entropy(const Model& model, const Parameters& p, const std::v
   return sum / static_cast<double>(losses);
 }
 
-/// Lanes and masks add up to what contexts give one by one: sum_b k_b loss_b / sum_b k_b, the same for gradients.
+/// Lanes and masks give the mean of single contexts, sum_b k_b loss_b / sum_b k_b, and the same for gradients.
 template <class S, class Kind, class Method, class Model>
 void check_against_single_contexts(const Model& model, const Sizes& sizes) {
   using P = LaneScalar<S>;

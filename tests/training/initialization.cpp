@@ -25,7 +25,7 @@
 namespace gdssm {
 namespace {
 
-/// The entries of the weight of this name, of several seeds.
+/// The entries of the weight with this name, for several seeds.
 template <class Model>
 std::vector<double> drawn(const Model& model, const std::string& name, std::uint64_t seeds = 300) {
   std::vector<double> entries;
@@ -41,7 +41,7 @@ std::vector<double> drawn(const Model& model, const std::string& name, std::uint
   return entries;
 }
 
-/// Mean 0 and this deviation, to four standard errors of a normal law.
+/// Mean 0 and this deviation, within four standard errors of a normal law.
 void expect_normal(const std::vector<double>& entries, double deviation) {
   REQUIRE(entries.size() >= 300);
   double sum = 0, squares = 0;

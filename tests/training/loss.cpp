@@ -76,7 +76,7 @@ TEST_CASE("windows and lanes that bear no loss add nothing, and pull nothing bac
   }
 }
 
-/// Logits of two windows, three classes and a row that doesn't count; probabilities of the classes.
+/// Logits of two windows, with three classes and a row that does not count; probabilities of the classes.
 const Eigen::MatrixXd logits = (Eigen::MatrixXd(4, 2) << 0.5, -2, 1, 3, -1, 0.25, 9, -9).finished();
 const Eigen::MatrixXd labels = (Eigen::MatrixXd(4, 2) << 0, 0.5, 1, 0.25, 0, 0.25, 5, 5).finished();
 

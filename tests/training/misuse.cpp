@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever is handed to training with other sizes is refused, and nothing is read or written beyond it.
+// Training refuses arguments of wrong sizes, and reads and writes nothing out of bounds.
 #include <string>
 
 #include "gdssm/tasks/linear_regression.hpp"
@@ -16,7 +16,8 @@ namespace {
 
 using test::message_of;
 
-/// What a loss of targets (rows x cols) says to a prediction and a derivative of those lengths at window j.
+/// The error message of a loss with targets (rows x cols) for a prediction and a derivative of these lengths at window
+/// j.
 template <class Loss, class S>
 std::string said(Index rows, Index cols, Index length, Index derivative, Index j, Index marks) {
   const Array<S> targets(rows, cols), present(1, marks);

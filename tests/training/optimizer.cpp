@@ -122,7 +122,7 @@ TEST_CASE("A schedule's factor s does what rates that are s times as large do, d
   CHECK(!identical(p, two(1, 2)));
 }
 
-/// An optimiser that shows what it was shown.
+/// An optimiser that records its gradient.
 struct Keep {
   template <class P>
   using State = P;

@@ -150,7 +150,7 @@ TEST_CASE("A parameter that no group takes is refused by name, and nothing is ch
   CHECK(run.parameters.attention.A == before.attention.A);
 }
 
-/// Tasks that are drawn one by one.
+/// Tasks without a `sequence` for lanes, drawn one by one, with any announced length.
 struct Drawn {
   LinearRegression regression;
   Index promised;  ///< the length that is announced
@@ -196,7 +196,7 @@ TEST_CASE("Random weights have the reference's laws", "[definition]") {
   CHECK(identical(p, reference_initialization<double>(layer, 1)));
 }
 
-/// Tasks that note which of them are drawn.
+/// Tasks that record which of them are drawn.
 struct Noted {
   mutable std::mutex busy = {};
   mutable std::vector<std::uint64_t> drawn = {};  ///< since they were last asked for

@@ -218,8 +218,7 @@ typename S_::Scalar largest_eigenvalue_bound(const Eigen::MatrixBase<S_>& S) {
   return (std::min)(trace, row_sum);
 }
 
-/// 1 / (bound + rho), with `largest_eigenvalue_bound`: at this size descent on S + rho I increases no error and never
-/// overshoots.
+/// 1 / (bound + rho), with `largest_eigenvalue_bound`: at this size descent on S + rho I never overshoots.
 /// Errors  as the bound's, a negative rho, and S = 0 with rho = 0, where all step sizes are equally good
 template <class S_>
 typename S_::Scalar stable_step(const Eigen::MatrixBase<S_>& S,

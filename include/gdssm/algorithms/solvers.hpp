@@ -223,8 +223,7 @@ struct ConjugateGradients {
   template <class T>
   using Scratch = detail::IterationScratch<T>;
 
-  /// The prediction for S, M and q after the steps given by the settings; steps and ending are those of the row of M
-  /// that took most.
+  /// The prediction for S, M and q after the steps given by the settings; steps and ending are the slowest row's.
   template <class S_, class M_, class Q, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const DescentSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction,

@@ -9,8 +9,7 @@
 namespace gdssm {
 
 /// Parameters of a stack of linear self-attention on pairs that computes GD++: layer k, by (B7), is step k of (10b)
-/// with a_k and gamma_k, and the decoder returns minus the query's second half. With gammas of 0: K steps of gradient
-/// descent.
+/// with a_k and gamma_k, and the decoder returns minus the query's second half. Gammas of 0 give descent.
 /// Errors  std::invalid_argument: a number of steps other than that of layers, a width below 2f, fewer than f
 ///         coordinates of keys or 2f of values
 /// Source  von Oswald et al., arXiv:2212.07677

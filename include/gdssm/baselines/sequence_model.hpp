@@ -119,8 +119,7 @@ class SequenceModel {
     return workspace<T>();
   }
 
-  /// Replaces parameters of zeros by random ones: E and D by LeCun's law, the others by `draw` of the input and the
-  /// layers.
+  /// Replaces parameters of zeros by random ones: E and D by LeCun's law, the others by their own `draw`.
   template <class P>
   void draw(Parameters<P>& p, std::uint64_t seed) const {
     RandomStream<> stream(seed);

@@ -71,8 +71,7 @@ concept ConstructedBlock = requires(const B& block, typename B::template Paramet
 };
 
 /// The input side, equation (1). Requires a `Window`, the constants `rows`, `cols`, `rank`, `left_trains` and
-/// `right_trains`, a `step` that turns a window of lanes into `Factors`, and a `step_vjp` that takes the factors'
-/// cotangents.
+/// `right_trains`, a `step` that turns a window of lanes into `Factors`, and a `step_vjp` for their cotangents.
 template <class B, class S = Lanes<float>>
 concept AttentionBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c,

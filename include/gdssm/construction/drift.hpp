@@ -50,7 +50,7 @@ StepLoss<T> step_loss(const char* where, const DriftingTask<T>& task, const T& d
 
 }  // namespace detail
 
-/// The loss per output of yhat = a Z q at the next pair, with Z = sum_k L^k y_{t-k} x_{t-k}^T over the endless past and
+/// The loss per output of yhat = a Z q at the next pair, with Z = sum_k L^k y_{t-k} x_{t-k}^T over the past, and
 /// r = 1 - p:
 ///     1/2 w2 s2 f [ 1 - 2 a s2 r / (1 - L r) + a^2 (m4 + (f - 1) s2^2 + 2 s2^2 L r / (1 - L r)) / (1 - L^2) ]     (9a)
 /// Source  docs/theory.md, (9a)
@@ -184,8 +184,7 @@ T best_step(const DriftingContext<T>& task, const T& decay) {
 }
 
 /// The decay of least loss when each decay has its best step, by golden-section search on [0, 1]: to about 1e-8, or as
-/// far as rounding resolves the difference in loss. 1 when the map never changes, otherwise below 1 (docs/theory.md,
-/// below (9c)).
+/// far as rounding resolves the difference in loss. 1 when the map never changes, else below 1 (theorem below (9c)).
 /// Errors  as `expected_loss`
 template <class T>
 T best_decay(const DriftingContext<T>& task) {

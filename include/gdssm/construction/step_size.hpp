@@ -183,8 +183,7 @@ Positions<T> mean_prefix(const LinearTask<T>& task) {
   return {whole.clean * share / T(2), whole.clean_pairs * share / T(3), whole.distractors * share / T(2)};
 }
 
-/// E S = clean s2 I and E S^2 = clean (m4 + (f - 1) s2^2) I + clean_pairs s2^2 I over the clean labels; distractors
-/// count as noise.
+/// E S = clean s2 I and E S^2 = clean (m4 + (f - 1) s2^2) I + clean_pairs s2^2 I; distractors count as noise.
 template <class T>
 StepLoss<T> step_loss(const LinearTask<T>& task, const Positions<T>& positions) {
   const T s2 = task.inputs.variance, w2 = task.weight_variance;
@@ -254,8 +253,7 @@ Eigen::MatrixX<T> solve_semidefinite(const char* where, const Eigen::MatrixX<T>&
     const Eigen::VectorX<T> share = left.diagonal().cwiseQuotient(unit);
     const T most = share.maxCoeff();
     if (!(most > rounding)) break;
-    // Among shares within a factor of 4 of the largest, which hardly spreads rounding, the largest entry keeps X
-    // moderate.
+    // Of the shares within a factor of 4 of the largest, which hardly spreads rounding, takes the largest entry.
     Index k = 0;
     (T(4) * share.array() >= most).select(left.diagonal(), T(0)).maxCoeff(&k);
     const Eigen::RowVectorX<T> row = left.row(k), b = B.row(k);
@@ -477,8 +475,8 @@ concept RegressionTasks = std::is_same_v<Tasks, LinearRegression>;
 
 }  // namespace detail
 
-/// The moments of one input coordinate of a regression's tasks, (9): those of its law, with variance range^2 / 12,
-/// scaled by `scale`.
+/// The moments of one input coordinate of a regression's tasks, (9): its law's, with variance range^2 / 12, times
+/// `scale`.
 inline InputMoments<double> input_moments(const LinearRegression& tasks, double scale = 1) {
   const double variance = tasks.range * tasks.range * scale * scale / 12;
   switch (tasks.inputs) {

@@ -23,8 +23,7 @@ namespace tiles {
 
 using detail::fused_in_long_body;
 
-/// Calls piece(std::integral_constant) for 0, ..., Count - 1, always unrolled, as values in registers cannot be
-/// indexed.
+/// Calls piece(std::integral_constant) for 0, ..., Count - 1, always unrolled: registers cannot be indexed.
 template <Index Count, class Piece>
 [[gnu::always_inline]] inline void unroll(Piece&& piece) {
   [&]<Index... i>(std::integer_sequence<Index, i...>) __attribute__((always_inline)) {

@@ -16,7 +16,7 @@
 
 namespace gdssm {
 
-/// A learner whose type is chosen at run time, a value and a `Learner` itself, which adaptors and banks accept:
+/// A learner whose type is chosen at run time, a value and a `Learner` itself, for adaptors and banks too:
 ///     AnyLearner<> learner = name == "ridge" ? AnyLearner(RidgeLearner<>(f, m)) : AnyLearner(LastValue<>(f, m));
 /// Errors  those of the learner within; a state with other member names, or with more or fewer members
 template <class T = double>

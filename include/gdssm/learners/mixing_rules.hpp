@@ -74,8 +74,8 @@ void weigh(const Eigen::MatrixX<T>& predictions, const Eigen::MatrixX<T>& weight
   }
 }
 
-/// Whether all experts give the same prediction. Such a row says nothing about any of them. The first rows of a stream,
-/// when nothing is known yet, are often of this kind.
+/// Whether all experts give the same prediction. Such a row, often the first of a stream, says nothing about any of
+/// them.
 template <class T>
 bool agree(const Eigen::MatrixX<T>& predictions, Index target) {
   return predictions.row(target).maxCoeff() == predictions.row(target).minCoeff();
@@ -255,8 +255,8 @@ struct LogScoreState {
 ///     v_k = (S_k + 2 median(S) / W) / (W + 2),     S_k <- D S_k + (y - p_k)^2,     W <- D W + 1.
 /// Rows on which all experts agree change nothing: the mixture is then the same for any weights, and the first such
 /// rows, when nothing is known yet, would only widen all v_k. Heavy tails forgive single misses. The power a, at most
-/// 1, allows for experts whose errors are correlated. The share and the discount c let the best expert change. For c =
-/// 1 the density of the mixture satisfies, for any targets and any sequence of experts that changes n times in T rows,
+/// 1, allows for experts whose errors are correlated. The share and the discount c let the best expert change. For
+/// c = 1 the mixture's density satisfies, for any targets and any sequence of experts that changes n times in T rows,
 ///     sum -ln sum_k w_k d_k - sum -ln d_{k(t)}  <=  (ln K + n ln(K / alpha) + (T - 1 - n) ln(1 / (1 - alpha))) / a.
 /// The T rows are those on which experts differ and some S_k is above 0, which holds after the first such row. v_k is
 /// kept at or above 1e-12 of the largest, and w_k above 0.

@@ -18,7 +18,7 @@ namespace gdssm {
 /// the first target the prediction is 0. A decay L < 1 forgets rows older than about 1/(1-L); the penalty is not
 /// forgotten, so directions without new data stay bounded.
 ///
-/// Finite inputs give finite predictions; with `Standardised` pairs, in streams of up to 1e9 rows.
+/// With `Standardised` pairs, finite inputs give finite predictions in streams of up to 1e9 rows.
 /// Shapes  x (f), y (m), prediction (m); cost f (f + m) a pair; a prediction K f^2 + f m, by conjugate
 ///         gradients m K f^2, by elimination f^2 (f/6 + m/2)
 /// Errors  std::invalid_argument: f or m below 1, settings out of their ranges, vectors of other sizes, entries that

@@ -19,8 +19,7 @@
 //
 // where the mean is that of the inputs before x, with weights L^(t-i), and the deviation includes x itself, so that
 // |z_j| is at most sqrt(w) + 1/sqrt(w). A column that has not varied gives 0. Shifting or rescaling a column changes no
-// z. What a learner remembers of z keeps the scale at the time of the row; where S and M are remembered, use
-// `Standardised` pairs.
+// z. What a learner remembers of z keeps the scale of its row; for S and M use `Standardised` pairs.
 
 namespace gdssm {
 

@@ -22,15 +22,17 @@
 // turns a query into a query of S and M and gives the unit of each coordinate.
 //
 // Columns of real files differ in offset and unit, and a row that was standardised on arrival keeps the moments of that
-// time for ever. Pairs are therefore centred on arrival, and scaled when a query comes. With weights w_t = L w_{t-1} +
-// 1 and means over all pairs, S and M absorb
+// time for ever. Pairs are therefore centred on arrival, and scaled when a query comes. With w_t = L w_{t-1} + 1 and
+// means over all pairs, S and M absorb
 //
 //     (x_t, y_t)  ->  sqrt(L w_{t-1} / w_t) (x_t - mean_{t-1} x, y_t - mean_{t-1} y),
 //
 // and the resulting sums of products are those of the pairs centred by the mean of *all* t pairs, by the identity
-// sum_{i<=t} c_i (x_i - mean_t)(x_i - mean_t)^T = L sum_{i<t} c_i (x_i - mean_{t-1})(x_i - mean_{t-1})^T + (L w_{t-1} /
-// w_t) d d^T with d = x_t - mean_{t-1}, the one of stream_statistics.hpp for products. S and M remain states of (1)-(2)
-// for these transformed tokens.
+//
+//     sum_{i<=t} c_i (x_i - mean_t)(x_i - mean_t)^T
+//         = L sum_{i<t} c_i (x_i - mean_{t-1})(x_i - mean_{t-1})^T + (L w_{t-1} / w_t) d d^T,   d = x_t - mean_{t-1}.
+//
+// S and M remain states of (1)-(2) for these transformed tokens.
 
 namespace gdssm {
 
@@ -39,7 +41,6 @@ namespace detail {
 /// s_j^2, the mean square of column j over w rows and the query: their squares add up to `sum` and `own`; `inverse` is
 /// 1 / (w + 1). Returns 0, which leaves the column out, if s_j^2 is below 1e-200 (float: 1e-24), or if `sum` is
 /// negligible beside `own` or not above `least`.
-/// the query's, or not above `least`.
 template <class T>
 T squared_unit(const T& sum, const T& own, const T& inverse, const T& least) {
   const T total = sum + own, square = total * inverse;

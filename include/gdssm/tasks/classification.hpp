@@ -35,8 +35,7 @@ struct Classification {
 
   Index classes() const { return regression.outputs; }  ///< c
 
-  /// Throws std::invalid_argument where the regression does, and on one class, classes above features, noise or
-  /// distractors.
+  /// Throws std::invalid_argument where the regression does, and on one class, too many classes, noise or distractors.
   void check() const {
     regression.check();
     if (classes() < 2 || classes() > regression.features)

@@ -17,8 +17,7 @@
 
 namespace gdssm {
 
-/// Laws of one input coordinate, all with mean zero and the variance of the uniform law on [-range/2, range/2],
-/// range^2 / 12.
+/// Laws of an input coordinate, with mean zero and the variance range^2 / 12 of the uniform law on [-range/2, range/2].
 enum class InputLaw { uniform, normal, laplace, exponential };
 
 /// One task: a linear map and a context drawn from it.

@@ -6,11 +6,9 @@
 
 namespace gdssm {
 
-/// Which coordinates of a prediction count, and how they are compared with the target. Tasks define it once, in
-/// `targets()`.
+/// Which coordinates of a prediction count, and how they are compared with the target. See `targets()` of tasks.
 struct Targets {
-  /// 1/2 |yhat - y|^2, averaged over the coordinates that count; or the cross-entropy (13a) of logits yhat and
-  /// probabilities y.
+  /// The mean of 1/2 |yhat - y|^2 over the coordinates that count, or the cross-entropy (13a) of logits yhat.
   enum class Loss { squared_error, cross_entropy };
 
   Loss loss = Loss::squared_error;  ///< how predictions are compared with targets

@@ -45,8 +45,7 @@ Eigen::Matrix<typename Inputs::Scalar, Eigen::Dynamic, Eigen::Dynamic> construct
   return tokens;
 }
 
-/// Normal tokens with every target y_t replaced by y_t - W_0 x_t. The step from zero on them is the step from W_0, less
-/// W_0 x_{t+1}.
+/// Normal tokens with every target y_t replaced by y_t - W_0 x_t. A step from zero on them is one from W_0, less W_0 x.
 /// Shapes  tokens (f x (2N+1)), W_0 (f x f)
 /// Errors  std::invalid_argument: sizes that do not fit, an even number of tokens
 template <class Tokens, class Start>
