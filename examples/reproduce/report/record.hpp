@@ -30,6 +30,10 @@ class Record {
       : Record(std::signed_integral<T> ? Kind::integer : Kind::natural, static_cast<std::size_t>(value), 0) {}
   template <std::floating_point T>
   Record(T value) : Record(Kind::number, 0, static_cast<double>(value)) {}
+  template <class T>
+  Record(const std::vector<T>& items) : Record(list()) {
+    for (const T& item : items) push_back(item);
+  }
   /// An object if every item is a list of a text and something, else a list.
   Record(std::initializer_list<Record> items);
 
