@@ -13,18 +13,22 @@ namespace gdssm::recurrences {
 
 namespace detail {
 
+/// An array or a view, to be read.
 template <class T, Index Rows, Index Cols>
 View<const T, Rows, Cols> seen(const View<T, Rows, Cols>& x) {
   return x;
 }
+/// An array or a view, to be read.
 template <class T, Index Rows, Index Cols>
 View<const T, Rows, Cols> seen(const Array<T, Rows, Cols>& x) {
   return x.view();
 }
+/// An array or a view, to be written.
 template <class T, Index Rows, Index Cols>
 View<T, Rows, Cols> written(const View<T, Rows, Cols>& x) {
   return x;
 }
+/// An array or a view, to be written.
 template <class T, Index Rows, Index Cols>
 View<T, Rows, Cols> written(Array<T, Rows, Cols>& x) {
   return x.view();
