@@ -32,6 +32,7 @@ namespace detail {
 /// Whether a rule's derivative was written for the step that it takes, as `has_own_vjp` asks of blocks.
 template <class R, class S>
 inline constexpr bool has_own_step_vjp = true;
+/// The two functions' classes compared, where both are templates on the scalar.
 template <class R, class S>
 requires requires {
   &R::template step<S>;
