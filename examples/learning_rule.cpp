@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Another learning rule in the slot of the recurrence: with the delta rule, (29) of docs/theory.md, the layer corrects
-// what its state answers instead of adding up gradients at zero. Set by hand it is least mean squares, as a loop that is
-// written out; trained from random weights it loses a tenth of what the best single step of gradient descent does.
+// what its state answers instead of adding up gradients at zero. Set by hand it is least mean squares, as a loop that
+// is written out; trained from random weights it loses a tenth of what the best single step of gradient descent does.
 #include <algorithm>
 #include <cmath>
 #include <iostream>

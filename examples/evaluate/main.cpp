@@ -114,7 +114,8 @@ int main(int argc, char** argv) {
       "evaluate");
   app.add_option("MODEL", model, "The weights, a safetensors file; with --recurrence the inputs")->required();
   auto* contexts_option = app.add_option("TOKENS", tokens, "The contexts, a safetensors file");
-  auto* row_option = app.add_option("--recurrence", row, "The learning rule to run, by its row's name");
+  auto* row_option = app.add_option("--recurrence", row, "The learning rule to run, by its row's name")
+                         ->check(CLI::IsMember(gdssm::programs::recurrence_rows()));
   row_option->excludes(contexts_option);
   app.add_option("--out", out, "The safetensors file to write")->required();
   gdssm::programs::add_threads_option(app, threads);

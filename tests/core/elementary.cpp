@@ -67,6 +67,18 @@ TEST_CASE("what no float holds is brought into range, and NaN stays NaN, each la
   CHECK((softplus(Lanes<float>(-infinity))[0] >= 0 && softplus(Lanes<float>(-infinity))[0] < 2e-38f));
 }
 
+TEMPLATE_TEST_CASE("log, sin and cos of lanes are those of each lane", "[definition]", float, double) {
+  using S = Lanes<TestType>;
+  S x;
+  for (Index i = 0; i < S::count; ++i) x.set(i, TestType(0.3) + static_cast<TestType>(i));
+  const S l = log(x), s = sin(x), c = cos(x);
+  for (Index i = 0; i < S::count; ++i) {
+    CHECK(l[i] == std::log(x[i]));
+    CHECK(s[i] == std::sin(x[i]));
+    CHECK(c[i] == std::cos(x[i]));
+  }
+}
+
 TEST_CASE("softplus and logistic of numbers have no overflow", "[definition]") {
   CHECK(softplus(1000.0) == 1000);
   CHECK(softplus(-1000.0) == 0);
@@ -80,7 +92,7 @@ TEST_CASE("softplus and logistic of numbers have no overflow", "[definition]") {
   CHECK(logistic(0.0) == 0.5);
 }
 
-TEST_CASE("derivatives of softplus, logistic, sqrt, sin and cos are limits of difference quotients", "[dual]") {
+TEST_CASE("derivatives of softplus, logistic, sqrt, log, sin and cos are limits of difference quotients", "[dual]") {
   const auto check = [](const auto& f, double x) {
     const double h = 1e-6;
     const double quotient = (f(Dual<double>(x + h)).value - f(Dual<double>(x - h)).value) / (2 * h);
@@ -95,6 +107,7 @@ TEST_CASE("derivatives of softplus, logistic, sqrt, sin and cos are limits of di
       check([](const auto& z) { return cos(z); }, signed_x);
     }
     check([](const auto& z) { return sqrt(z); }, x);
+    check([](const auto& z) { return log(z); }, x);
   }
 }
 

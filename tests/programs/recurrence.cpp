@@ -175,10 +175,10 @@ TEST_CASE("evaluate --recurrence names the tensor that is wrong, and what was ex
     spoil(inputs);
     return files.refusal(row, inputs);
   };
-  CHECK(files.refusal("delta", whole) ==
-        "recurrence: there is no row 'delta', expected one of linear_attention, retnet, mamba2, gla, paper_layer, "
-        "mamba3, delta_rule, gated_delta_rule, kda, gdn2, deltaproduct, comba, precond_gated_delta_rule, rwkv7, "
-        "gated_oja, longhorn, longhorn_diagonal, mesa, ttt_linear, ttt_linear_ln, titans, omega");
+  const Run unknown = files.evaluate("delta", whole);
+  CHECK(unknown.status == 2);  // wrong on the command line alone
+  CHECK(unknown.err.starts_with("error: --recurrence: delta not in {"));
+  CHECK(unknown.err.find("gated_delta_rule") != std::string::npos);
   CHECK(said([](Tensors& x) { x.erase("k"); }) == "tensor 'k' is missing, expected [T, d_k]");
   CHECK(said([](Tensors& x) { x.erase("beta"); }) == "tensor 'beta' is missing, expected shape [9]");
   CHECK(said([](Tensors& x) { x["beta"].shape = {9, 1}; }) == "tensor 'beta': shape is [9, 1], expected [9]");

@@ -69,6 +69,33 @@ TEST_CASE("Comba has a Euclidean loss where p is parallel to k, and none in any 
   CHECK_FALSE((nilpotent == ExactMatrix::Zero(2, 2)));
 }
 
+TEST_CASE("A written key that is scaled channel by channel has no Euclidean loss, after its decay", "[theorem]") {
+  // The preconditioned gated delta rule, (35), m being given.
+  Engine engine(9);
+  const OneToken one(recurrences::Rwkv7<>(2, 3), engine);
+  const auto x = token_at<Q>(one.rule, one.token, 0);
+  const ExactMatrix S = one.S();
+  const Q beta = over(1, 2), m[] = {over(1, 2), over(2, 3)};
+  Array<Q, Dynamic, 1> written(2, 1);
+  for (Index j = 0; j < 2; ++j) written[j] = beta * m[j] * x.k[j];
+  const auto after = [&](const ExactMatrix& at) {
+    auto ws = one.rule.workspace<Q>();
+    Array<Q> memory(3, 2);
+    assign(memory, at);
+    recurrences::core_after(recurrences::NoDecay(), x.k, written, x.v, memory, ws);
+    return value_of(memory);
+  };
+  ExactMatrix J(2, 2);
+  for (Index l = 0; l < 2; ++l) {
+    ExactMatrix moved = S;
+    moved(0, l) += Q(1);
+    J.col(l) = ((moved - S) - (after(moved) - after(S))).row(0).transpose();
+  }
+  CHECK(J(0, 1) == beta * m[0] * x.k[0] * x.k[1]);
+  CHECK(J(1, 0) == beta * m[1] * x.k[0] * x.k[1]);
+  CHECK(J(0, 1) != J(1, 0));
+}
+
 TEST_CASE("RWKV-7 has no Euclidean loss", "[theorem]") {
   Engine engine(4);
   OneToken one(recurrences::Rwkv7<>(2, 3), engine);

@@ -190,7 +190,7 @@ void expect_lanes(const Rule& rule, const Shift& shift, std::uint64_t seed) {
 /// All of this, and the derivatives.
 template <class Rule, class Shift = AsDrawn>
 void expect_rule(const Rule& rule, const Shift& shift = {}, std::uint64_t seed = 1) {
-  static_assert(LearningRule<Rule> && LearningRule<Rule, Lanes<float>>);
+  static_assert(recurrences::LearningRule<Rule> && recurrences::LearningRule<Rule, Lanes<float>>);
   expect_vjp(RuleFunction<Rule, Shift>{rule, shift}, seed);
   expect_cuts<float>(rule, shift, seed);
   expect_lanes(rule, shift, seed);
@@ -199,7 +199,7 @@ void expect_rule(const Rule& rule, const Shift& shift = {}, std::uint64_t seed =
 /// A rule whose sizes are in its type says, bit for bit, what one of the same sizes at run time does.
 template <class Fixed, class Rule, class Shift = AsDrawn>
 void expect_same(const Fixed& fixed, const Rule& rule, const Shift& shift = {}, std::uint64_t seed = 1) {
-  static_assert(LearningRule<Fixed>);
+  static_assert(recurrences::LearningRule<Fixed>);
   using S = float;
   auto in = rule_inputs<S>(rule, 5);
   Random random(seed);

@@ -2,8 +2,11 @@
 // Rules with more state that are special cases of others, and of others of them, over rationals.
 #include "recurrences/exact_rules.hpp"
 
+#include <utility>
 #include <vector>
 
+#include "gdssm/blocks/diagonal_recurrence.hpp"
+#include "gdssm/blocks/local_attention.hpp"
 #include "gdssm/blocks/recurrences/comba.hpp"
 #include "gdssm/blocks/recurrences/delta_rule.hpp"
 #include "gdssm/blocks/recurrences/gated_delta_rule.hpp"
@@ -160,21 +163,38 @@ TEST_CASE("The preconditioned gated delta rule with base 1 is the gated delta ru
   CHECK(state.memory == plain.memory);
 }
 
-TEST_CASE("The paper's slots hand linear attention its pairs, gated linear attention and Mamba-3 theirs", "[theorem]") {
+namespace {
+
+/// A window X (Width x 4), absorbed by the paper's slots (1) and (2).
+template <Index Width>
+ExactMatrix layer(const ExactMatrix& L, const ExactMatrix& S, const ExactMatrix& A, const ExactMatrix& X) {
+  const LocalAttention<4, Width> attention;
+  const DiagonalRecurrence<4, 4, GivenDecay> recurrence;
+  auto a = attention.template coefficients<Q>();
+  auto l = recurrence.template coefficients<Q>();
+  auto state = recurrence.template initial_state<Q>();
+  Array<Q, 4, Width> window;
+  assign(a.A, A), assign(l.decay, L), assign(state.memory, S), assign(window, X.transpose());
+  auto a_ws = attention.template workspace<Q>();
+  auto l_ws = recurrence.template workspace<Q>();
+  recurrence.step(l, attention.step(a, std::as_const(window).view(), a_ws), static_cast<const Q*>(nullptr), state,
+                  l_ws);
+  return value_of(state.memory);
+}
+
+}  // namespace
+
+TEST_CASE("The paper's slots are linear attention, gated linear attention and Mamba-3 on their tokens", "[theorem]") {
   Engine engine(8);
-  // S <- L * S + X^T A^T X over a window of any width.
-  const auto layer = [](const ExactMatrix& L, const ExactMatrix& S, const ExactMatrix& A, const ExactMatrix& X) {
-    return ExactMatrix(L.cwiseProduct(S) + X.transpose() * A.transpose() * X);
-  };
   const ExactMatrix X = random_fractions(3, 4, engine), ones = ExactMatrix::Constant(4, 4, Q(1));
   ExactMatrix A = ExactMatrix::Zero(3, 3);
   A(0, 1) = Q(1);
   OneToken attention(LinearAttention<>(4, 4), engine);
   assign(attention.token.k, X.row(0).transpose());
   assign(attention.token.v, X.row(1).transpose());
-  CHECK((attention.memory_after() == layer(ones, attention.S(), A, X)));
+  CHECK((attention.memory_after() == layer<3>(ones, attention.S(), A, X)));
   auto gated = beside(attention, GatedLinearAttention<>(4, 4), engine);
-  CHECK((gated.memory_after() == layer(rows_of(4, value_of(gated.token.alpha)), gated.S(), A, X)));
+  CHECK((gated.memory_after() == layer<3>(rows_of(4, value_of(gated.token.alpha)), gated.S(), A, X)));
 
   auto mamba = beside(attention, Mamba3<>(4, 4), engine);
   const Q alpha = mamba.token.alpha.data()[0], Delta = mamba.token.dt.data()[0], lambda = mamba.token.lambda_.data()[0];
@@ -185,5 +205,5 @@ TEST_CASE("The paper's slots hand linear attention its pairs, gated linear atten
   pairs.row(3) = X.row(1);
   weights(0, 1) = (Q(1) - lambda) * Delta * alpha;
   weights(2, 3) = lambda * Delta;
-  CHECK((mamba.memory_after() == layer(alpha * ones, mamba.S(), weights, pairs)));
+  CHECK((mamba.memory_after() == layer<4>(alpha * ones, mamba.S(), weights, pairs)));
 }

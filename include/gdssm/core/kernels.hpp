@@ -113,16 +113,34 @@ void multiply(View<const P, Rows, Cols> A, View<const S, Cols, 1> x, View<S, Row
   }
 }
 
+/// take(j, sum) for every column j < cols, sum being made by add(i, j, sum) for i = 0, ..., rows - 1 in order. Of
+/// numbers eight columns go side by side, so that a sum need not wait for itself; lanes do not wait.
+template <class S, class Add, class Take>
+void column_sums(Index rows, Index cols, Add&& add, Take&& take) {
+  constexpr Index many = lane_count<S> == 1 ? 8 : 1;
+  const Index whole = cols - cols % many;
+  for (Index j = 0; j < whole; j += many) {
+    S sum[many];
+    for (Index l = 0; l < many; ++l) sum[l] = S(0);
+    for (Index i = 0; i < rows; ++i)
+      for (Index l = 0; l < many; ++l) add(i, j + l, sum[l]);
+    for (Index l = 0; l < many; ++l) take(j + l, sum[l]);
+  }
+  for (Index j = whole; j < cols; ++j) {
+    S sum = S(0);
+    for (Index i = 0; i < rows; ++i) add(i, j, sum);
+    take(j, sum);
+  }
+}
+
 /// y = A^T x.      Shapes  A (n x m), x (n), y (m)
 template <class P, class S, Index Rows, Index Cols>
 void multiply_transposed(View<const P, Rows, Cols> A, View<const S, Rows, 1> x, View<S, Cols, 1> y) {
   if constexpr (lane_count<S> != 1 && (has_tiles<P, S> || std::is_same_v<P, S>))
     return multiply_transposed_tiled(A, x, y);
-  for (Index j = 0; j < A.cols(); ++j) {
-    S sum = S(0);
-    for (Index i = 0; i < A.rows(); ++i) sum = multiply_add(S(A(i, j)), x[i], sum);
-    y[j] = sum;
-  }
+  column_sums<S>(
+      A.rows(), A.cols(), [&](Index i, Index j, S& sum) { sum = multiply_add(S(A(i, j)), x[i], sum); },
+      [&](Index j, const S& sum) { y[j] = sum; });
 }
 
 /// Y = X with every column multiplied elementwise by w.     Shapes  X, Y (n x m), w (n)

@@ -301,7 +301,6 @@ inline constexpr std::array<std::string_view, 22> recurrence_rows{"linear_attent
 template <class S>
 NamedTensors recurrence_in(std::string_view row, const NamedTensors& inputs, const NamedTensors& cotangents,
                            bool backward, const std::string& where) {
-  using namespace recurrences;
   AskedTensors<S> given(inputs, where), bars(cotangents, where, "cotangent.");
   if (row == "paper_layer") return run_paper_layer<S>(given, bars, backward, where);
 
@@ -312,37 +311,37 @@ NamedTensors recurrence_in(std::string_view row, const NamedTensors& inputs, con
   const auto run = [&](const auto& rule, Index pairs_before = 0) {
     return run_recurrence<S>(rule, T, given, bars, backward, pairs_before);
   };
-  if (several) return run(DeltaProduct<>(d_k, d_v, k[1]));
-  if (row == "linear_attention") return run(LinearAttention<>(d_k, d_v));
-  if (row == "retnet") return run(RetNet<>(d_k, d_v));
-  if (row == "mamba2") return run(Mamba2<>(d_k, d_v));
-  if (row == "gla") return run(GatedLinearAttention<>(d_k, d_v));
-  if (row == "mamba3" && (given.has("omega") || given.has("phi0"))) return run(TurningMamba3<>(d_k, d_v));
-  if (row == "mamba3") return run(Mamba3<>(d_k, d_v));
-  if (row == "delta_rule") return run(DeltaRule<>(d_k, d_v));
-  if (row == "gated_delta_rule") return run(GatedDeltaRule<>(d_k, d_v));
-  if (row == "kda") return run(Kda<>(d_k, d_v));
-  if (row == "gdn2") return run(GatedDeltaNet2<>(d_k, d_v));
-  if (row == "comba") return run(Comba<>(d_k, d_v));
+  if (several) return run(recurrences::DeltaProduct<>(d_k, d_v, k[1]));
+  if (row == "linear_attention") return run(recurrences::LinearAttention<>(d_k, d_v));
+  if (row == "retnet") return run(recurrences::RetNet<>(d_k, d_v));
+  if (row == "mamba2") return run(recurrences::Mamba2<>(d_k, d_v));
+  if (row == "gla") return run(recurrences::GatedLinearAttention<>(d_k, d_v));
+  if (row == "mamba3" && (given.has("omega") || given.has("phi0"))) return run(recurrences::TurningMamba3<>(d_k, d_v));
+  if (row == "mamba3") return run(recurrences::Mamba3<>(d_k, d_v));
+  if (row == "delta_rule") return run(recurrences::DeltaRule<>(d_k, d_v));
+  if (row == "gated_delta_rule") return run(recurrences::GatedDeltaRule<>(d_k, d_v));
+  if (row == "kda") return run(recurrences::Kda<>(d_k, d_v));
+  if (row == "gdn2") return run(recurrences::GatedDeltaNet2<>(d_k, d_v));
+  if (row == "comba") return run(recurrences::Comba<>(d_k, d_v));
   if (row == "precond_gated_delta_rule") {
     const double eps = given.number("eps"), base = given.number("base");
-    return run(PreconditionedGatedDeltaRule<>(d_k, d_v, eps, base));
+    return run(recurrences::PreconditionedGatedDeltaRule<>(d_k, d_v, eps, base));
   }
-  if (row == "rwkv7") return run(Rwkv7<>(d_k, d_v));
-  if (row == "gated_oja") return run(GatedOja<>(d_k, d_v));
-  if (row == "longhorn") return run(Longhorn<>(d_k, d_v));
-  if (row == "longhorn_diagonal") return run(LonghornDiagonal<>(d_k, d_v));
-  if (row == "mesa") return run(Mesa<>(d_k, d_v));
-  if (row == "ttt_linear") return run(TttLinear<>(d_k, d_v, given.whole_number("batch")));
+  if (row == "rwkv7") return run(recurrences::Rwkv7<>(d_k, d_v));
+  if (row == "gated_oja") return run(recurrences::GatedOja<>(d_k, d_v));
+  if (row == "longhorn") return run(recurrences::Longhorn<>(d_k, d_v));
+  if (row == "longhorn_diagonal") return run(recurrences::LonghornDiagonal<>(d_k, d_v));
+  if (row == "mesa") return run(recurrences::Mesa<>(d_k, d_v));
+  if (row == "ttt_linear") return run(recurrences::TttLinear<>(d_k, d_v, given.whole_number("batch")));
   if (row == "ttt_linear_ln") {
     const Index batch = given.whole_number("batch");
-    return run(TttLinearNormed<>(d_k, batch, given.number("eps")));
+    return run(recurrences::TttLinearNormed<>(d_k, batch, given.number("eps")));
   }
-  if (row == "titans") return run(Titans<>(d_k, d_v));
+  if (row == "titans") return run(recurrences::Titans<>(d_k, d_v));
   const Index window = given.shape("gamma", "[T, c]", 2)[1];
   const Index before = given.shape("k_before", "[at most c - 1, d_k]", 2)[0];
   if (before >= window) refuse(where, "tensor 'k_before' has ", before, " rows, expected at most ", window - 1);
-  return run(OmegaRule<>(d_k, d_v, window), before);
+  return run(recurrences::OmegaRule<>(d_k, d_v, window), before);
 }
 
 }  // namespace detail

@@ -13,18 +13,22 @@ namespace gdssm::recurrences {
 
 namespace detail {
 
+/// An array or a view, to be read.
 template <class T, Index Rows, Index Cols>
 View<const T, Rows, Cols> seen(const View<T, Rows, Cols>& x) {
   return x;
 }
+/// An array or a view, to be read.
 template <class T, Index Rows, Index Cols>
 View<const T, Rows, Cols> seen(const Array<T, Rows, Cols>& x) {
   return x.view();
 }
+/// An array or a view, to be written.
 template <class T, Index Rows, Index Cols>
 View<T, Rows, Cols> written(const View<T, Rows, Cols>& x) {
   return x;
 }
+/// An array or a view, to be written.
 template <class T, Index Rows, Index Cols>
 View<T, Rows, Cols> written(Array<T, Rows, Cols>& x) {
   return x.view();
@@ -82,15 +86,18 @@ template <class Memory>
 void decay_vjp(NoDecay, const Memory&, NoDecay, Memory&) {}
 template <class Number, class Memory, class NumberBar>
 void decay_vjp(Decay<Number> D, const Memory& before, Decay<NumberBar> D_bar, Memory& R) {
-  auto sum = D_bar.alpha[0];
-  for (Index e = 0; e < R.size(); ++e) sum = multiply_add(R[e], before[e], sum);
-  D_bar.alpha[0] = sum;
+  using S = typename Memory::Scalar;
+  kernels::column_sums<S>(
+      R.rows(), R.cols(), [&](Index i, Index j, S& sum) { sum = multiply_add(R(i, j), before(i, j), sum); },
+      [&](Index, const S& sum) { D_bar.alpha[0] += sum; });
   decay(D, R);
 }
 template <class Vector, class Memory, class VectorBar>
 void decay_vjp(KeyDecay<Vector> D, const Memory& before, KeyDecay<VectorBar> D_bar, Memory& R) {
-  for (Index j = 0; j < R.cols(); ++j)
-    for (Index i = 0; i < R.rows(); ++i) D_bar.alpha[j] = multiply_add(R(i, j), before(i, j), D_bar.alpha[j]);
+  using S = typename Memory::Scalar;
+  kernels::column_sums<S>(
+      R.rows(), R.cols(), [&](Index i, Index j, S& sum) { sum = multiply_add(R(i, j), before(i, j), sum); },
+      [&](Index j, const S& sum) { D_bar.alpha[j] += sum; });
   decay(D, R);
 }
 template <class Vector, class Memory, class VectorBar>
@@ -121,15 +128,14 @@ void error(const Memory& memory, const P& p, const Y& y, E& e) {
 /// VJP of `error`: p_bar += -S^T e_bar, R += -e_bar p^T; y_bar is e_bar.
 template <class Memory, class P, class E, class PBar>
 void error_vjp(const Memory& memory, const P& p, const E& e_bar, PBar& p_bar, Memory& R) {
-  for (Index j = 0; j < R.cols(); ++j) {
-    const auto less = -p[j];
-    auto sum = p_bar[j];
-    for (Index i = 0; i < R.rows(); ++i) {
-      sum = multiply_add(memory(i, j), decltype(sum)(-e_bar[i]), sum);
-      R(i, j) = multiply_add(e_bar[i], less, R(i, j));
-    }
-    p_bar[j] = sum;
-  }
+  using S = typename Memory::Scalar;
+  kernels::column_sums<S>(
+      R.rows(), R.cols(), [&](Index i, Index j, S& sum) { sum = multiply_add(memory(i, j), e_bar[i], sum); },
+      [&](Index j, const S& sum) {
+        p_bar[j] -= sum;
+        const S less = -p[j];
+        for (Index i = 0; i < R.rows(); ++i) R(i, j) = multiply_add(e_bar[i], less, R(i, j));
+      });
 }
 
 /// S <- S + e kappa^T.

@@ -21,11 +21,11 @@ namespace gdssm {
 
 /// Controls that are constants, trained: W = 0 in (45).
 struct TrainedControls {
-  static constexpr bool sees_window = false;
+  static constexpr bool sees_window = false;  ///< no W
 };
 /// Controls that are functions of the window's left factors, as of `SelectiveRecurrence`.
 struct SelectedControls {
-  static constexpr bool sees_window = true;
+  static constexpr bool sees_window = true;  ///< W is there
 };
 
 namespace detail {

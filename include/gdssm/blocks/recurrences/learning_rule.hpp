@@ -8,7 +8,7 @@
 #include "gdssm/blocks/recurrences/token.hpp"
 
 // What a learning rule is, part by part, so that a message names the part that is missing.
-namespace gdssm {
+namespace gdssm::recurrences {
 
 /// What a token brings. Satisfied by a type with `Token<Storage>`, whose members `visit` names, and token<Storage>(),
 /// which makes one of the right sizes in arrays of sequences and in views.
@@ -17,7 +17,7 @@ concept RuleWithToken = requires(const R& rule) {
   { rule.template token<InSeries<float>>() } -> std::same_as<typename R::template Token<InSeries<float>>>;
   { rule.template token<InViews<const float>>() } -> std::same_as<typename R::template Token<InViews<const float>>>;
 }
-&&detail::Visited<typename R::template Token<InSeries<float>>>;
+&&gdssm::detail::Visited<typename R::template Token<InSeries<float>>>;
 
 /// What holds for a whole sequence. Satisfied by a type with `Constants<Storage>`, whose members `visit` names, and
 /// constants<Storage>(), zeros of the right sizes; `recurrences::MatrixMemory` has none of them.
@@ -25,21 +25,22 @@ template <class R>
 concept RuleWithConstants = requires(const R& rule) {
   { rule.template constants<InArrays<float>>() } -> std::same_as<typename R::template Constants<InArrays<float>>>;
 }
-&&detail::Visited<typename R::template Constants<InArrays<float>>>;
+&&gdssm::detail::Visited<typename R::template Constants<InArrays<float>>>;
 
 namespace detail {
 
 /// Whether a rule's derivative was written for the step that it takes, as `has_own_vjp` asks of blocks.
 template <class R, class S>
 inline constexpr bool has_own_step_vjp = true;
+/// The two functions' classes compared, where both are templates on the scalar.
 template <class R, class S>
 requires requires {
   &R::template step<S>;
   &R::template step_vjp<S>;
 }
 inline constexpr bool has_own_step_vjp<R, S> =
-    std::is_same_v<typename DeclaredIn<decltype(&R::template step<S>)>::type,
-                   typename DeclaredIn<decltype(&R::template step_vjp<S>)>::type>;
+    std::is_same_v<typename gdssm::detail::DeclaredIn<decltype(&R::template step<S>)>::type,
+                   typename gdssm::detail::DeclaredIn<decltype(&R::template step_vjp<S>)>::type>;
 
 }  // namespace detail
 
@@ -67,24 +68,26 @@ concept LearningRule = RuleWithToken<R> && RuleWithConstants<R> && StatefulBlock
   requires detail::has_own_step_vjp<R, S>;
 };
 
-namespace detail {
+}  // namespace gdssm::recurrences
+
+namespace gdssm::detail {
 
 /// Refuses a type that is no `LearningRule`, naming the part that is missing.
 template <class R>
 constexpr bool expect_learning_rule() {
-  static_assert(RuleWithToken<R>,
+  static_assert(recurrences::RuleWithToken<R>,
                 "a learning rule needs Token<Storage> with visit, and token<Storage>() made by made_in");
   static_assert(
-      !RuleWithToken<R> || RuleWithConstants<R>,
+      !recurrences::RuleWithToken<R> || recurrences::RuleWithConstants<R>,
       "a learning rule needs Constants<Storage> with visit, and constants<Storage>() (MatrixMemory has none)");
-  static_assert(!RuleWithToken<R> || !RuleWithConstants<R> || StatefulBlock<R>,
+  static_assert(!recurrences::RuleWithToken<R> || !recurrences::RuleWithConstants<R> || StatefulBlock<R>,
                 "a learning rule needs State<T> with visit and ==, Workspace<T>, initial_state<T>() and workspace<T>() "
                 "(MatrixMemory has them for a matrix alone)");
-  static_assert(!RuleWithToken<R> || !RuleWithConstants<R> || !StatefulBlock<R> || LearningRule<R>,
+  static_assert(!recurrences::RuleWithToken<R> || !recurrences::RuleWithConstants<R> || !StatefulBlock<R> ||
+                    recurrences::LearningRule<R>,
                 "a learning rule needs the constants keys and values, key_count(), value_count(), step and step_vjp of "
                 "one class, read and read_vjp");
-  return LearningRule<R>;
+  return recurrences::LearningRule<R>;
 }
 
-}  // namespace detail
-}  // namespace gdssm
+}  // namespace gdssm::detail

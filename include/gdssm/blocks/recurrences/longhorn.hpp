@@ -38,11 +38,12 @@ class Longhorn : public MatrixMemory<Keys, Values> {
   template <class T>
   struct Workspace : MatrixWorkspace<T, Keys, Values> {
     Array<T, Values, 1> delta, denominator;  ///< rates, 1 + beta_i |k|^2
+    Array<T, Values, 1> delta_bar;           ///< the rates' cotangent
   };
   template <class T>
   Workspace<T> workspace() const {
     const Array<T, Values, 1> value(this->value_count(), 1);
-    return {Base::template workspace<T>(), value, value};
+    return {Base::template workspace<T>(), value, value, value};
   }
 
   /// One step of the recurrence.
@@ -66,19 +67,14 @@ class Longhorn : public MatrixMemory<Keys, Values> {
     product(ws.delta, ws.e, ws.y);
     write_vjp(ws.y, x.k, state_bar.memory, ws.y_bar, ws.kappa_bar);
     add(ws.kappa_bar, x_bar.k);
-    S square_bar = S(0);
-    for (Index i = 0; i < x.v.size(); ++i) {
-      const S delta_bar = ws.e[i] * ws.y_bar[i];
-      x_bar.beta[i] += delta_bar / (ws.denominator[i] * ws.denominator[i]);
-      square_bar = multiply_add(S(-ws.delta[i] * ws.delta[i]), delta_bar, square_bar);
-      ws.y_bar[i] = ws.delta[i] * ws.y_bar[i];
-    }
+    product(ws.e, ws.y_bar, ws.delta_bar);
+    product(ws.delta, ws.y_bar, ws.y_bar);
+    pull_back_rates(x, x_bar, ws);
     add(ws.y_bar, x_bar.v);
-    add_scaled(S(2) * square_bar, x.k, x_bar.k);
     error_vjp(before.memory, x.k, ws.y_bar, x_bar.k, state_bar.memory);
   }
 
- private:
+ protected:
   /// delta_i, and their denominators 1 + beta_i |k|^2.
   template <class S>
   static void find_rates(const Token<InViews<const S>>& x, Workspace<S>& ws) {
@@ -88,6 +84,17 @@ class Longhorn : public MatrixMemory<Keys, Values> {
       ws.denominator[i] = S(1) + x.beta[i] * square[0];
       ws.delta[i] = x.beta[i] / ws.denominator[i];
     }
+  }
+  /// VJP of `find_rates`, with delta_bar in the workspace.
+  template <class S>
+  static void pull_back_rates(const Token<InViews<const S>>& x, const Token<InViews<S>>& x_bar,
+                              const Workspace<S>& ws) {
+    S square_bar = S(0);
+    for (Index i = 0; i < x.v.size(); ++i) {
+      x_bar.beta[i] += ws.delta_bar[i] / (ws.denominator[i] * ws.denominator[i]);
+      square_bar = multiply_add(S(-ws.delta[i] * ws.delta[i]), ws.delta_bar[i], square_bar);
+    }
+    add_scaled(S(2) * square_bar, x.k, x_bar.k);
   }
 };
 

@@ -1,55 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "gdssm/blocks/recurrences/matrix_memory.hpp"
+#include "gdssm/blocks/recurrences/longhorn.hpp"
 
 namespace gdssm::recurrences {
 
 /// The recurrence of Longhorn's code, with delta of (38),
 ///     S_t,ij = (1 - delta_i k_j^2) S_t-1,ij + delta_i v_i k_j                                         (39)
 /// a step of size 1 on 1/2 sum_ij delta_i (v_i - S_ij k_j)^2: every channel of the keys predicts v alone.
-/// Shapes  as `MatrixMemory`; beta (Values)
+/// Shapes  as `Longhorn`
 /// Source  github.com/Cranial-XIX/longhorn; Liu et al., arXiv:2407.14207        VJP  `step_vjp`
 template <Index Keys = Dynamic, Index Values = Keys>
-class LonghornDiagonal : public MatrixMemory<Keys, Values> {
-  using Base = MatrixMemory<Keys, Values>;
+class LonghornDiagonal : public Longhorn<Keys, Values> {
+  using Base = Longhorn<Keys, Values>;
 
  public:
   using Base::Base;
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;       ///< key
-    MatrixIn<Storage, Values, 1> v;     ///< value
-    MatrixIn<Storage, Values, 1> beta;  ///< weights of the errors
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
-      visitor(Name{"beta"}, self.beta...);
-    }
-  };
-  template <class Storage>
-  Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>(), this->template value<Storage>()};
-  }
-
+  using Token = typename Base::template Token<Storage>;
   template <class T>
-  struct Workspace : MatrixWorkspace<T, Keys, Values> {
-    Array<T, Values, 1> delta, denominator, delta_bar;  ///< rates, 1 + beta_i |k|^2, the rates' cotangent
-  };
-  template <class T>
-  Workspace<T> workspace() const {
-    const Array<T, Values, 1> value(this->value_count(), 1);
-    return {Base::template workspace<T>(), value, value, value};
-  }
+  using Workspace = typename Base::template Workspace<T>;
 
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,
             Workspace<S>& ws) const {
-    find_rates(x, ws);
+    Base::find_rates(x, ws);
     for (Index j = 0; j < x.k.size(); ++j)
       for (Index i = 0; i < x.v.size(); ++i) {
         const S error = x.v[i] - state.memory(i, j) * x.k[j];
@@ -64,7 +41,7 @@ class LonghornDiagonal : public MatrixMemory<Keys, Values> {
   void step_vjp(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x,
                 const MatrixState<S, Keys, Values>& before, MatrixState<S, Keys, Values>& state_bar,
                 NoConstants<InArrays<S>>&, const Token<InViews<S>>& x_bar, Workspace<S>& ws) const {
-    find_rates(x, ws);
+    Base::find_rates(x, ws);
     ws.delta_bar.fill(S(0));
     for (Index j = 0; j < x.k.size(); ++j) {
       S k_bar = S(0);
@@ -79,24 +56,7 @@ class LonghornDiagonal : public MatrixMemory<Keys, Values> {
       }
       x_bar.k[j] += k_bar;
     }
-    S square_bar = S(0);
-    for (Index i = 0; i < x.v.size(); ++i) {
-      x_bar.beta[i] += ws.delta_bar[i] / (ws.denominator[i] * ws.denominator[i]);
-      square_bar = multiply_add(S(-ws.delta[i] * ws.delta[i]), ws.delta_bar[i], square_bar);
-    }
-    add_scaled(S(2) * square_bar, x.k, x_bar.k);
-  }
-
- private:
-  /// delta_i, and their denominators 1 + beta_i |k|^2.
-  template <class S>
-  static void find_rates(const Token<InViews<const S>>& x, Workspace<S>& ws) {
-    S square[] = {S(0)};
-    add_dot(x.k, x.k, square);
-    for (Index i = 0; i < x.v.size(); ++i) {
-      ws.denominator[i] = S(1) + x.beta[i] * square[0];
-      ws.delta[i] = x.beta[i] / ws.denominator[i];
-    }
+    Base::pull_back_rates(x, x_bar, ws);
   }
 };
 

@@ -33,10 +33,15 @@ struct MatrixState {
 /// Room for the core step (22) and its VJP.
 template <class T, Index Keys, Index Values>
 struct MatrixWorkspace {
-  Array<T, Values, Keys> decayed;                    ///< S~
-  Array<T, Values, 1> y, e, y_bar, error_bar, zero;  ///< target, error, cotangents, no target
-  Array<T, Keys, 1> p, kappa, gain, p_bar, kappa_bar,
-      sum;  ///< keys of reading and writing, what makes them, cotangents
+  Array<T, Values, Keys> decayed;      ///< S~
+  Array<T, Values, 1> y;               ///< target
+  Array<T, Values, 1> e;               ///< error
+  Array<T, Values, 1> y_bar;           ///< the target's cotangent
+  Array<T, Values, 1> error_bar;       ///< the error's, where several terms make it
+  Array<T, Values, 1> zero;            ///< no target
+  Array<T, Keys, 1> p, kappa;          ///< the keys that are read and written
+  Array<T, Keys, 1> p_bar, kappa_bar;  ///< their cotangents
+  Array<T, Keys, 1> sum;               ///< S^T o_bar
 };
 
 /// The base of a learning rule with memory S (Values x Keys), read as
@@ -95,7 +100,7 @@ class MatrixMemory {
   MatrixWorkspace<T, Keys, Values> workspace() const {
     const Array<T, Values, 1> value(value_count(), 1);
     const Array<T, Keys, 1> key(key_count(), 1);
-    return {memory<T>(), value, value, value, value, value, key, key, key, key, key, key};
+    return {memory<T>(), value, value, value, value, value, key, key, key, key, key};
   }
 
   /// o = S q.
@@ -118,14 +123,17 @@ class MatrixMemory {
   Array<T, Values, Keys> memory() const {
     return {value_count(), key_count()};
   }
+  /// A key of a token.
   template <class Storage>
   MatrixIn<Storage, Keys, 1> key() const {
     return made_in<Storage, Keys, 1>(key_count(), 1);
   }
+  /// A value of a token.
   template <class Storage>
   MatrixIn<Storage, Values, 1> value() const {
     return made_in<Storage, Values, 1>(value_count(), 1);
   }
+  /// A number of a token.
   template <class Storage>
   static MatrixIn<Storage, 1, 1> number() {
     return made_in<Storage, 1, 1>();

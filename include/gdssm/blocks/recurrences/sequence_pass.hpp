@@ -21,6 +21,7 @@ class SequencePass {
 
  public:
   using Constants = typename Rule::template Constants<InArrays<S>>;
+  /// All tokens of a sequence.
   using Tokens = typename Rule::template Token<InSeries<S>>;
   using State = typename Rule::template State<S>;
 
