@@ -62,13 +62,12 @@ Parameters read_layers(const ReferenceWeights& weights) {
   return read_layers<gdssm::GivenDecay>(weights);
 }
 
-template <class Kind>
 Explanation explain(const ReferenceWeights& weights, const gdssm::ExplainOptions& options, gdssm::ThreadPool& pool) {
   const Parameters parameters = read_layers(weights);
   const Layer layer(weights.feature_count());
   if (weights.stack() == ReferenceWeights::Stack::reference && weights.layer_count() == 3)
-    return gdssm::explain<Kind>(gdssm::TwoStepStack(layer), parameters, options, pool);
-  return gdssm::explain<Kind>(Stack(layer, (weights.layer_count() + 1) / 2), parameters, options, pool);
+    return gdssm::explain<gdssm::Targets>(gdssm::TwoStepStack(layer), parameters, options, pool);
+  return gdssm::explain<gdssm::Targets>(Stack(layer, (weights.layer_count() + 1) / 2), parameters, options, pool);
 }
 
 /// A gated readout makes another learner than those known here.
@@ -236,9 +235,8 @@ int main(int argc, char** argv) {
     gdssm::ThreadPool pool(threads);
     gdssm::programs::Progress progress("explain", 100);
     options.done = [&](double share) { progress.advance_to([&] { return static_cast<Index>(100 * share); }); };
-    const Explanation found = weights.targets() == ReferenceWeights::Targets::scalar
-                                  ? explain<gdssm::ScalarTargets>(weights, options, pool)
-                                  : explain<gdssm::VectorTargets>(weights, options, pool);
+    if (weights.targets() == ReferenceWeights::Targets::scalar) options.targets = gdssm::ScalarTargets();
+    const Explanation found = explain(weights, options, pool);
     if (!json.empty()) gdssm::write_file(json, json_of(found).dump(2) + "\n");
     print(found);
   });

@@ -44,12 +44,13 @@ gdssm::Tensor predict(const Model& model, const Parameters& parameters, const Re
 
 /// The loss, a mean over the batch; its gradient is added to `gradient`. A large batch is taken in parts, to bound the
 /// memory.
-template <class Kind, class Model, class Parameters, class T>
-void differentiate(const Model& model, const Parameters& parameters, const ReferenceTokens& contexts, T& loss,
-                   Parameters& gradient, Progress& progress) {
+template <class Model, class Parameters, class T>
+void differentiate(const Model& model, const Parameters& parameters, const gdssm::Targets& targets,
+                   const ReferenceTokens& contexts, T& loss, Parameters& gradient, Progress& progress) {
   using S = gdssm::Lanes<T>;
   constexpr Index limit = 64 * gdssm::lane_count<S>;
-  gdssm::BatchGradient<Model, S, Kind, gdssm::ForwardSensitivity> of_batch(model, contexts.length() / 2, 1);
+  gdssm::BatchGradient<Model, S, gdssm::Targets, gdssm::ForwardSensitivity> of_batch(model, contexts.length() / 2, 1,
+                                                                                     targets);
   Parameters share = gradient;
   for (Index first = 0; first < contexts.batch(); first += limit) {
     const Index count = std::min(limit, contexts.batch() - first);
@@ -74,10 +75,9 @@ Tensors evaluate(const Model& model, const ReferenceWeights& weights, const Refe
   T loss = T(0);
   auto gradient = model.template parameters<T>();
   // Of a single output the last coordinate is all.
-  if (Model::outputs == 1 || weights.targets() == ReferenceWeights::Targets::vector)
-    differentiate<gdssm::VectorTargets>(model, parameters, contexts, loss, gradient, progress);
-  else if constexpr (Model::outputs != 1)
-    differentiate<gdssm::ScalarTargets>(model, parameters, contexts, loss, gradient, progress);
+  const bool whole = Model::outputs == 1 || weights.targets() == ReferenceWeights::Targets::vector;
+  differentiate(model, parameters, whole ? gdssm::Targets() : gdssm::ScalarTargets(), contexts, loss, gradient,
+                progress);
   results["loss"] = {{}, std::vector<T>{loss}};
   for (auto& [name, tensor] : weights.tensors(gradient)) results["grad." + name] = tensor;
   return results;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <filesystem>
 #include <iostream>
@@ -20,6 +21,7 @@
 #include <CLI/CLI.hpp>
 
 #include "gdssm/io/atomic_file.hpp"
+#include "gdssm/io/text.hpp"
 #include "reproduce/experiments/experiments.hpp"
 #include "reproduce/report/record_json.hpp"
 #include "reproduce/report/report.hpp"
@@ -48,44 +50,100 @@ void write_files(const path& folder, const std::vector<OutputFile>& files) {
   for (AtomicFile& file : open) file.commit();
 }
 
-void run(const std::vector<const Experiment*>& chosen, Options options, const path& folder, bool resume,
-         double seconds) {
-  prepare_folder(folder);
-  programs::expect_gnuplot();
-  Checkpoints checkpoints(folder, options, resume, seconds);
-  nlohmann::ordered_json summary = nlohmann::ordered_json::object();
-  Report report(options);
-  std::vector<OutputFile> files;
-  for (const Experiment* experiment : chosen) {
-    options.checkpoint = [&](const std::string& run) { return checkpoints.of_run(experiment->name, run); };
-    std::optional<Result> finished = checkpoints.result(experiment->name);
-    if (!finished) {
-      finished = experiment->run(options);
-      checkpoints.keep(experiment->name, *finished);
-    }
-    const Result& result = *finished;
+/// Prints what experiments have found, one by one, and writes their files in the end.
+class Writer {
+ public:
+  Writer(const Options& options, path folder) : folder_(std::move(folder)), report_(options) {}
+
+  void add(const Experiment& experiment, const Result& result) {
     std::vector<std::string> drawn;
     for (const auto& item : result.section)
       std::visit(
           [&](const auto& part) {
             if constexpr (requires { to_svg(part); }) {
               drawn.push_back(to_svg(part));
-              files.push_back({part.name + ".svg", drawn.back()});
+              files_.push_back({part.name + ".svg", drawn.back()});
             }
           },
           item);
-    files.insert(files.end(), result.files.begin(), result.files.end());
-    summary[experiment->name] = to_json(result.summary);
-    report.add(*experiment, result, drawn);
+    files_.insert(files_.end(), result.files.begin(), result.files.end());
+    summary_[experiment.name] = to_json(result.summary);
+    report_.add(experiment, result, drawn);
     print(std::cout, result.overview);
     std::cout << std::endl;
   }
-  files.push_back({"report.html", report.html()});
-  files.push_back({"summary.json", summary.dump(2) + "\n"});
-  write_files(folder, files);
+
+  void write() {
+    files_.push_back({"report.html", report_.html()});
+    files_.push_back({"summary.json", summary_.dump(2) + "\n"});
+    write_files(folder_, files_);
+    std::cout << "Report: " << (folder_ / "report.html").string() << '\n';
+  }
+
+ private:
+  path folder_;
+  nlohmann::ordered_json summary_ = nlohmann::ordered_json::object();
+  Report report_;
+  std::vector<OutputFile> files_;
+};
+
+/// Runs a shard's experiments; the whole run's also writes its files, where a shard leaves what `join` reads.
+void run(const std::vector<const Experiment*>& chosen, Options options, const Shard& shard, const path& folder,
+         bool resume, double seconds) {
+  prepare_folder(folder);
+  programs::expect_gnuplot();
+  std::vector<std::string> names;
+  for (const Experiment* experiment : chosen) names.push_back(experiment->name);
+  Checkpoints checkpoints(folder, options, shard, names, resume, seconds);
+  Writer writer(options, folder);
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    if (!shard.has(i)) continue;
+    const std::string& name = chosen[i]->name;
+    options.checkpoint = [&](const std::string& run) { return checkpoints.of_run(name, run); };
+    std::optional<Result> finished = checkpoints.result(name);
+    if (!finished) {
+      finished = chosen[i]->run(options);
+      checkpoints.keep(name, *finished);
+    }
+    writer.add(*chosen[i], *finished);
+  }
+  if (shard.count > 1) {
+    std::cout << "Shard " << shard.text() << " is done; --join puts all together\n";
+    return;
+  }
+  writer.write();
   checkpoints.remove();
-  std::cout << "Report: " << (folder / "report.html").string() << '\n';
 }
+
+/// Writes the files of the run whose shards are in these folders.
+void join(const std::vector<path>& shards, const path& folder) {
+  const JoinedRun joined = join_shards(shards);
+  prepare_folder(folder);
+  programs::expect_gnuplot();
+  Writer writer(joined.options, folder);
+  for (const Experiment* experiment : experiments())
+    if (const auto result = joined.results.find(experiment->name); result != joined.results.end())
+      writer.add(*experiment, result->second);
+  writer.write();
+}
+
+/// "2/3", as CLI11 checks and reads it.
+struct ShardText : CLI::Validator {
+  ShardText() : CLI::Validator("I/N") {
+    func_ = [](std::string& text) {
+      Shard shard;
+      return parse(text, shard) ? std::string() : "got " + in_quotes(text) + ", expected I/N with 1 <= I <= N";
+    };
+  }
+  static bool parse(const std::string& text, Shard& shard) {
+    const char* const end = text.data() + text.size();
+    const auto [slash, error] = std::from_chars(text.data(), end, shard.index);
+    if (error != std::errc() || slash == end || *slash != '/') return false;
+    const auto [rest, also] = std::from_chars(slash + 1, end, shard.count);
+    return also == std::errc() && rest == end && shard.index >= 1 && shard.index <= shard.count &&
+           shard.count <= 1000000;
+  }
+};
 
 }  // namespace
 }  // namespace gdssm::reproduce
@@ -125,14 +183,28 @@ int main(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_flag("--quick", options.quick, "Fewer tasks, one seed: seconds instead of minutes");
+  std::string part;
+  app.add_option("--shard", part, "Run one of N parts, 1/N to N/N, each into a folder of its own, for --join")
+      ->check(ShardText());
+  std::vector<std::string> shards;
+  auto* const join_option =
+      app.add_option("--join", shards, "Write the files of the run whose parts are in these folders; runs nothing")
+          ->type_name("DIR");
+  for (CLI::Option* const option : app.get_options())
+    if (option->get_name() != "--out" && option->get_name() != "--help" && option->get_name() != "--version" &&
+        option != join_option)
+      join_option->excludes(option);
   gdssm::programs::add_threads_option(app, options.threads);
   return gdssm::programs::run_program(argc, argv, app, [&] {
+    if (join_option->count() > 0) return join({shards.begin(), shards.end()}, folder);
+    Shard shard;
+    if (!part.empty()) ShardText::parse(part, shard);
     if (options.quick && seeds->count() == 0) options.seeds = 1;
     std::vector<const Experiment*> chosen = experiments();
     if (!names.empty())
       std::erase_if(chosen, [&](const Experiment* experiment) {
         return std::find(names.begin(), names.end(), experiment->name) == names.end();
       });
-    run(chosen, options, folder, resume, seconds);
+    run(chosen, options, shard, folder, resume, seconds);
   });
 }

@@ -75,7 +75,7 @@ std::string run_gnuplot(const std::string& script) {
 }
 
 /// Text between gnuplot's single quotes.
-std::string quoted(const std::string& text) {
+std::string in_double_quotes(const std::string& text) {
   std::string result = "'";
   for (const char c : text) result += c == '\'' ? "''" : std::string(1, static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
   return result + "'";
@@ -91,13 +91,13 @@ constexpr auto ink = "#1f2328";
 
 std::string axis_commands(const std::string& name, const Axis& axis) {
   std::string text =
-      "set " + name + "label " + quoted(axis.label) + " noenhanced textcolor rgb '" + ink + "' font ',15'\n";
+      "set " + name + "label " + in_double_quotes(axis.label) + " noenhanced textcolor rgb '" + ink + "' font ',15'\n";
   if (axis.logarithmic)
     text += "set logscale " + name + " 10\nset format " + name + " '10^{%T}'\nunset m" + name + "tics\n";
   if (!axis.names.empty()) {
     text += "set " + name + "tics noenhanced (";
     for (std::size_t i = 0; i < axis.names.size(); ++i)
-      text += (i > 0 ? ", " : "") + quoted(axis.names[i]) + " " + std::to_string(i + 1);
+      text += (i > 0 ? ", " : "") + in_double_quotes(axis.names[i]) + " " + std::to_string(i + 1);
     text += ")\n";
   }
   return text;
@@ -107,7 +107,7 @@ std::string axis_commands(const std::string& name, const Axis& axis) {
 std::string terminal(std::string name, Index width, Index height) {
   std::replace(name.begin(), name.end(), '-', '_');  // gnuplot takes no others
   return "set encoding utf8\nset terminal svg size " + std::to_string(width) + "," + std::to_string(height) +
-         " font 'sans-serif,14' enhanced background '#ffffff' name " + quoted(name) + "\n";
+         " font 'sans-serif,14' enhanced background '#ffffff' name " + in_double_quotes(name) + "\n";
 }
 
 /// What gnuplot draws.
@@ -162,7 +162,7 @@ std::string to_svg(const Figure& figure) {
                              : bars ? "using 1:2:3 with yerrorbars pointtype 7 pointsize 0.7 linewidth 1.5"
                                     : "using 1:2 with points pointtype 7 pointsize 0.7";
     plots.append(i > 0 ? ", " : "plot ").append(block).append(" ").append(with).append(colour);
-    plots.append(" title ").append(quoted(series.label)).append(" noenhanced");
+    plots.append(" title ").append(in_double_quotes(series.label)).append(" noenhanced");
   }
   const auto height = std::max<Index>(480, 140 + 24 * static_cast<Index>(figure.y.names.size()));
   return draw(
@@ -196,7 +196,7 @@ std::string to_svg(const HeatMap& map) {
         data += std::to_string(column) + " " + std::to_string(row) + " " + format_number(values(row, column)) + "\n";
     data += "END\n";
     const auto height = static_cast<double>(values.rows()), width = static_cast<double>(values.cols());
-    script += "set title " + quoted(title) +
+    script += "set title " + in_double_quotes(title) +
               " noenhanced offset 0,-0.5\nset xrange [-0.5:" + format_number(width - 0.5) + "]\nset yrange [" +
               format_number(height - 0.5) + ":-0.5]\nset xtics " + tics(values.cols()) + "\nset ytics " +
               tics(values.rows()) + "\nset size ratio " + format_number(height / width) + "\nset cbrange [" +

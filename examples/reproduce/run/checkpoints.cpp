@@ -30,19 +30,23 @@ std::string program() {
   return std::string(version) + ", " + std::to_string(std::hash<std::string_view>{}(read_file(executable)));
 }
 
-Json identity_of(const Options& options) {
-  return {{"program", program()}, {"--seed", options.seed}, {"--seeds", options.seeds}, {"--quick", options.quick}};
+Json identity_of(const Options& options, const Shard& shard, const std::vector<std::string>& experiments) {
+  return {{"program", program()},     {"--seed", options.seed},  {"--seeds", options.seeds},
+          {"--quick", options.quick}, {"--shard", shard.text()}, {"experiments", experiments}};
 }
 
-void expect_same_run(const path& file, const Json& expected) {
-  const Json found = Json::parse(read_file(file), nullptr, false);
+Json parse_run(const path& file) { return Json::parse(read_file(file), nullptr, false); }
+
+/// Refuses a run that was asked for otherwise; `purpose` ends the message.
+void expect_same_run(const path& file, const Json& found, const Json& expected, const char* purpose) {
   for (const auto& [name, value] : expected.items()) {
     const Json other = found.is_object() && found.contains(name) ? found.at(name) : Json();
     if (other != value)
-      refuse(file.string(), "this run has ", name, " ", other.dump(), ", expected ", value.dump(),
-             " to resume it (without --resume a new run begins)");
+      refuse(file.string(), "this run has ", name, " ", other.dump(), ", expected ", value.dump(), purpose);
   }
 }
+
+path result_file_in(const path& folder, const std::string& experiment) { return folder / (experiment + ".result"); }
 
 [[noreturn]] void fail(const path& folder, const char* what, int reason) {
   throw std::system_error(reason, std::generic_category(), folder.string() + ": cannot " + what);
@@ -61,7 +65,8 @@ void Checkpoint::write(const Safetensors& file) {
   last_ = Clock::now();
 }
 
-Checkpoints::Checkpoints(const path& results, const Options& options, bool resume, double seconds)
+Checkpoints::Checkpoints(const path& results, const Options& options, const Shard& shard,
+                         const std::vector<std::string>& experiments, bool resume, double seconds)
     : folder_(results / ".checkpoints"), seconds_(seconds) {
   std::error_code error;
   std::filesystem::create_directory(folder_, error);
@@ -72,9 +77,9 @@ Checkpoints::Checkpoints(const path& results, const Options& options, bool resum
     refuse(folder_.string(), "another process is writing there, expected to be alone");
 
   const path run = folder_ / "run.json";
-  const Json identity = identity_of(options);
+  const Json identity = identity_of(options, shard, experiments);
   if (resume && std::filesystem::exists(run)) {
-    expect_same_run(run, identity);
+    expect_same_run(run, parse_run(run), identity, " to resume it (without --resume a new run begins)");
     return;
   }
   std::filesystem::remove(run);  // first: what it speaks of is going
@@ -104,5 +109,48 @@ Checkpoint Checkpoints::of_run(const std::string& experiment, const std::string&
 }
 
 void Checkpoints::remove() { std::filesystem::remove_all(folder_); }
+
+JoinedRun join_shards(const std::vector<path>& folders) {
+  JoinedRun joined;
+  Json first;
+  std::map<Index, path> found;
+  Index count = 0;
+  for (const path& results : folders) {
+    const path folder = results / ".checkpoints", file = folder / "run.json";
+    if (!std::filesystem::exists(file)) refuse(results.string(), "holds no shard, expected one left by --shard I/N");
+    Json run = parse_run(file);
+    if (!run.is_object() || !run.contains("--shard")) refuse(file.string(), "is not what --shard left");
+    Shard shard;
+    const std::string text = run.at("--shard").get<std::string>();
+    const std::size_t slash = text.find('/');
+    shard.index = std::stol(text.substr(0, slash));
+    shard.count = std::stol(text.substr(slash + 1));
+    run["--shard"] = "of " + std::to_string(shard.count);
+    if (first.is_null()) {
+      first = run;
+      count = shard.count;
+      joined.options.seed = run.at("--seed").get<std::uint64_t>();
+      joined.options.seeds = run.at("--seeds").get<Index>();
+      joined.options.quick = run.at("--quick").get<bool>();
+      joined.experiments = run.at("experiments").get<std::vector<std::string>>();
+      // What another program left may hold experiments that this one does not know.
+      expect_same_run(file, run, {{"program", program()}}, ", the program that joins");
+    }
+    expect_same_run(file, run, first, (", as in " + folders.front().string()).c_str());
+    if (const auto [other, is_new] = found.emplace(shard.index, results); !is_new)
+      refuse(results.string(), "holds shard ", text, ", which ", other->second.string(), " holds too");
+    for (std::size_t i = 0; i < joined.experiments.size(); ++i) {
+      if (!shard.has(i)) continue;
+      const std::string& name = joined.experiments[i];
+      const path result = result_file_in(folder, name);
+      if (!std::filesystem::exists(result))
+        refuse(results.string(), "shard ", text, " has not finished ", name, ", expected it to (--resume goes on)");
+      joined.results.emplace(name, parse_result(read_file(result), result.string()));
+    }
+  }
+  for (Index i = 1; i <= count; ++i)
+    if (!found.contains(i)) refuse("--join", "shard ", i, "/", count, " is missing, expected all of them");
+  return joined;
+}
 
 }  // namespace gdssm::reproduce
