@@ -87,11 +87,12 @@ class Writer {
   std::vector<OutputFile> files_;
 };
 
-/// Runs a shard's experiments; the whole run's also writes its files, where a shard leaves what `join` reads.
-void run(const std::vector<const Experiment*>& chosen, Options options, const Shard& shard, const path& folder,
-         bool resume, double seconds) {
+/// Runs all of the chosen experiments and writes their files; or a shard's, and leaves what `join` reads.
+void run(const std::vector<const Experiment*>& chosen, Options options, const std::optional<Shard>& part,
+         const path& folder, bool resume, double seconds) {
   prepare_folder(folder);
   programs::expect_gnuplot();
+  const Shard shard = part.value_or(Shard());
   std::vector<std::string> names;
   for (const Experiment* experiment : chosen) names.push_back(experiment->name);
   Checkpoints checkpoints(folder, options, shard, names, resume, seconds);
@@ -107,7 +108,7 @@ void run(const std::vector<const Experiment*>& chosen, Options options, const Sh
     }
     writer.add(*chosen[i], *finished);
   }
-  if (shard.count > 1) {
+  if (part) {
     std::cout << "Shard " << shard.text() << " is done; --join puts all together\n";
     return;
   }
@@ -197,8 +198,8 @@ int main(int argc, char** argv) {
   gdssm::programs::add_threads_option(app, options.threads);
   return gdssm::programs::run_program(argc, argv, app, [&] {
     if (join_option->count() > 0) return join({shards.begin(), shards.end()}, folder);
-    Shard shard;
-    if (!part.empty()) ShardText::parse(part, shard);
+    std::optional<Shard> shard;
+    if (!part.empty()) ShardText::parse(part, shard.emplace());
     if (options.quick && seeds->count() == 0) options.seeds = 1;
     std::vector<const Experiment*> chosen = experiments();
     if (!names.empty())

@@ -491,6 +491,59 @@ TEST_CASE("reproduce writes the same bytes for the same seed, whatever the threa
   CHECK(seeds.at(0).at("construction_loss") != seeds.at(1).at("construction_loss"));
 }
 
+TEST_CASE("Shards of any number, joined in any order, are the bytes of one run but for seconds") {
+  const TemporaryFolder folder;
+  const std::vector<std::string> asked{"--quick",       "--experiment", "theory", "--experiment",
+                                       "interpolation", "--seed",       "3"};
+  const auto with = [&](std::vector<std::string> more, const std::vector<std::string>& first) {
+    more.insert(more.begin(), first.begin(), first.end());
+    return run("reproduce", more);
+  };
+  const auto written = [&](const std::string& name) {
+    auto all = files(folder / name);
+    json summary = json::parse(all.at("summary.json"));
+    remove_seconds(summary);
+    all["summary.json"] = summary.dump();
+    return all;
+  };
+  expect_success(with({"--out", (folder / "whole").string()}, asked));
+  const auto whole = written("whole");
+  for (const int count : {1, 2, 3}) {  // of three, the last has nothing to do
+    CAPTURE(count);
+    std::vector<std::string> join{"--out", (folder / ("joined" + std::to_string(count))).string(), "--join"};
+    for (int i = count; i >= 1; --i) {
+      const std::string shard = std::to_string(i) + "/" + std::to_string(count);
+      const std::string out = (folder / ("part" + std::to_string(count) + "-" + std::to_string(i))).string();
+      expect_success(with({"--shard", shard, "--out", out}, asked));
+      CHECK(!std::filesystem::exists(path(out) / "summary.json"));
+      join.push_back(out);
+    }
+    expect_success(run("reproduce", join));
+    CHECK(written("joined" + std::to_string(count)) == whole);
+  }
+
+  const auto refuses = [&](const std::vector<std::string>& parts, const std::string& part) {
+    std::vector<std::string> join{"--out", (folder / "refused").string(), "--join"};
+    for (const std::string& name : parts) join.push_back((folder / name).string());
+    expect_error(run("reproduce", join), 1, part);
+    CHECK(!std::filesystem::exists(folder / "refused"));
+  };
+  refuses({"part2-2"}, "shard 1/2 is missing");
+  refuses({"part2-1", "part2-2", "part2-1"}, "part2-1: holds shard 1/2, which");
+  refuses({"part2-1", "part3-2"}, "this run has --shard \"of 3\", expected \"of 2\"");
+  refuses({"whole"}, "whole: holds no shard");
+  expect_success(
+      with({"--shard", "2/2", "--out", (folder / "other").string(), "--seed", "4"}, {asked.begin(), asked.end() - 2}));
+  refuses({"part2-1", "other"}, "this run has --seed 4, expected 3");
+  const path run_file = folder / "part2-2" / ".checkpoints" / "run.json";
+  json left = json::parse(gdssm::read_file(run_file));
+  left["program"] = "0.0.1";
+  gdssm::write_file(run_file, left.dump());
+  refuses({"part2-2", "part2-1"}, "this run has program \"0.0.1\"");
+  std::filesystem::remove(folder / "part2-1" / ".checkpoints" / "theory.result");
+  refuses({"part2-1"}, "shard 1/2 has not finished theory");
+}
+
 TEST_CASE("reproduce refuses a wrong command line with status 2", "[misuse]") {
   const TemporaryFolder folder;
   const auto refuses = [&](std::vector<std::string> arguments, const std::string& part) {
@@ -504,6 +557,8 @@ TEST_CASE("reproduce refuses a wrong command line with status 2", "[misuse]") {
   refuses({"--seed", "-1"}, "--seed");
   refuses({"--threads", "0"}, "--threads");
   refuses({"theory"}, "theory");
+  for (const char* const shard : {"0/2", "3/2", "1", "1/", "a/2", "1/2/3"}) refuses({"--shard", shard}, "--shard");
+  refuses({"--shard", "1/2", "--join", "folder"}, "--join");
 }
 
 TEST_CASE("reproduce ends with status 1, naming what it cannot write, and leaves nothing half-written", "[misuse]") {
@@ -613,7 +668,7 @@ TEST_CASE("reproduce answers --help and --version") {
   const Run help = run("reproduce", {"--help"});
   expect_success(help);
   for (const char* const option : {"--experiment", "--out", "--seed", "--seeds", "--resume", "--checkpoint-every",
-                                   "--quick", "--threads", "--version"})
+                                   "--quick", "--threads", "--shard", "--join", "--version"})
     CHECK(help.out.find(option) != std::string::npos);
   const Run version = run("reproduce", {"--version"});
   expect_success(version);

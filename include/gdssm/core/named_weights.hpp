@@ -42,7 +42,7 @@ class NamedWeights {
     Index end = 0;
     gdssm::visit(
         [&](const Name& name, const auto& m) {
-          entries.push_back({name.str(), m.rows(), m.cols(), end});
+          add(name, m.rows(), m.cols(), end, entries);
           end += (m.size() + alignment - 1) / alignment * alignment;
         },
         from);
@@ -118,6 +118,12 @@ class NamedWeights {
       names += (names.empty() ? "" : ", ") + entry.name;
     }
     refuse("NamedWeights", "there is no \"", name, "\", expected one of ", names);
+  }
+
+  // Not inline: it keeps what makes named weights small, and g++ 12 warns of the string's move where it is.
+  [[gnu::noinline]] static void add(const Name& name, Index rows, Index cols, Index first,
+                                    std::vector<Entry>& entries) {
+    entries.push_back({name.str(), rows, cols, first});
   }
 
   /// The entry that the next matrix of another aggregate goes with; refused are others.
