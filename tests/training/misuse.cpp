@@ -2,8 +2,11 @@
 // Training refuses arguments of wrong sizes, and reads and writes nothing out of bounds.
 #include <string>
 
+#include "gdssm/models/query_derivative.hpp"
 #include "gdssm/tasks/linear_regression.hpp"
 #include "gdssm/training/batch.hpp"
+#include "gdssm/training/gradient.hpp"
+#include "gdssm/training/initialization.hpp"
 #include "gdssm/training/loss.hpp"
 #include "gdssm/training/online_gradient.hpp"
 #include "gdssm/training/optimizer.hpp"
@@ -120,6 +123,36 @@ TEST_CASE("An update takes a gradient and a state of the parameters' sizes", "[m
   CHECK(update(wrong, right) == "AdamW, the gradient: recurrence.Lambda is 4 x 4, expected 3 x 3");
   CHECK(update(right, wrong) == "AdamW, the state: recurrence.Lambda is 4 x 4, expected 3 x 3");
   CHECK(update(PaperLayer<>::Parameters<double>{}, right).find("AdamW, the gradient: ") == 0);
+}
+
+TEST_CASE("Weights, gradients and tokens of another model's sizes are refused", "[misuse][regression]") {
+  using S = Lanes<double>;
+  const PaperLayer<> layer(3), other(2);
+  const auto weights = reference_initialization<double>(layer, 1), smaller = reference_initialization<double>(other, 1);
+  const std::string apart = "recurrence.Lambda is 2 x 2, expected 3 x 3";
+
+  const LinearRegression tasks{.features = 3, .outputs = 3, .context = 4};
+  Batch<S> batch(layer.window(), 8, tasks.length(), 3, 1);
+  TaskSource<S>(tasks, layer.window(), 8).draw(1, 0, 0, batch);
+  BatchGradient<PaperLayer<>, S> of_batch(layer, batch.windows(), 1);
+  auto gradient = weights, too_small = smaller;
+  CHECK(message_of([&] { of_batch(weights, batch, gradient); }) == "");
+  CHECK(message_of([&] { of_batch(weights, batch, too_small); }) == "the gradient: " + apart);
+  CHECK(message_of([&] { of_batch(smaller, batch, gradient); }) == "the gradient's weights: " + apart);
+
+  CHECK(message_of([&] { Predictor<S>(layer, smaller); }) == "Predictor: " + apart);
+  CHECK(message_of([&] { QueryDerivative<S>(layer, smaller); }) == "QueryDerivative: " + apart);
+  CHECK(message_of([&] { layer.predict(smaller, Eigen::MatrixXd::Zero(3, 9)); }) == "predict: " + apart);
+
+  const auto c = layer.prepare(weights);
+  auto state = layer.initial_state<double>();
+  auto ws = layer.workspace<double>();
+  const Eigen::VectorXd token = Eigen::VectorXd::Zero(4);
+  Eigen::VectorXd prediction(3);
+  CHECK(message_of([&] {
+          layer.step(c, View<const double, Dynamic, 1>(token.data(), 4, 1), state,
+                     View<double, Dynamic, 1>(prediction.data(), 3, 1), ws);
+        }) == "AugmentedSsm::step: the number of features of a token is 4, expected 3");
 }
 
 }  // namespace

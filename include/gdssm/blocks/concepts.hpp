@@ -152,12 +152,13 @@ concept SensitiveRecurrence = RecurrenceBlock<B, S> &&
 };
 
 /// A recurrence that processes a run of windows at once, and pulls a loss after the last run back through each run.
-/// Requires `run` from the class that has its `step`, and `run_vjp`.
+/// Requires `run` and `run_vjp` from the class that has its `step`.
 template <class B, class S = Lanes<float>>
 concept RunningRecurrence = SensitiveRecurrence<B, S> && requires {
   requires std::is_same_v < detail::StepOf<B, S, detail::rank_taken<B>>,
   typename detail::DeclaredIn<decltype(&B::template run<detail::rank_taken<B>, LaneScalar<S>, S>)>::type > ;
-  &B::template run_vjp<detail::rank_taken<B>, LaneScalar<S>, S>;
+  requires std::is_same_v < detail::StepOf<B, S, detail::rank_taken<B>>,
+  typename detail::DeclaredIn<decltype(&B::template run_vjp<detail::rank_taken<B>, LaneScalar<S>, S>)>::type > ;
 };
 
 /// The readout, equation (3) applied to a vector. Requires the constants `outputs` and `cols`, and a `step_vjp` that

@@ -31,6 +31,7 @@ template <class P, class Model, class Parameters, class Derived>
 Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict_every_window(const Model& model, const Parameters& parameters,
                                                                       const Eigen::MatrixBase<Derived>& tokens) {
   expect_equal("predict", "the number of features of a token", tokens.rows(), model.feature_count());
+  expect_shapes("predict", model.template parameters<P>(), parameters);
   const Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> dense = tokens;
   expect_finite("predict", "token", dense);
   auto state = model.template initial_state<P>();
@@ -285,6 +286,7 @@ class AugmentedSsm {
   template <class P, class S>
   bool step(const Coefficients<P>& c, View<const S, features, 1> token, State<S>& state, View<S, outputs, 1> prediction,
             Workspace<S>& ws) const {
+    expect_equal("AugmentedSsm::step", "the number of features of a token", token.size(), feature_count());
     if (!window().push(token, state.window)) return false;
     const View<const S, features, Window::width> X = state.window.tokens.view();
     absorb(c, X, static_cast<const S*>(nullptr), state.recurrence, ws);

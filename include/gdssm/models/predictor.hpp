@@ -7,6 +7,7 @@
 
 #include "gdssm/blocks/sliding_window.hpp"
 #include "gdssm/core/lanes.hpp"
+#include "gdssm/core/parameters.hpp"
 #include "gdssm/models/sequence.hpp"
 
 namespace gdssm {
@@ -18,12 +19,20 @@ template <class Model, class Parameters>
 using ScalarOf =
     std::conditional_t<std::is_same_v<Parameters, typename Model::template Parameters<float>>, float, double>;
 
+/// The coefficients of weights that have the model's sizes.        Errors  std::invalid_argument: others
+template <class Model, class Parameters>
+auto prepared(const char* where, const Model& model, const Parameters& parameters) {
+  expect_shapes(where, model.template parameters<ScalarOf<Model, Parameters>>(), parameters);
+  return model.prepare(parameters);
+}
+
 }  // namespace detail
 
 /// A model and its weights as one run-time value that predicts, so that what measures predictions is compiled once and
 /// not once a model. Copies share the weights and have scratch of their own: one for each thread. Keeps the model by
 /// reference.
 ///     `S`  what runs through it, a scalar or lanes; the weights are its lanes' scalar
+/// Errors  std::invalid_argument: weights of another model's sizes
 template <class S>
 class Predictor {
  public:
@@ -33,7 +42,7 @@ class Predictor {
         outputs_(model.output_count()),
         window_(model.window()),
         start_([&model, c = std::make_shared<const typename Model::template Coefficients<LaneScalar<S>>>(
-                            model.prepare(parameters))] {
+                            detail::prepared("Predictor", model, parameters))] {
           return Predict(
               [&model, c, first = model.template initial_state<S>(), state = model.template initial_state<S>(),
                ws = model.template workspace<S>()](const Sequence<S>& sequence, View<S> predictions) mutable {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "gdssm/models/augmented_ssm.hpp"
+#include "gdssm/models/predictor.hpp"
 
 namespace gdssm {
 
@@ -35,8 +36,8 @@ class QueryDerivative {
       : window_(model.window()),
         prediction_(model.output_count(), 1),
         jacobian_(model.output_count(), model.feature_count()),
-        start_([&model, c = std::make_shared<const typename Model::template Coefficients<P>>(
-                            model.prepare(parameters))] { return Pull(PullOf<Model>(model, c)); }),
+        start_([&model, c = std::make_shared<const typename Model::template Coefficients<P>>(detail::prepared(
+                            "QueryDerivative", model, parameters))] { return Pull(PullOf<Model>(model, c)); }),
         pull_(start_()) {}
   QueryDerivative(const QueryDerivative& other)
       : window_(other.window_),

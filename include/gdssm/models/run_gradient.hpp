@@ -14,7 +14,8 @@ template <class B, class S>
 concept RunningAttention = !B::left_trains && requires {
   requires std::is_same_v < typename DeclaredIn<decltype(&B::template step<LaneScalar<S>, S>)>::type,
   typename DeclaredIn<decltype(&B::template run<LaneScalar<S>, S>)>::type > ;
-  &B::template run_vjp<S>;
+  requires std::is_same_v < typename DeclaredIn<decltype(&B::template step<LaneScalar<S>, S>)>::type,
+  typename DeclaredIn<decltype(&B::template run_vjp<S>)>::type > ;
 };
 
 template <class Model, class S>

@@ -62,6 +62,7 @@ class GradientSum {
   GradientSum(const Model& model, Index windows, Index losses)
       : model_(model),
         first_(model.template initial_state<S>()),
+        like_(model.template parameters<P>()),
         coefficients_(model.template coefficients<P>()),
         coefficients_bar_(model.template coefficients<P>()),
         pass_{model_, windows} {
@@ -95,6 +96,8 @@ class GradientSum {
   template <class OfGroup>
   P operator()(const Parameters& parameters, Index groups, Parameters& gradient, ThreadPool& pool, OfGroup&& of_group) {
     const Index used = std::min(groups, shares);
+    expect_shapes("the gradient's weights", like_, parameters);
+    expect_shapes("the gradient", like_, gradient);
     model_.prepare(parameters, coefficients_);
     pass_.prepare(coefficients_);
     P losses[shares] = {};
@@ -127,6 +130,7 @@ class GradientSum {
 
   Model model_;
   typename Model::template State<S> first_;
+  Parameters like_;
   Coefficients coefficients_, coefficients_bar_;
   Pass pass_;
   std::unique_ptr<Share> share_[shares];
@@ -139,7 +143,8 @@ class GradientSum {
 /// any number of threads. Allocates when it is made, not when it is called.
 ///     `Kind`    what of a prediction counts: VectorTargets, ScalarTargets, ClassTargets, or Targets, a value
 ///     `Method`  StoredHistory or ForwardSensitivity
-/// Errors  std::invalid_argument: a batch larger than the sizes it was made for, tokens or targets of another height
+/// Errors  std::invalid_argument: a batch larger than the sizes it was made for, tokens or targets of another height,
+///         weights or a gradient of another model's sizes
 /// Source  docs/theory.md, exact gradients
 template <class Model, class S, class Kind = VectorTargets, class Method = StoredHistory>
 class BatchGradient {
