@@ -126,9 +126,11 @@ struct WindowSizes {
   Index width;     ///< tokens in a window
   Index stride;    ///< tokens from one window to the next
 
-  template <Index Features, Index Width, Index Stride>
-  explicit(false) WindowSizes(const SlidingWindow<Features, Width, Stride>& window)
-      : features(window.features()), width(Width), stride(Stride) {}
+  /// Of a `SlidingWindow`, of which these are made where they are asked for.
+  template <class Window>
+  requires requires { Window::stride; }
+  explicit(false) WindowSizes(const Window& window)
+      : features(window.features()), width(Window::width), stride(Window::stride) {}
 
   /// The windows in a sequence of so many tokens, which ends with one.        Errors  as `SlidingWindow::windows`
   Index windows(Index length, const char* where = "tokens") const {
