@@ -77,6 +77,10 @@ class Writer {
     files_.push_back({"report.html", report_.html()});
     files_.push_back({"summary.json", summary_.dump(2) + "\n"});
     write_files(folder_, files_);
+    if (const Table found = report_.claims(); !found.rows.empty()) {
+      print(std::cout, found);
+      std::cout << '\n';
+    }
     std::cout << "Report: " << (folder_ / "report.html").string() << '\n';
   }
 

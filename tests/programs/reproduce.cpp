@@ -123,6 +123,16 @@ TEST_CASE("reproduce --quick finds that theory and measurement agree", "[theorem
   }
   CHECK(std::abs(steps.at(1).at("expected_loss").get<double>() - 0.1561) < 0.002);
   CHECK(std::abs(steps.at(11).at("expected_loss").get<double>() - 0.1408) < 0.002);
+  // The paper's claims come first, those that the experiment tests.
+  const std::string report = gdssm::read_file(quick_run().out / "report.html");
+  const std::size_t claims = report.find("What the paper claims"),
+                    closed_form = report.find("takes a step of gradient descent");
+  CHECK(claims < report.find("<section"));
+  CHECK(closed_form < report.find("<section"));
+  CHECK(report.find("<td>holds</td>") < report.find("<section"));
+  CHECK(report.find("not shown here") == std::string::npos);
+  CHECK(report.find("Attention and output gate") == std::string::npos);
+  CHECK(quick_run().ended.out.find("takes a step of gradient descent") != std::string::npos);
 }
 
 TEST_CASE("the files of reproduce --quick are what they are said to be") {

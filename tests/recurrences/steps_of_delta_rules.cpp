@@ -41,7 +41,7 @@ TEST_CASE("The delta rule takes a step of size beta on 1/2 |v - S k|^2", "[theor
   CHECK(loss(one.memory_after()) == loss(S));
 }
 
-TEST_CASE("The gated delta rule decays, then takes a step on the square; or one step on one loss", "[theorem]") {
+TEST_CASE("The gated delta rule decays, then takes a step on the square, or one step on one loss", "[theorem]") {
   Engine engine(2);
   const OneToken one(recurrences::GatedDeltaRule<>(4, 3), engine);
   const ExactMatrix S = one.S(), k = value_of(one.token.k), v = value_of(one.token.v);
@@ -54,7 +54,7 @@ TEST_CASE("The gated delta rule decays, then takes a step on the square; or one 
   CHECK((one.memory_after() == S - gradient(whole, S)));
 }
 
-TEST_CASE("KDA decays, then takes a step on the square; or one step in the metric of its decays", "[theorem]") {
+TEST_CASE("KDA decays, then takes a step on the square, or one step in the metric of its decays", "[theorem]") {
   Engine engine(3);
   const OneToken one(recurrences::Kda<>(4, 3), engine);
   const ExactMatrix k = value_of(one.token.k), v = value_of(one.token.v), alpha = value_of(one.token.alpha);
@@ -130,7 +130,7 @@ TEST_CASE("Comba that reads any p with <p, k> > 0 takes a step in a metric P^-1 
   CHECK((one.memory_after() == S - gradient(loss, S) * P));
 }
 
-TEST_CASE("RWKV-7 takes a step in the metric of its rates; with one rate, a step on |v - S kappa|^2 and decays",
+TEST_CASE("RWKV-7 takes a step in the metric of its rates, with one rate, a step on |v - S kappa|^2 and decays",
           "[theorem]") {
   Engine engine(8);
   OneToken one(recurrences::Rwkv7<>(4, 3), engine);

@@ -109,7 +109,7 @@ TEST_CASE("Mesa answers with the minimiser of the decayed ridge loss", "[theorem
   CHECK((gradient([&](const ExactMatrix& W) { return run.loss(W); }, run.W()) == ExactMatrix::Zero(3, 4)));
 }
 
-TEST_CASE("Mesa without decay is recursive least squares; with decay it is no rule of rank one", "[theorem]") {
+TEST_CASE("Mesa without decay is recursive least squares, with decay it is no rule of rank one", "[theorem]") {
   Engine engine(4);
   MesaRun run(engine);
   for (int t = 0; t < 3; ++t) run.learn(OneToken(run.rule, engine));
@@ -172,7 +172,7 @@ TEST_CASE("Titans is a heavy ball on 1/2 |v - S k|^2, with decay", "[theorem]") 
                                     number(next.token.theta) * gradient(next_loss, S1)));
 }
 
-TEST_CASE("The Omega rule is a heavy ball on the window's sum of squares; pairs before the first are none",
+TEST_CASE("The Omega rule is a heavy ball on the window's sum of squares, pairs before the first are none",
           "[theorem]") {
   Engine engine(7);
   const recurrences::OmegaRule<> rule(4, 3, 3);

@@ -77,6 +77,7 @@ void Report::add(const Experiment& experiment, const Result& result, const std::
   const std::string name = escaped(experiment.name), title = escaped(experiment.title);
   contents_ += "<li><a href=\"#" + name + "\">" + title + "</a></li>\n";
   body_ += "<section id=\"" + name + "\">\n<h2>" + title + "</h2>\n" + to_html(result.overview);
+  summaries_[experiment.name] = result.summary;
   auto svg = drawn.begin();
   for (const auto& item : result.section)
     std::visit(
@@ -102,8 +103,8 @@ std::string Report::html() const {
          "<p>Experiments of <a href=\"https://arxiv.org/abs/2410.11687v1\">arXiv:2410.11687v1</a>, reproduced by "
          "gdssm " +
          std::string(version) + " with " + seeds + (options_.quick ? ", in the quick form (fewer tasks)" : "") +
-         ". Equation numbers are those of docs/theory.md.</p>\n<ul>\n" + contents_ + "</ul>\n" + body_ +
-         "</body>\n</html>\n";
+         ". Equation numbers are those of docs/theory.md.</p>\n" + (claims().rows.empty() ? "" : to_html(claims())) +
+         "<ul>\n" + contents_ + "</ul>\n" + body_ + "</body>\n</html>\n";
 }
 
 }  // namespace gdssm::reproduce
