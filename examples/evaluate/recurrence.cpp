@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evaluate/recurrence.hpp"
 
-#include "gdssm/io/recurrence_file.hpp"
+#include "gdssm/oracle/recurrence.hpp"
 #include "gdssm/io/safetensors.hpp"
 
 void gdssm::programs::evaluate_recurrence(const std::string& row, const std::string& inputs, const std::string& out) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gdssm/io/recurrence_file.hpp"
+#include "gdssm/oracle/recurrence.hpp"
 
 #include <algorithm>
 #include <cmath>

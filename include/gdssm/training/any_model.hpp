@@ -19,8 +19,9 @@ namespace gdssm {
 /// derivative by the query. What is heavy to compile of a model is compiled where its `AnyModel` is made; what trains
 /// and measures it is compiled once for all. A virtual call a batch costs nothing beside the batch.
 ///     const AnyModel<Lanes<float>> model(PaperLayer<>(10));
+///     const TaskSource<Lanes<float>> source(tasks, model.window(), 1);
 ///     auto run = begin_run(optimizer, model.draw(1));
-///     train(model, TaskSource<Lanes<float>>(tasks, model.window(), 1), optimizer, schedule, options, run, pool);
+///     train(model, source, source.targets(), optimizer, schedule, options, run, pool);
 /// Copies share the model.
 ///     `S`  what runs through it, a scalar or lanes; the weights are its lanes' scalar
 template <class S>
@@ -30,13 +31,10 @@ class AnyModel {
  public:
   using Weights = NamedWeights<P>;
 
-  /// Its gradient is by forward sensitivities where the model has them.
+  /// Keeps a copy of the model. Its gradient is by forward sensitivities where the model has them.
   template <class Model>
   requires(!std::is_same_v<Model, AnyModel>) explicit AnyModel(Model model)
-      : AnyModel(std::move(model), detail::BestMethod<Model>()) {}
-  /// Its gradient is by the given method, `StoredHistory` or `ForwardSensitivity`.
-  template <class Model, class Method>
-  AnyModel(Model model, Method) : model_(std::make_shared<const Of<Model, Method>>(std::move(model))) {}
+      : model_(std::make_shared<const Of<Model>>(std::move(model))) {}
 
   Index feature_count() const { return model_->features; }      ///< entries of a token
   Index output_count() const { return model_->outputs; }        ///< entries of a prediction
@@ -72,7 +70,7 @@ class AnyModel {
         : features(features_), outputs(outputs_), window(window_), zeros(std::move(zeros_)) {}
   };
 
-  template <class Model, class Method>
+  template <class Model>
   struct Of final : Interface {
     explicit Of(Model model)
         : Interface(model.feature_count(), model.output_count(), model.window(),
@@ -81,7 +79,7 @@ class AnyModel {
 
     Weights draw(std::uint64_t seed) const override { return Weights(reference_initialization<P>(model_, seed)); }
     LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets) const override {
-      return loss_and_gradient<S, Method>(model_, windows, losses, targets);
+      return loss_and_gradient<S, detail::BestMethod<Model>>(model_, windows, losses, targets);
     }
     Predictor<S> predictor(const Weights& weights) const override { return {model_, typed(weights)}; }
     QueryDerivative<S> query_derivative(const Weights& weights) const override {

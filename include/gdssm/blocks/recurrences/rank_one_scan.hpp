@@ -25,15 +25,15 @@ struct RankOneToken {
 
 /// Rank-one recurrences of one sequence, made for one core's vectors,
 ///     e_t = y_t - S_{t-1} p_t,   S_t = S_{t-1} D_t + e_t kappa_t^T,   o_t = S_t q_t                    (22)
-/// with S_t never read twice: while a token is written the next one's S p and S D q are added up, by which
-/// o = S D q + e (kappa . q). A block of S's rows stays in the first cache through a chunk of tokens. The results are
-/// those of a rule's `step` and `read` but for rounding, and the same bits wherever a sequence is cut.
+/// in one pass over S a token: the pass that writes a token also sums up S p and S D q of the next one, and
+/// o = S D q + e (kappa . q). A block of S's rows stays in the first cache for a chunk of tokens. The results equal
+/// those of a rule's `step` and `read` except for rounding, and have the same bits wherever a sequence is cut.
 ///
-/// The derivative (23) makes the states within a chunk again from the one at its start, which are all it keeps:
-/// length / 64 states of d_k d_v numbers and a chunk's of one block of rows.
+/// The derivative (23) keeps the state at the start of every chunk of 64 tokens, and computes the others again, a chunk
+/// of one block of rows at a time.
 ///     `T`      float or double
 /// Shapes  values and outputs (Values x T), a token a column; states (Values x Keys)
-/// Errors  std::invalid_argument: sizes below 1, views of other shapes, more tokens than it was made for
+/// Errors  std::invalid_argument: sizes below 1, views of other shapes
 /// VJP  `vjp`
 template <class T>
 class RankOneScan {
@@ -53,7 +53,7 @@ class RankOneScan {
     if (keys < 1 || values < 1)
       refuse("RankOneScan", "the state is ", values, " x ", keys, ", expected at least 1 x 1");
     numbers_.assign(static_cast<std::size_t>(5 * padded_ * chunk), T(0));
-    bars_.assign(static_cast<std::size_t>(4 * padded_), T(0));
+    of_query_.assign(static_cast<std::size_t>(padded_), T(0));
     state_.assign(static_cast<std::size_t>(padded_ * vectors), Vector{});
     cotangent_ = state_;
     outer_.assign(static_cast<std::size_t>(chunk), T(0));
@@ -274,7 +274,7 @@ class RankOneScan {
     std::copy_n(errors_.data() + s * vectors, vectors, e);
     load_column(&outputs_bar(block * rows, begin + s), values_ - block * rows, o_bar);
     const T both = gdssm::detail::sum_elements<static_cast<std::size_t>(native)>(product(e, o_bar));
-    T* const of_query = bars_.data();  // S^T o_bar
+    T* const of_query = of_query_.data();
     std::fill_n(of_query, padded_, T(0));
     for (Index first = 0; first < padded_; first += together) {
       Vector of_write[together], of_decay[together], of_read[together];
@@ -320,9 +320,10 @@ class RankOneScan {
   }
 
   Index keys_, values_, blocks_, padded_;
-  std::vector<T> numbers_;  // of a chunk's tokens, and D q
-  std::vector<T> outer_;    // kappa . q
-  std::vector<T> bars_, token_bars_;
+  std::vector<T> numbers_;     // of a chunk's tokens, and D q
+  std::vector<T> outer_;       // kappa . q
+  std::vector<T> of_query_;    // S^T o_bar of a token
+  std::vector<T> token_bars_;  // of a chunk
   std::vector<Vector> state_, cotangent_, starts_, within_, errors_;
 };
 

@@ -351,9 +351,8 @@ NamedTensors recurrence_in(std::string_view row, const NamedTensors& inputs, con
 /// grad.<input>. Sizes are those of the tensors. Computes in F64 where any tensor is, else in F32.
 ///     auto out = recurrence("delta_rule", read_safetensors(path).tensors);  // k, v, q, beta, S0 -> o, S_T
 /// Shapes  a token's vectors (T, d), its numbers (T), states and constants as they are written: S0 (d_v, d_k)
-/// Errors  std::invalid_argument: an unknown row, which lists all; or, naming `where` and the tensor, one that is
-/// missing,
-///         unknown or of another shape, a cotangent among them where others are there
+/// Errors  std::invalid_argument: an unknown row, with a list of all; or, naming `where` and the tensor, one that is
+///         missing, unknown or of another shape, or the only cotangent that is not there
 inline std::map<std::string, Tensor> recurrence(std::string_view row, const std::map<std::string, Tensor>& tensors,
                                                 const std::string& where = "recurrence") {
   if (std::find(detail::recurrence_rows.begin(), detail::recurrence_rows.end(), row) == detail::recurrence_rows.end()) {
