@@ -322,6 +322,19 @@ TEST_CASE("Trained weights and the closed form lie in one valley once in canonic
   CHECK(lines.at("to the next seed, canonical").at("barrier_most") < 0.02);
 }
 
+TEST_CASE("The plateau of gradient descent is as long as theory says, and one over the start's scale", "[theorem]") {
+  const json summary = quick_summary("regimes", "regimes-scale-0.03-seed-1.safetensors");
+  expect_near(summary.at("predicted_exit_power"), -1, 0.05);
+  expect_near(summary.at("exit_power"), summary.at("predicted_exit_power"), 0.15);
+  CHECK(summary.at("worst_prediction") < 1.4);
+  REQUIRE(summary.at("scales").size() == 9);
+  // Adam's steps do not shrink with the gradient.
+  expect_near(summary.at("exit_power_adamw"), 0, 0.1);
+  const json& smallest = summary.at("scales").front();
+  expect_near(smallest.at("descent").at("exit"), smallest.at("predicted_exit"),
+              0.1 * smallest.at("predicted_exit").get<double>());
+}
+
 TEST_CASE("Where tasks change the closed form loses what (9) says, and trained weights little more", "[theorem]") {
   const json summary = quick_summary("out-of-distribution", "out-of-distribution-seed-1.safetensors");
   CHECK(summary.at("largest_deviation") < 4.5);

@@ -43,6 +43,20 @@ TEST_CASE("A clipped gradient is the other optimiser's where it is short, and sh
   CHECK(!identical(updated(clipped, two(4, 8)), updated(plain, two(4, 8))));
 }
 
+TEST_CASE("Gradient descent takes the rate times the gradient from the weights", "[definition][misuse]") {
+  const GradientDescent optimizer{0.5};
+  Two p = two(1, 2);
+  auto state = optimizer.initial_state(p);
+  optimizer.update(two(0.5, -0.25), 1, p, state);
+  optimizer.update(two(1, 4), 0.25, p, state);
+  CHECK(identical(p, two(1 - 0.25 - 0.125, 2 + 0.125 - 0.5)));
+  CHECK(state.updates == 2);
+  CHECK(message_of([&] { GradientDescent{-1}.initial_state(p); }) ==
+        "GradientDescent: the rate is -1, expected a number of at least 0");
+  CHECK_THROWS_AS(optimizer.update(Two{p.b, p.a}, 1, p, state), std::invalid_argument);
+  CHECK(identical(p, two(1 - 0.25 - 0.125, 2 + 0.125 - 0.5)));
+}
+
 TEST_CASE("A group whose name no parameter has is refused with the names there are", "[misuse][regression]") {
   const auto said = [](const auto& optimizer) { return message_of([&] { optimizer.initial_state(two(1, 2)); }); };
   CHECK(said(AdamW{.groups = {{{"a", "B"}, 0}, {{}, 1}}}) ==

@@ -14,6 +14,7 @@ extern const Experiment constructed;
 extern const Experiment interpolation;
 extern const Experiment out_of_distribution;
 extern const Experiment anisotropic;
+extern const Experiment regimes;
 extern const Experiment multi_step;
 extern const Experiment drift;
 extern const Experiment ablations;
@@ -23,9 +24,15 @@ extern const Experiment function_classes;
 extern const Experiment classification;
 
 std::vector<const Experiment*> experiments() {
-  return {&theory,      &linear_vector, &linear_scalar,       &linear_all_positions, &linear_online, &features,
-          &constructed, &interpolation, &out_of_distribution, &anisotropic,          &multi_step,    &nonlinear,
-          &drift,       &ablations,     &baselines,           &function_classes,     &classification};
+  return {&theory,           &linear_vector,
+          &linear_scalar,    &linear_all_positions,
+          &linear_online,    &features,
+          &constructed,      &interpolation,
+          &regimes,          &out_of_distribution,
+          &anisotropic,      &multi_step,
+          &nonlinear,        &drift,
+          &ablations,        &baselines,
+          &function_classes, &classification};
 }
 
 }  // namespace gdssm::reproduce

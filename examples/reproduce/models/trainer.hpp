@@ -101,6 +101,7 @@ class Trainer {
 
   const Model& model() const { return model_; }
   const Tasks& tasks() const { return *tasks_; }
+  const AnyTrainer& any() const { return any_; }  ///< the same, its types forgotten
 
   /// Weights after a recipe's updates, as `AnyTrainer::train`.
   /// Errors  std::invalid_argument: the loss or its gradient ceased to be finite

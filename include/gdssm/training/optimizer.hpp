@@ -173,6 +173,46 @@ struct AdamW {
   }
 };
 
+/// Gradient descent: p <- p - rate g. A schedule multiplies the rate.
+/// Source  docs/theory.md, training and alignment
+struct GradientDescent {
+  double rate;  ///< of all parameters
+
+  /// What an optimiser carries from one update to the next: here no more than their number.
+  template <class Parameters>
+  struct State {
+    Index updates = 0;  ///< so far
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&&, Self&&...) {}
+    template <class Visitor, class... Self>
+    static void visit_counters(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"updates"}, self.updates...);
+    }
+  };
+
+  /// The state before the first update.        Errors  std::invalid_argument: a rate that is negative or no number
+  template <class Parameters>
+  State<Parameters> initial_state(const Parameters&) const {
+    if (!(rate >= 0 && std::isfinite(rate)))
+      refuse("GradientDescent", "the rate is ", rate, ", expected a number of at least 0");
+    return {};
+  }
+
+  /// One update of `parameters` by `gradient`, the rate multiplied by `schedule`.
+  /// Errors  std::invalid_argument: parameters and gradient of different sizes; nothing is changed then
+  template <class Parameters>
+  void update(const Parameters& gradient, double schedule, Parameters& parameters, State<Parameters>& state) const {
+    expect_shapes("GradientDescent, the gradient", parameters, gradient);
+    ++state.updates;
+    visit(
+        [&](const Name&, auto& p, const auto& g) {
+          p -= static_cast<typename std::remove_cvref_t<decltype(p)>::Scalar>(rate * schedule) * g;
+        },
+        parameters, gradient);
+  }
+};
+
 /// Another optimiser that is shown no gradient longer than `most`: g <- g min(1, most / |g|), |g| over all parameters
 /// together. One task in a million then spoils no running mean.
 /// Source  Pascanu, Mikolov, Bengio, 1211.5063
