@@ -26,15 +26,15 @@ Eigen::Vector<typename S_::Scalar, M_::RowsAtCompileTime> predict_by_gd_plus_plu
   detail::expect_numbers(where, "M", M);
   detail::expect_numbers(where, "query", query);
   expect_equal(where, "the number of gammas", gamma.count(), a.count());
-  const auto I = S_::PlainObject::Identity(S.rows(), S.cols());
+  const auto identity = S_::PlainObject::Identity(S.rows(), S.cols());
   typename S_::PlainObject s = S;
   typename M_::PlainObject m = M;
   typename Q::PlainObject q = query;
   Eigen::Vector<T, M_::RowsAtCompileTime> prediction = Eigen::Vector<T, M_::RowsAtCompileTime>::Zero(M.rows());
   for (Index k = 0; k < a.count(); ++k) {
-    const typename S_::PlainObject transform = I - gamma[k] * s;
+    const typename S_::PlainObject transform = identity - gamma[k] * s;
     prediction += a[k] * (m * q);
-    m = (m * (I - a[k] * s) * transform).eval();
+    m = (m * (identity - a[k] * s) * transform).eval();
     q = (transform * q).eval();
     s = (transform * s * transform).eval();
   }

@@ -84,8 +84,8 @@ template <class T>
 StepDistance<T> distance_from_step(const CanonicalForm<T>& form, VectorTargets) {
   using std::sqrt;
   const T f = T(form.C.rows()), step = -form.C.trace() / f;
-  const auto I = CanonicalForm<T>::Matrix::Identity(form.C.rows(), form.C.cols());
-  return detail::step_distance(form, step, T((form.C / step + I).norm() / sqrt(f)),
+  const auto identity = CanonicalForm<T>::Matrix::Identity(form.C.rows(), form.C.cols());
+  return detail::step_distance(form, step, T((form.C / step + identity).norm() / sqrt(f)),
                                (form.L.array() - T(1)).abs().maxCoeff());
 }
 

@@ -41,17 +41,17 @@ struct Bundle {
 
   template <class Visitor, class First, class... More>
   static void visit(Visitor&& visitor, First&& first, More&&... more) {
-    [&]<std::size_t... I>(std::index_sequence<I...>) { (visit_one<I>(visitor, first, more...), ...); }
+    [&]<std::size_t... K>(std::index_sequence<K...>) { (visit_one<K>(visitor, first, more...), ...); }
     (std::index_sequence_for<Part...>());
   }
 
  private:
-  template <std::size_t I, class Visitor, class First, class... More>
+  template <std::size_t K, class Visitor, class First, class... More>
   static void visit_one(Visitor&& visitor, First& first, More&... more) {
-    if constexpr (requires { std::get<I>(first.parts).data(); })
-      visitor(Name{first.names[I]}, std::get<I>(first.parts), std::get<I>(more.parts)...);
+    if constexpr (requires { std::get<K>(first.parts).data(); })
+      visitor(Name{first.names[K]}, std::get<K>(first.parts), std::get<K>(more.parts)...);
     else
-      visit_part(first.names[I], visitor, std::get<I>(first.parts), std::get<I>(more.parts)...);
+      visit_part(first.names[K], visitor, std::get<K>(first.parts), std::get<K>(more.parts)...);
   }
 };
 

@@ -157,7 +157,7 @@ class WindowedSequence {
     for (Index k = 0; k < state.held; ++k)
       copy(View<const T, Window::size, 1>(state.tokens.view().column(k)), staging.column(k));
     if (state.held > 0)
-      for (Index k = 0; k < std::min(Window::width - 1, tokens.cols()); ++k)
+      for (Index k = 0; k < (std::min)(Window::width - 1, tokens.cols()); ++k)
         copy(tokens.column(k), staging.column(state.held + k));
   }
 
@@ -222,7 +222,7 @@ class WindowedCotangent {
     for (Index k = 0; k < held_; ++k)
       copy(View<const T, Window::size, 1>(staging_.column(k)), state_bar.tokens.view().column(k));
     if (held_ > 0)
-      for (Index k = 0; k < std::min(Window::width - 1, tokens_.cols()); ++k)
+      for (Index k = 0; k < (std::min)(Window::width - 1, tokens_.cols()); ++k)
         add(View<const T, Window::size, 1>(staging_.column(held_ + k)), tokens_.column(k));
   }
 

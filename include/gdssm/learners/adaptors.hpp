@@ -64,7 +64,7 @@ class Beside {
   explicit Beside(Designs... designs) : designs_(std::move(designs)...) {}
 
   Index lag_count() const {
-    return std::apply([](const Designs&... d) { return std::max({d.lag_count()...}); }, designs_);
+    return std::apply([](const Designs&... d) { return (std::max)({d.lag_count()...}); }, designs_);
   }
   Index output_count(Index inputs, Index targets) const {
     return std::apply([&](const Designs&... d) { return (d.output_count(inputs, targets) + ...); }, designs_);

@@ -155,8 +155,8 @@ class AdaHedge : public StateBase<AdaHedge<T>, AdaHedgeState<T>, T> {
       const Sum least = R.minCoeff();
       R.array() -= least;
       const Sum mix_loss = least + (before - std::log(exponentials(eta, i))) / eta;
-      state_.gap[i] += std::max(mean - mix_loss, Sum(0));
-      state_.floor[i] = std::max(state_.floor[i], Sum(1e-6) * largest);
+      state_.gap[i] += (std::max)(mean - mix_loss, Sum(0));
+      state_.floor[i] = (std::max)(state_.floor[i], Sum(1e-6) * largest);
       if (share_ > T(0)) share(eta < infinity ? eta : rate(i), i);
     }
     weigh_anew();
@@ -221,7 +221,7 @@ class AdaHedge : public StateBase<AdaHedge<T>, AdaHedgeState<T>, T> {
     const Sum sum = exponentials(eta, target), alpha(share_), part = alpha / static_cast<Sum>(R.size());
     for (Index k = 0; k < R.size(); ++k) {
       const Sum shared = (Sum(1) - alpha) * exponentials_[k] / sum + part;
-      R[k] = -std::log(std::max(shared, std::numeric_limits<Sum>::min())) / eta;
+      R[k] = -std::log((std::max)(shared, (std::numeric_limits<Sum>::min)())) / eta;
     }
     R.array() -= R.minCoeff();
     state_.sharing[target] -= std::log1p(-alpha) / eta;
@@ -319,7 +319,7 @@ class LogScore : public StateBase<LogScore<T>, LogScoreState<T>, T> {
   /// Multiplies weights and adds up recent errors.
   void merge_valid(const LogScoreState<T>& later) {
     for (Index i = 0; i < state_.weight.size(); ++i) {
-      const Counter<T> W = later.weight[i], faded = std::max(Counter<T>(0), 1 - (T(1) - settings_.decay) * W);
+      const Counter<T> W = later.weight[i], faded = (std::max)(Counter<T>(0), 1 - (T(1) - settings_.decay) * W);
       state_.weights.col(i).array() *= later.weights.col(i).array();
       const T sum = state_.weights.col(i).sum();
       if (sum > T(0))
@@ -334,7 +334,7 @@ class LogScore : public StateBase<LogScore<T>, LogScoreState<T>, T> {
  private:
   using StateBase<LogScore, LogScoreState<T>, T>::state_;
 
-  static constexpr Counter<T> least_weight = std::numeric_limits<T>::min();  // a weight of 0 could never recover
+  static constexpr Counter<T> least_weight = (std::numeric_limits<T>::min)();  // a weight of 0 could never recover
 
   void weigh(const Matrix& predictions, const T& y, Index i) {
     using Sum = Counter<T>;
@@ -346,14 +346,15 @@ class LogScore : public StateBase<LogScore<T>, LogScoreState<T>, T> {
     Sum median = scratch_[K / 2];
     if (K % 2 == 0) median = (median + *std::max_element(scratch_.data(), scratch_.data() + K / 2)) / Sum(2);
     const Sum prior = Sum(2) * median / W,
-              floor = std::max(Sum(1e-12) * (most + prior) / (W + Sum(2)), std::numeric_limits<Sum>::min());
+              floor = (std::max)(Sum(1e-12) * (most + prior) / (W + Sum(2)), (std::numeric_limits<Sum>::min)());
     const auto w = state_.weights.col(i).template cast<Sum>().array();
-    const auto v = ((state_.squares.col(i).array() + prior) / (W + Sum(2))).max(floor);
+    const auto variance = (state_.squares.col(i).array() + prior) / (W + Sum(2));
+    const auto v = (variance.max)(floor);
     errors_ = Sum(y) - predictions.row(i).transpose().template cast<Sum>().array();
     const auto e = errors_.array();
-    scratch_ = Sum(settings_.discount) * w.max(least_weight).log() -
-               Sum(settings_.rate) / Sum(2) *
-                   (v.log() + Sum(5) * (Sum(1) + e / v * e / Sum(4)).min(std::numeric_limits<Sum>::max()).log());
+    const auto tail = Sum(1) + e / v * e / Sum(4);
+    scratch_ = Sum(settings_.discount) * (w.max)(least_weight).log() -
+               Sum(settings_.rate) / Sum(2) * (v.log() + Sum(5) * (tail.min)((std::numeric_limits<Sum>::max)()).log());
     const Sum best = scratch_.maxCoeff();
     if (!(best > -std::numeric_limits<Sum>::infinity())) return;
     scratch_ = (scratch_.array() - best).exp();

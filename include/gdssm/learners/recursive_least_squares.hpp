@@ -147,7 +147,7 @@ class RecursiveLeastSquares : public LearnerBase<RecursiveLeastSquares<T>, T>,
     for (Index j = 0; j < f; ++j) P.col(j) = P.col(j).cwiseProduct(scale_) * scale_[j];
     const T least = T(8 * f) * std::numeric_limits<T>::epsilon();
     for (Index k = 0; k < f; ++k) {
-      const T root = std::sqrt(std::max(P(k, k), least));
+      const T root = std::sqrt((std::max)(P(k, k), least));
       Px_ = P.col(k) / root;
       P.noalias() -= Px_ * Px_.transpose();
       P.col(k) = Px_ / root;

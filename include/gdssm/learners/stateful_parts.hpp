@@ -65,7 +65,7 @@ class Together {
   template <class Action, class... States>
   void each(Action&& action, const States&... states) {
     apply(std::index_sequence_for<Parts...>(),
-          [&]<std::size_t I>() { Part<At<I>>::each(std::get<I>(parts_), action, std::get<I>(states)...); });
+          [&]<std::size_t K>() { Part<At<K>>::each(std::get<K>(parts_), action, std::get<K>(states)...); });
   }
 
   State state() const {
@@ -75,16 +75,16 @@ class Together {
   template <class Visitor, class... States>
   static void visit(Visitor& visitor, States&... states) {
     apply(std::index_sequence_for<Parts...>(),
-          [&]<std::size_t I>() { Part<At<I>>::visit(std::to_string(I), visitor, std::get<I>(states)...); });
+          [&]<std::size_t K>() { Part<At<K>>::visit(std::to_string(K), visitor, std::get<K>(states)...); });
   }
 
  private:
-  template <std::size_t I>
-  using At = std::tuple_element_t<I, std::tuple<Parts...>>;
+  template <std::size_t K>
+  using At = std::tuple_element_t<K, std::tuple<Parts...>>;
 
-  template <std::size_t... I, class Action>
-  static void apply(std::index_sequence<I...>, Action&& action) {
-    (action.template operator()<I>(), ...);
+  template <std::size_t... K, class Action>
+  static void apply(std::index_sequence<K...>, Action&& action) {
+    (action.template operator()<K>(), ...);
   }
 
   std::tuple<Parts...> parts_;

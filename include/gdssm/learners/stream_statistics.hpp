@@ -195,8 +195,8 @@ struct TargetRange {
   /// Takes in a target.
   void absorb(const Eigen::VectorX<T>& y) {
     for (Index i = 0; i < y.size(); ++i) {
-      least[i] = rows[0] > 0 ? std::min(least[i], y[i]) : y[i];
-      most[i] = rows[0] > 0 ? std::max(most[i], y[i]) : y[i];
+      least[i] = rows[0] > 0 ? (std::min)(least[i], y[i]) : y[i];
+      most[i] = rows[0] > 0 ? (std::max)(most[i], y[i]) : y[i];
     }
     rows[0] += 1;
   }
@@ -211,8 +211,8 @@ struct TargetRange {
   /// The prediction of target i, clamped to its range widened by `room` times its length.
   T clamped(const T& prediction, Index i, const T& room) const {
     const T margin = room * (most[i] - least[i]);
-    return std::min(std::max(prediction, detail::saturated(T(least[i] - margin))),
-                    detail::saturated(T(most[i] + margin)));
+    return (std::min)((std::max)(prediction, detail::saturated(T(least[i] - margin))),
+                      detail::saturated(T(most[i] + margin)));
   }
 };
 

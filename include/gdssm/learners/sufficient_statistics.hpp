@@ -220,7 +220,7 @@ struct Standardised {
     state.input.subtract_from(q);
     for (Index j = 0; j < q.size(); ++j) {
       const T first = std::abs(state.input.first[j]), mean = std::abs(state.input.first[j] + state.input.mean[j]);
-      const T lost = rounding * std::max(first, mean);
+      const T lost = rounding * (std::max)(first, mean);
       squared_units[j] = detail::squared_unit(state.S(j, j), T(share * q[j] * q[j]), inverse, T(w * lost * lost));
     }
     answer = state.target.first + state.target.mean;

@@ -65,7 +65,7 @@ class RunGradient {
 
   /// A workspace that also serves `Layer::vjp`, with a loss at up to `losses` windows.
   Workspace workspace(Index losses) const {
-    const Index f = layer_.row_count(), m = layer_.col_count(), longest = std::min(windows_, longest_run);
+    const Index f = layer_.row_count(), m = layer_.col_count(), longest = (std::min)(windows_, longest_run);
     return {layer_.template gradient_workspace<S, ForwardSensitivity>(windows_, losses),
             layer_.template initial_state<S>(), Array<S, cols>(m, longest * rank),
             Array<S, rows>(f, longest * Window::stride + Window::width), Array<P, cols>(m, longest * f)};

@@ -95,7 +95,7 @@ class GradientSum {
   /// `of_group(g, s, share)` adds group g's gradient to the share's, number s, and returns its loss.
   template <class OfGroup>
   P operator()(const Parameters& parameters, Index groups, Parameters& gradient, ThreadPool& pool, OfGroup&& of_group) {
-    const Index used = std::min(groups, shares);
+    const Index used = (std::min)(groups, shares);
     expect_shapes("the gradient's weights", like_, parameters);
     expect_shapes("the gradient", like_, gradient);
     model_.prepare(parameters, coefficients_);
