@@ -3,7 +3,9 @@
 
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <Eigen/Dense>
@@ -113,6 +115,26 @@ TEST_CASE("Every learner goes on from another's state, bit for bit, and predicti
     CHECK(other[i].learner.state() == state);
     CHECK(predictions_of(one[i].learner, second) == predictions_of(other[i].learner, second));
     CHECK(one[i].learner.state() == other[i].learner.state());
+  }
+}
+
+TEST_CASE("A learner chosen at run time is empty once it was moved from, and refuses to be used", "[misuse]") {
+  const VectorXd x = VectorXd::Constant(2, 1.0), y = VectorXd::Constant(1, 3.0);
+  AnyLearner<> full(LastValue<>(2, 1));
+  full.observe(x, y);
+  AnyLearner<> empty = full;
+  const AnyLearner<> taken = std::move(empty);
+  const std::string sentence = "AnyLearner: it was moved from, expected one that holds a learner";
+  AnyLearner<> copied = empty;
+  for (AnyLearner<>* const learner : {&empty, &copied}) {
+    CHECK(message_of([&] { learner->predict(VectorXd()); }) == sentence);
+    CHECK(message_of([&] { learner->observe(VectorXd(), VectorXd()); }) == sentence);
+    CHECK(message_of([&] { learner->state(); }) == sentence);
+    CHECK(message_of([&] { learner->set_state(full.state()); }) == sentence);
+    CHECK(message_of([&] { learner->merge(full.state()); }) == sentence);
+    CHECK_THROWS_AS(learner->predict(x), std::invalid_argument);
+    *learner = taken;
+    CHECK(learner->predict(x) == y);
   }
 }
 

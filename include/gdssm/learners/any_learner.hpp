@@ -18,7 +18,9 @@ namespace gdssm {
 
 /// A learner whose type is chosen at run time, a value and a `Learner` itself, for adaptors and banks too:
 ///     AnyLearner<> learner = name == "ridge" ? AnyLearner(RidgeLearner<>(f, m)) : AnyLearner(LastValue<>(f, m));
-/// Errors  those of the learner within; a state with other member names, or with more or fewer members
+/// Moving from one leaves it empty: it may be assigned to, copied and destroyed.
+/// Errors  those of the learner within; a state with other member names, or with more or fewer members; any use of an
+///         empty one
 template <class T = double>
 class AnyLearner : public LearnerBase<AnyLearner<T>, T> {
  public:
@@ -48,17 +50,18 @@ class AnyLearner : public LearnerBase<AnyLearner<T>, T> {
   requires(!std::is_same_v<L, AnyLearner> && Learner<L>) explicit AnyLearner(L learner)
       : LearnerBase<AnyLearner, T>(learner.input_count(), learner.target_count(), 0),
         learner_(std::make_unique<Model<L>>(std::move(learner))) {}
-  AnyLearner(const AnyLearner& other) : LearnerBase<AnyLearner, T>(other), learner_(other.learner_->copy()) {}
+  AnyLearner(const AnyLearner& other)
+      : LearnerBase<AnyLearner, T>(other), learner_(other.learner_ ? other.learner_->copy() : nullptr) {}
   AnyLearner(AnyLearner&&) noexcept = default;
   AnyLearner& operator=(const AnyLearner& other) { return *this = AnyLearner(other); }
   AnyLearner& operator=(AnyLearner&&) noexcept = default;
   ~AnyLearner() = default;
 
-  const Vector& predict_valid(const Vector& x) { return learner_->predict(x); }
-  void observe_valid(const Vector& x, const Vector& y) { learner_->observe(x, y); }
-  State state() const { return learner_->state(); }
-  void set_state(const State& state) { learner_->set_state(state); }
-  void merge(const State& later) { learner_->merge(later); }
+  const Vector& predict_valid(const Vector& x) { return inner().predict(x); }
+  void observe_valid(const Vector& x, const Vector& y) { inner().observe(x, y); }
+  State state() const { return inner().state(); }
+  void set_state(const State& state) { inner().set_state(state); }
+  void merge(const State& later) { inner().merge(later); }
 
  private:
   struct Interface {
@@ -70,6 +73,11 @@ class AnyLearner : public LearnerBase<AnyLearner<T>, T> {
     virtual void set_state(const State& state) = 0;
     virtual void merge(const State& later) = 0;
   };
+
+  Interface& inner() const {
+    if (!learner_) refuse(name, "it was moved from, expected one that holds a learner");
+    return *learner_;
+  }
 
   static void expect_named(const State& state) {
     if (state.names.size() != state.members.size())
