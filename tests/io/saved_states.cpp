@@ -11,6 +11,7 @@
 #include "gdssm/io/checkpoint.hpp"
 #include "gdssm/io/reference_file.hpp"
 #include "gdssm/models/horner_stack.hpp"
+#include "gdssm/models/nonlinear_ssm.hpp"
 #include "gdssm/training/initialization.hpp"
 
 namespace gdssm::test {
@@ -76,7 +77,20 @@ TEST_CASE("Weights written in the reference's naming are read as they were", "[d
   const auto layers = reference_initialization<float>(stack, 1);
   CHECK_THROWS_WITH(write_reference_weights(folder.path() / "no.safetensors", layers, {"zoh", "vector"}),
                     Catch::Matchers::Contains("has 5 layers, expected 1 or 3"));
+  CHECK_THROWS_WITH(write_reference_weights(folder.path() / "no.safetensors", weights, {"bilinear", "vector"}),
+                    "reference_file: metadata 'discretization' is 'bilinear', expected 'zoh'");
+  const auto given = reference_initialization<float>(PaperLayer<2, GivenDecay>(), 1);
+  CHECK_THROWS_WITH(write_reference_weights(folder.path() / "no.safetensors", given, {"zoh", "vector"}),
+                    "reference_file: metadata 'discretization' is 'zoh', expected 'none'");
   CHECK_FALSE(std::filesystem::exists(folder.path() / "no.safetensors"));
+  write_reference_weights(path, given, {"none", "vector"});
+  CHECK(read_reference_weights(path).discretization() == ReferenceWeights::Discretization::none);
+  using Neighbours = AugmentedSsm<LocalAttention<3, 3, 1>, DiagonalRecurrence<3>, Readout<3>, OutputGate<3>>;
+  STATIC_REQUIRE(detail::reference_discretization<Neighbours::Parameters<float>>().empty());
+  const NonlinearSsm nonlinear(PaperLayer<>(3));
+  const auto parts = reference_initialization<float>(nonlinear, 1);
+  write_reference_weights(path, parts, {"zoh", "scalar", "half_glu2"});
+  CHECK(read_reference_weights(path).readout() == ReferenceWeights::Readout::half_glu2);
   write_reference_weights(path, layers, {.discretization = "zoh", .targets = "scalar", .stack = "horner"});
   CHECK(read_reference_weights(path).layer_count() == 5);
 }

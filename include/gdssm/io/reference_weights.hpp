@@ -98,28 +98,6 @@ struct ReferenceMetadata {
   std::string stack = "";        ///< "horner" for a `HornerStack` of any number of steps
 };
 
-/// Weights as a file that `ReferenceWeights` reads.
-/// Errors  std::invalid_argument: a weight that the reference does not have
-template <class Parameters>
-Safetensors reference_file(const Parameters& weights, const ReferenceMetadata& metadata) {
-  Safetensors file{
-      {{"discretization", metadata.discretization}, {"targets", metadata.targets}, {"readout", metadata.readout}}, {}};
-  if (!metadata.stack.empty()) file.metadata["stack"] = metadata.stack;
-  visit(
-      [&](const Name& name, const auto& matrix) {
-        using Scalar = typename std::remove_cvref_t<decltype(matrix)>::Scalar;
-        const std::string tensor = detail::reference_name(name);
-        std::vector<Index> shape{matrix.rows(), matrix.cols()};
-        if (tensor.ends_with(".D") || tensor.ends_with(".bias")) shape.pop_back();
-        std::vector<Scalar> numbers;
-        for (Index i = 0; i < matrix.rows(); ++i)
-          for (Index j = 0; j < matrix.cols(); ++j) numbers.push_back(matrix(i, j));
-        file.tensors[tensor] = {std::move(shape), std::move(numbers)};
-      },
-      weights);
-  return file;
-}
-
 /// A checked file of weights in the reference's naming: its metadata, and its numbers as the `Parameters<T>` of a
 /// layer, a stack of layers or a `NonlinearSsm`.
 /// Shapes  w_q (3, 3), Lambda_re (f, f), log_step (f, 1; may be absent when the decay is given), C (f, f), D (3). B may
