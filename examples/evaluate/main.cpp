@@ -109,7 +109,7 @@ int main(int argc, char** argv) {
   int threads = 1;
   CLI::App app(
       "Runs weights in the naming of the paper's JAX code (arXiv:2410.11687v1): predictions and, given targets, loss\n"
-      "and gradient, in the weights' own precision. docs/from-jax.md describes the files.\n"
+      "and gradient, in F64 if any tensor is F64, else in F32. docs/from-jax.md describes the files.\n"
       "With --recurrence: a published learning rule on the tensors of one file. docs/recurrences.md has the rows.",
       "evaluate");
   app.add_option("MODEL", model, "The weights, a safetensors file; with --recurrence the inputs")->required();
@@ -123,9 +123,11 @@ int main(int argc, char** argv) {
     if (row_option->count() == 0 && contexts_option->count() == 0) throw CLI::RequiredError("TOKENS");
     gdssm::programs::expect_different_files({{"MODEL", model}, {"TOKENS", tokens}}, {{"--out", out}});
     if (row_option->count() > 0) return gdssm::programs::evaluate_recurrence(row, model, out);
-    const ReferenceWeights weights(gdssm::read_safetensors(model), model);
-    const ReferenceTokens contexts(gdssm::read_safetensors(tokens), tokens, weights.token_width(),
-                                   weights.target_width(), weights.dtype());
+    gdssm::Safetensors model_file = gdssm::read_safetensors(model), tokens_file = gdssm::read_safetensors(tokens);
+    gdssm::widen(model_file.tensors, gdssm::widest_dtype(tokens_file.tensors));
+    const ReferenceWeights weights(std::move(model_file), model);
+    const ReferenceTokens contexts(std::move(tokens_file), tokens, weights.token_width(), weights.target_width(),
+                                   weights.dtype());
     const bool single = weights.dtype() == "F32";
     gdssm::write_safetensors(out,
                              {{}, single ? evaluate<float>(weights, contexts) : evaluate<double>(weights, contexts)});

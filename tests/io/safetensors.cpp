@@ -192,27 +192,76 @@ TEST_CASE("An entry that lacks something or is of another kind is refused", "[sa
   CHECK(dtype("\"F16\"") == place + "data_offsets span 4 bytes, expected 2 for shape [1] of F16");
 }
 
-TEST_CASE("Halves of either kind are read as floats of the same value", "[safetensors]") {
-  const auto read = [](const std::string& dtype, const std::vector<std::uint16_t>& halves) {
-    const std::string count = std::to_string(halves.size()), bytes = std::to_string(2 * halves.size());
-    const std::string header =
-        R"({"a":{"dtype":")" + dtype + R"(","shape":[)" + count + R"(],"data_offsets":[0,)" + bytes + "]}}";
-    const std::uint64_t length = header.size();
-    std::string file(reinterpret_cast<const char*>(&length), sizeof length);
-    file += header;
-    file.append(reinterpret_cast<const char*>(halves.data()), 2 * halves.size());
-    const Tensor tensor = parse_safetensors(file, "m").tensors.at("a");
-    const auto numbers = tensor.as<float>();
-    return std::vector<float>(numbers.begin(), numbers.end());
-  };
+namespace {
+
+std::vector<float> read_halves(const std::string& dtype, const std::vector<std::uint16_t>& halves) {
+  const std::string count = std::to_string(halves.size()), size = std::to_string(2 * halves.size());
+  std::string data(2 * halves.size(), '\0');
+  std::memcpy(data.data(), halves.data(), data.size());
+  const std::string entry = R"({"a":{"dtype":")" + dtype + R"(","shape":[)" + count + R"(],"data_offsets":[0,)" + size;
+  const Safetensors file = parse_safetensors(with_length(entry + "]}}", data), "m");
+  CHECK(file.halves == std::map<std::string, std::string>{{"a", dtype}});
+  const auto numbers = file.tensors.at("a").as<float>();
+  return {numbers.begin(), numbers.end()};
+}
+
+/// The value of a binary format of 16 bits by its definition: with b the bias of the exponent and f the fraction,
+/// (1 + f) 2^(e - b), f 2^(1 - b) where e is 0; where all bits of e are set, infinity, or NaN unless f is 0.
+double value_of(unsigned half, int fraction_bits) {
+  const int exponent_bits = 15 - fraction_bits, bias = (1 << (exponent_bits - 1)) - 1;
+  const int exponent = static_cast<int>(half >> fraction_bits) & ((1 << exponent_bits) - 1);
+  const double fraction = std::ldexp(half & ((1u << fraction_bits) - 1u), -fraction_bits);
+  double size = exponent == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, exponent - bias);
+  if (exponent == (1 << exponent_bits) - 1) size = fraction == 0 ? HUGE_VAL : std::nan("");
+  return half >> 15 ? -size : size;
+}
+
+}  // namespace
+
+TEST_CASE("All 65,536 halves of either kind are read as floats of the same value", "[safetensors]") {
+  std::vector<std::uint16_t> all(1 << 16);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);
+  for (const auto& [dtype, fraction_bits] : {std::pair("F16", 10), std::pair("BF16", 7)}) {
+    INFO(dtype);
+    const std::vector<float> numbers = read_halves(dtype, all);
+    std::size_t wrong = 0, nans = 0;
+    for (unsigned half = 0; half < numbers.size(); ++half) {
+      const double expected = value_of(half, fraction_bits), number = static_cast<double>(numbers[half]);
+      nans += std::isnan(expected);
+      wrong += std::isnan(expected) ? !std::isnan(number)
+                                    : number != expected || std::signbit(number) != std::signbit(expected);
+    }
+    CHECK(wrong == 0);
+    CHECK(nans == 2u * ((1u << fraction_bits) - 1));
+  }
+}
+
+TEST_CASE("Halves are known values at the ends of their range", "[safetensors]") {
   const float infinity = std::numeric_limits<float>::infinity();
-  CHECK(read("F16", {0x0000, 0x3C00, 0xC000, 0x3555, 0x7BFF, 0x0400, 0x0001, 0x83FF, 0x7C00, 0xFC00}) ==
+  CHECK(read_halves("F16", {0x0000, 0x3C00, 0xC000, 0x3555, 0x7BFF, 0x0400, 0x0001, 0x83FF, 0x7C00, 0xFC00}) ==
         std::vector<float>{0, 1, -2, 0x1.554p-2f, 65504, 0x1p-14f, 0x1p-24f, -0x3FFp-24f, infinity, -infinity});
-  CHECK(std::signbit(read("F16", {0x8000})[0]));
-  CHECK(std::isnan(read("F16", {0x7E00})[0]));
-  CHECK(read("BF16", {0x0000, 0x3F80, 0xC000, 0x7F7F, 0x0001, 0xFF80}) ==
+  CHECK(read_halves("BF16", {0x0000, 0x3F80, 0xC000, 0x7F7F, 0x0001, 0xFF80}) ==
         std::vector<float>{0, 1, -2, 0x1.FEp127f, 0x1p-133f, -infinity});
-  CHECK(std::isnan(read("BF16", {0x7FC0})[0]));
+}
+
+TEST_CASE("Tensors are widened exactly to the widest precision among them", "[safetensors]") {
+  std::map<std::string, Tensor> tensors{{"a", {{2}, std::vector<float>{0.1f, -3}}}};
+  CHECK(gdssm::widest_dtype(tensors) == "F32");
+  CHECK(gdssm::widest_dtype({}) == "F32");
+  auto same = tensors;
+  gdssm::widen(same, "F32");
+  CHECK(same == tensors);
+  tensors["b"] = {{}, std::vector<double>{0.1}};
+  CHECK(gdssm::widest_dtype(tensors) == "F64");
+  gdssm::widen(tensors, "F64");
+  CHECK(tensors.at("a") == Tensor{{2}, std::vector<double>{static_cast<double>(0.1f), -3}});
+  CHECK(tensors.at("b") == Tensor{{}, std::vector<double>{0.1}});
+}
+
+TEST_CASE("A Git LFS pointer in the place of a file is refused as what it is", "[safetensors][misuse]") {
+  CHECK(message_of([] {
+          parse_safetensors("version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 1234\n", "m");
+        }) == "m: is a Git LFS pointer, expected the file that it stands for, which `git lfs pull` fetches");
 }
 
 TEST_CASE("A shape that overflows or does not fit its bytes is refused", "[safetensors][misuse]") {

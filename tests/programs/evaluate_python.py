@@ -50,7 +50,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         model, tokens, out = (f"{folder}/{name}.safetensors" for name in ("model", "tokens", "out"))
         export(case["params"], model, discretization=case["discretization"], targets="vector")
-        save_file({"tokens": np.array(case["tokens"]), "target": np.array(case["target"])}, tokens)
+        save_file({name: np.ascontiguousarray(case[name]) for name in ("tokens", "target")}, tokens)
         subprocess.run([program, model, tokens, "--out", out], check=True)
         results = load_file(out)
 

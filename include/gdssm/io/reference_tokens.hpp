@@ -19,10 +19,12 @@ namespace gdssm {
 /// Source  arXiv:2410.11687v1 (code); docs/from-jax.md
 class ReferenceTokens {
  public:
-  /// `where` names the file in error messages; `width`, `height` and `dtype`, "F32" or "F64", are those of the model.
+  /// `where` names the file in error messages; `width`, `height` and `dtype`, "F32" or "F64", are those of the model,
+  /// in whose precision tokens are kept.
   /// Errors  std::invalid_argument naming the file, the tensor and what was expected: a tensor that is unknown,
-  ///         missing, of another precision or shape, or not finite; no context, an even number of tokens
+  ///         missing, of a wider precision, another shape, or not finite; no context, an even number of tokens
   ReferenceTokens(Safetensors file, const std::string& where, Index width, Index height, std::string_view dtype) {
+    widen(file.tensors, dtype);
     for (const auto& [name, tensor] : file.tensors) {
       const std::string place = detail::tensor_place(where, name);
       if (name != "tokens" && name != "target")

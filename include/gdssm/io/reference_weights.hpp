@@ -118,8 +118,10 @@ class ReferenceWeights {
 
   /// `where` names the file in error messages.
   /// Errors  required metadata missing or of unknown value, a tensor that is unknown, missing, of another shape or not
-  ///         finite, mixed precisions, a number of layers that no model has
-  ReferenceWeights(Safetensors file, std::string where) : file_(std::move(file)), where_(std::move(where)) {
+  ///         finite, a number of layers that no model has
+  ReferenceWeights(Safetensors file, std::string where)
+      : file_(std::move(file)), where_(std::move(where)), dtype_(widest_dtype(file_.tensors)) {
+    widen(file_.tensors, dtype_);
     discretization_ = static_cast<Discretization>(choice("discretization", {"zoh", "bilinear", "none"}));
     targets_ = static_cast<Targets>(choice("targets", {"vector", "scalar"}));
     readout_ = static_cast<Readout>(choice("readout", {"none", "half_glu2"}));
@@ -141,7 +143,7 @@ class ReferenceWeights {
   Index token_width() const { return readout_ == Readout::none ? features_ : 1; }
   /// Entries of a target in a file of tokens: f, or 2 with a gated readout.
   Index target_width() const { return readout_ == Readout::none ? features_ : 2; }
-  std::string_view dtype() const { return dtype_; }  ///< "F32" or "F64", for all tensors
+  std::string_view dtype() const { return dtype_; }  ///< "F32" or "F64", of all tensors: the widest of the file
 
   /// Fills the parameters of a model with the same number of layers.
   /// Errors  a model with other layers, sizes or precision than the file's, with step sizes where the file has given
@@ -245,7 +247,6 @@ class ReferenceWeights {
     if (features_ < 1 || first.shape != std::vector<Index>{features_, features_})
       refuse(detail::tensor_place(where_, "layers_0.seq.Lambda_re"), "shape is ", detail::shape_text(first.shape),
              ", expected [f, f] with f at least 1");
-    dtype_ = first.dtype();
     for (Index layer = 0; layer < layers_; ++layer)
       for (const detail::ReferenceName& known : detail::reference_names) {
         if (!has(known)) continue;
@@ -258,8 +259,6 @@ class ReferenceWeights {
         const Tensor& tensor = find(name, shape);
         if (tensor.shape != known.shape(features_))
           refuse(place, "shape is ", detail::shape_text(tensor.shape), ", expected ", shape);
-        if (tensor.dtype() != dtype_)
-          refuse(place, "dtype is ", tensor.dtype(), ", expected ", dtype_, ", that of 'layers_0.seq.Lambda_re'");
         require_finite(tensor, place);
       }
   }
@@ -287,12 +286,12 @@ class ReferenceWeights {
 
   Safetensors file_;
   std::string where_;
+  std::string_view dtype_;
   Discretization discretization_ = Discretization::zoh;
   Targets targets_ = Targets::vector;
   Readout readout_ = Readout::none;
   Stack stack_ = Stack::reference;
   Index layers_ = 0, features_ = 0;
-  std::string_view dtype_;
   std::set<std::string> model_;  // the names of the model's tensors
 };
 

@@ -136,6 +136,8 @@ inline float float_of_f16(std::uint16_t half) {
 /// The float of the same value as a BF16, which is its upper half.
 inline float float_of_bf16(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
 
+inline bool is_half(const nlohmann::json& dtype) { return dtype == "F16" || dtype == "BF16"; }
+
 /// Numbers of two bytes, as floats.
 inline Tensor read_halves(std::vector<Index> shape, std::string_view bytes, const std::string& place,
                           const std::string& dtype) {
@@ -158,7 +160,7 @@ inline Tensor read_tensor(const nlohmann::json& entry, std::string_view bytes, c
   std::vector<Index> shape = entry_numbers(entry, "shape", place);
   if (dtype == dtype_of<float>()) return read_tensor<float>(std::move(shape), bytes, place);
   if (dtype == dtype_of<double>()) return read_tensor<double>(std::move(shape), bytes, place);
-  if (dtype == "F16" || dtype == "BF16") return read_halves(std::move(shape), bytes, place, dtype.get<std::string>());
+  if (is_half(dtype)) return read_halves(std::move(shape), bytes, place, dtype.get<std::string>());
   refuse(place, "dtype is ", in_quotes(dtype.dump()), ", expected F16, BF16, F32 or F64");
 }
 
@@ -238,10 +240,13 @@ inline void write_safetensors(std::ostream& out, const Safetensors& file, const 
 
 /// A safetensors file from its bytes; `where` names it in error messages.
 /// Errors  std::invalid_argument naming the file, the tensor, what was found and what was expected: a file that is cut
-///         short, a header that is not a JSON object or has a name twice, metadata other than strings, a dtype other
-///         than F16, BF16 (which become F32), F32 and F64, a shape that overflows or does not fit its bytes, bytes
-///         outside the file, in two tensors or in none. Numbers are not checked, see `require_finite`.
+///         short, a Git LFS pointer, a header that is not a JSON object or has a name twice, metadata other than
+///         strings, a dtype other than F16, BF16 (which become F32, see `halves`), F32 and F64, a shape that overflows
+///         or does not fit its bytes, bytes outside the file, in two tensors or in none. Numbers are not checked, see
+///         `require_finite`.
 inline Safetensors parse_safetensors(std::string_view bytes, const std::string& where) {
+  if (bytes.starts_with("version https://git-lfs.github.com/spec/"))
+    refuse(where, "is a Git LFS pointer, expected the file that it stands for, which `git lfs pull` fetches");
   std::uint64_t length = 0;
   if (bytes.size() < sizeof length) {
     refuse(where, "is ", bytes.size(), " bytes long, expected at least 8, the header's length");
@@ -264,6 +269,7 @@ inline Safetensors parse_safetensors(std::string_view bytes, const std::string& 
     const std::string place = detail::tensor_place(where, name);
     const auto& range = ranges.emplace_back(detail::entry_range(entry, bytes.size(), name, place));
     file.tensors[name] = detail::read_tensor(entry, bytes.substr(range.begin, range.end - range.begin), place);
+    if (detail::is_half(entry["dtype"])) file.halves[name] = entry["dtype"].get<std::string>();
   }
   detail::expect_contiguous(std::move(ranges), bytes.size(), where);
   return file;

@@ -69,6 +69,7 @@ struct Tensor {
 struct Safetensors {
   std::map<std::string, std::string> metadata;  ///< strings by name
   std::map<std::string, Tensor> tensors;        ///< by name
+  std::map<std::string, std::string> halves{};  ///< "F16" or "BF16" by name, for tensors that were read from halves
 
   friend bool operator==(const Safetensors&, const Safetensors&) = default;
 };
@@ -86,6 +87,21 @@ inline std::string shape_text(std::span<const Index> shape) {
 }
 
 }  // namespace detail
+
+/// The precision that holds every number of all tensors: "F64" if any tensor is F64, else "F32".
+inline std::string_view widest_dtype(const std::map<std::string, Tensor>& tensors) {
+  for (const auto& [name, tensor] : tensors)
+    if (tensor.dtype() == detail::dtype_of<double>()) return detail::dtype_of<double>();
+  return detail::dtype_of<float>();
+}
+
+/// Makes every tensor F64 if `dtype` is "F64", which is exact; else leaves all as they are.
+inline void widen(std::map<std::string, Tensor>& tensors, std::string_view dtype) {
+  if (dtype != detail::dtype_of<double>()) return;
+  for (auto& [name, tensor] : tensors)
+    if (const auto* floats = std::get_if<std::vector<float>>(&tensor.data))
+      tensor.data = std::vector<double>(floats->begin(), floats->end());
+}
 
 /// Refuses NaN and infinity: "where: entry [2, 0] is nan, expected a finite number".
 inline void require_finite(const Tensor& tensor, const std::string& where) {
