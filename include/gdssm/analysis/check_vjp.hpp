@@ -361,14 +361,16 @@ struct RecurrenceFunction {
   }
 };
 
-/// Coefficients, Z_t^T and o -> the prediction. The state has one row more than columns.
+/// Coefficients, Z_t^T and o -> the prediction. The state has one row more than columns, unless the readout says how
+/// many.
 template <class Block>
 struct ReadoutFunction {
   const Block& readout;
 
   template <class T>
   auto input() const {
-    const Index rows = readout.col_count() + 1;
+    Index rows = readout.col_count() + 1;
+    if constexpr (requires { readout.row_count(); }) rows = readout.row_count();
     return bundle({"coefficients", "memory", "o"}, readout.template coefficients<T>(),
                   Array<T, Block::cols>(readout.col_count(), rows), Array<T, Dynamic, 1>(rows, 1));
   }
@@ -389,8 +391,9 @@ struct ReadoutFunction {
     auto ws = readout.template workspace<T>();
     readout.step(c, memory.view(), o.view(), prediction.view(), ws);
     readout.step_vjp(c, memory.view(), std::get<0>(out_bar.parts).view(), c_bar, o_bar.view(), ws);
+    const auto x = read_by(ws, o.view());
     for (Index i = 0; i < memory.cols(); ++i)
-      for (Index j = 0; j < memory.rows(); ++j) memory_bar(j, i) = ws.v[j] * o[i];
+      for (Index j = 0; j < memory.rows(); ++j) memory_bar(j, i) = ws.v[j] * x[i];
     return in_bar;
   }
 };

@@ -162,7 +162,7 @@ concept RunningRecurrence = SensitiveRecurrence<B, S> && requires {
 };
 
 /// The readout, equation (3) applied to a vector. Requires the constants `outputs` and `cols`, and a `step_vjp` that
-/// leaves v = -C^T g in its workspace; the memory's cotangent is v o^T.
+/// leaves v = -C^T g in its workspace; the memory's cotangent is v o^T, or v x^T where the workspace has an `x` too.
 template <class B, class S = Lanes<float>>
 concept ReadoutBlock = Block<B> &&
     requires(const B& block, const typename B::template Coefficients<float>& c, View<const S, B::cols, Dynamic> memory,
@@ -174,6 +174,25 @@ concept ReadoutBlock = Block<B> &&
   { ws.v.view() } -> std::same_as<View<S, B::cols, 1>>;
   { block.output_count() + block.col_count() } -> std::same_as<Index>;
 };
+
+namespace detail {
+
+/// A readout that reads the memory by a vector of its own, x, and not by the gate's o.
+template <class Workspace>
+concept ReadsByItsOwn = requires(Workspace& ws) {
+  ws.x.view();
+};
+
+/// The vector by which a readout has read the memory: o, or its own x.
+template <class Workspace, class S, Index Rows>
+View<const S, Rows, 1> read_by(const Workspace& ws, View<const S, Rows, 1> o) {
+  if constexpr (ReadsByItsOwn<Workspace>)
+    return ws.x.view();
+  else
+    return o;
+}
+
+}  // namespace detail
 
 /// The output gate, equation (4). Requires the constants `rows`, `features` and `width`.
 template <class B, class S = Lanes<float>>

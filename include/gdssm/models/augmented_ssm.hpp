@@ -180,7 +180,7 @@ class AugmentedSsm {
     Workspace<T> backward;
     Array<T, cols> memories;         ///< Z_{t-1}^T for every t (`StoredHistory`), or Y_t^T (`ForwardSensitivity`)
     Array<T, cols, rows> cotangent;  ///< R_t^T
-    Array<T, rows> gates;            ///< o_t where there is a loss
+    Array<T, rows> gates;            ///< o_t, or the readout's own x, where there is a loss
     Array<T, cols> pulled;           ///< v_t = -C^T g_t where there is a loss
     Array<T, outputs, 1> prediction, prediction_bar;
     Array<T, rows, 1> o_bar;
@@ -236,6 +236,11 @@ class AugmentedSsm {
     static_assert(DrawnBlock<Readout, P>, "draw: the third slot has no draw(p, stream)");
     static_assert(DrawnBlock<Gate, P>, "draw: the fourth slot has no draw(p, stream)");
     RandomStream<> stream(seed, number);
+    draw(p, stream);
+  }
+  /// The same from a random stream.
+  template <class P>
+  void draw(Parameters<P>& p, RandomStream<>& stream) const {
     attention_.draw(p.attention, stream);
     recurrence_.draw(p.recurrence, stream);
     readout_.draw(p.readout, stream);
@@ -438,8 +443,8 @@ class AugmentedSsm {
     absorb(c, X, mask, state, ws.forward);
   }
 
-  /// VJP of `apply`, right after it in the same workspace, as loss j: C_bar, and o_bar. Keeps o and v = -C^T g for the
-  /// way back; under (12) L_bar += R^loc * Y_t with R^loc = o v^T.
+  /// VJP of `apply`, right after it in the same workspace, as loss j: C_bar, and o_bar. Keeps o (or the readout's own
+  /// x) and v = -C^T g for the way back; under (12) L_bar += R^loc * Y_t with R^loc = o v^T.
   template <class P, class S, class Method>
   void apply_vjp(const Coefficients<P>& c, const typename Recurrence::template State<S>& state,
                  View<const S, rows, 1> o, View<const S, outputs, 1> g, Index j, Coefficients<S>& c_bar,
@@ -447,10 +452,11 @@ class AugmentedSsm {
     readout_.step_vjp(c.readout, View<const S, cols, rows>(state.memory.view()), g, c_bar.readout, o_bar,
                       ws.forward.readout);
     const View<const S, cols, 1> v = ws.forward.readout.v.view();
-    detail::copy(o, ws.gates.view().column(j));
+    const View<const S, rows, 1> x = detail::read_by(ws.forward.readout, o);
+    detail::copy(x, ws.gates.view().column(j));
     detail::copy(v, ws.pulled.view().column(j));
     if constexpr (std::is_same_v<Method, ForwardSensitivity>) {
-      kernels::add_weighted_outer(v, o, View<const S, cols, rows>(recorded(ws, 0)), c_bar.recurrence.decay.view());
+      kernels::add_weighted_outer(v, x, View<const S, cols, rows>(recorded(ws, 0)), c_bar.recurrence.decay.view());
     }
   }
 

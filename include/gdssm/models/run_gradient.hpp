@@ -22,7 +22,8 @@ template <class Model, class S>
 inline constexpr bool takes_runs = false;
 template <class Attention, class Recurrence, class Readout, class Gate, class S>
 inline constexpr bool takes_runs<AugmentedSsm<Attention, Recurrence, Readout, Gate>, S> =
-    kernels::has_tiles<LaneScalar<S>, S>&& RunningAttention<Attention, S>&& RunningRecurrence<Recurrence, S>;
+    kernels::has_tiles<LaneScalar<S>, S>&& RunningAttention<Attention, S>&& RunningRecurrence<Recurrence, S> &&
+    !ReadsByItsOwn<typename Readout::template Workspace<S>>;
 
 }  // namespace detail
 

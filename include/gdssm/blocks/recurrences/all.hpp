@@ -26,3 +26,4 @@
 #include "gdssm/blocks/recurrences/ttt_linear.hpp"
 #include "gdssm/blocks/recurrences/ttt_linear_normed.hpp"
 #include "gdssm/blocks/recurrences/turning_mamba3.hpp"
+#include "gdssm/blocks/recurrences/unit_keys.hpp"

@@ -22,10 +22,18 @@ namespace gdssm {
 /// Controls that are constants, trained: W = 0 in (45).
 struct TrainedControls {
   static constexpr bool sees_window = false;  ///< no W
+  static constexpr bool given = false;        ///< no left factor holds them
 };
 /// Controls that are functions of the window's left factors, as of `SelectiveRecurrence`.
 struct SelectedControls {
   static constexpr bool sees_window = true;  ///< W is there
+  static constexpr bool given = false;       ///< no left factor holds them
+};
+/// Controls that the input side makes, as `KeyValueProjection` does: in (45) W vec(left) is what the left factors hold
+/// behind the keys. Shares begin at 1/2.
+struct GivenControls {
+  static constexpr bool sees_window = false;  ///< no W
+  static constexpr bool given = true;         ///< left factors hold them
 };
 
 namespace detail {
@@ -62,8 +70,8 @@ inline double draw_raw(TokenRole role, RandomStream<>& stream) {
 ///     z_t = b + W vec(left_t),   controls_t = squash(z_t),   constants = squash(b_c)                (45)
 /// with squash logistic for shares, logistic(-z) = exp(-softplus(z)) for decays, softplus for steps and -softplus for
 /// continuous decays.
-///     `Rank`      of the factors that it takes: as many as the rule has keys
-///     `Controls`  `SelectedControls`, or `TrainedControls`: no W
+///     `Rank`      of the factors that it takes: as many as the rule has keys, and one for given controls
+///     `Controls`  `SelectedControls`, `GivenControls` or `TrainedControls`: no W
 /// Shapes  left (Keys x Rank), right (Values x Rank), b (controls), W (controls x Keys Rank), b_c (constants), the
 /// memory
 ///         (Values x Keys)
@@ -103,6 +111,10 @@ class LearningRecurrence : public PlainBlock<LearningRecurrence<Rule, Rank, Cont
     if (keys > Rank || values > Rank)
       refuse("LearningRecurrence", "the rank is ", Rank, ", expected at least ", keys > values ? keys : values,
              ", the keys and values of the rule");
+    given_ = keys * row_count();
+    if (Controls::given && given_ + control_count() > Rank * row_count())
+      refuse("LearningRecurrence", "the left factors have room for ", Rank * row_count() - given_,
+             " numbers behind the keys, expected at least ", control_count(), ", the controls of the rule");
     const auto constants = rule.template constants<InArrays<float>>();
     visit(
         [&](const Name& name, const auto& member) { add_roles(Rule::role(name.head), member.size(), constant_roles_); },
@@ -180,10 +192,12 @@ class LearningRecurrence : public PlainBlock<LearningRecurrence<Rule, Rank, Cont
     state.memory.fill(T(0));
   }
 
-  /// W = 0, and b and b_c as `detail::draw_raw` has them for each role.
+  /// W = 0, and b and b_c as `detail::draw_raw` has them for each role; given shares begin at b = 0.
   template <class P>
   void draw(Parameters<P>& p, RandomStream<>& stream) const {
-    for (Index i = 0; i < control_count(); ++i) p.bias[i] = static_cast<P>(detail::draw_raw(control_role(i), stream));
+    for (Index i = 0; i < control_count(); ++i)
+      if (!Controls::given || control_role(i) != TokenRole::share)
+        p.bias[i] = static_cast<P>(detail::draw_raw(control_role(i), stream));
     for (Index i = 0; i < constant_count(); ++i)
       p.constant[i] = static_cast<P>(detail::draw_raw(constant_role(i), stream));
   }
@@ -230,6 +244,8 @@ class LearningRecurrence : public PlainBlock<LearningRecurrence<Rule, Rank, Cont
       ws.controls_bar[i] = ws.controls_bar[i] * detail::squashed_derivative(control_role(i), ws.raw[i]);
       c_bar.bias[i] += ws.controls_bar[i];
     }
+    if constexpr (Controls::given)
+      for (Index i = 0; i < control_count(); ++i) left_bar[given_ + i] = ws.controls_bar[i];
     if constexpr (seen != 0) {
       const View<const S, Dynamic, 1> z_bar = ws.controls_bar.view();
       kernels::add_outer(z_bar, vec(G.left), c_bar.weight.view());
@@ -289,6 +305,7 @@ class LearningRecurrence : public PlainBlock<LearningRecurrence<Rule, Rank, Cont
     ws.raw.fill(S(0));
     if constexpr (seen != 0) kernels::multiply(c.weight.view(), vec(left), ws.raw.view());
     for (Index i = 0; i < control_count(); ++i) {
+      if constexpr (Controls::given) ws.raw[i] = left[given_ + i];
       ws.raw[i] += S(c.bias[i]);
       ws.controls[i] = detail::squashed(control_role(i), ws.raw[i]);
     }
@@ -302,6 +319,7 @@ class LearningRecurrence : public PlainBlock<LearningRecurrence<Rule, Rank, Cont
   }
 
   Rule rule_;
+  Index given_ = 0;  ///< where among the left factors' numbers given controls begin
   std::vector<Place> places_;
   std::vector<TokenRole> control_roles_, constant_roles_;
 };

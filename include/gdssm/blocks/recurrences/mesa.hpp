@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gdssm/blocks/recurrences/matrix_memory.hpp"
+#include "gdssm/core/elimination.hpp"
 
 namespace gdssm::recurrences {
 
@@ -111,7 +112,7 @@ class Mesa : public MatrixMemory<Keys, Values> {
             Workspace<S>& ws) const {
     factorise(c, state, ws.factors);
     gdssm::detail::copy(q, ws.x.view());
-    solve(ws.factors, ws.x);
+    gdssm::detail::solve(ws.factors, ws.x);
     kernels::multiply(state.memory.view(), detail::seen(ws.x), o);
   }
   /// VJP of `read`: with x = (H + Lambda)^-1 q and y = (H + Lambda)^-T M^T o_bar,
@@ -122,9 +123,9 @@ class Mesa : public MatrixMemory<Keys, Values> {
                 View<S, Keys, 1> q_bar, Workspace<S>& ws) const {
     factorise(c, state, ws.factors);
     gdssm::detail::copy(q, ws.x.view());
-    solve(ws.factors, ws.x);
+    gdssm::detail::solve(ws.factors, ws.x);
     kernels::multiply_transposed(state.memory.view(), o_bar, ws.sum.view());
-    solve_transposed(ws.factors, ws.sum);
+    gdssm::detail::solve_transposed(ws.factors, ws.sum);
     write(o_bar, ws.x, state_bar.memory);
     add(ws.sum, q_bar);
     scaled(S(-1), ws.sum, ws.sum);
@@ -133,39 +134,12 @@ class Mesa : public MatrixMemory<Keys, Values> {
   }
 
  private:
-  /// H + Lambda = L U, the diagonal of L being 1, in place; without exchanges, which lanes could not make.
+  /// H + Lambda = L U.
   template <class S>
   static void factorise(const Constants<InArrays<S>>& c, const State<S>& state, Array<S, Keys, Keys>& A) {
-    const Index n = A.rows();
     gdssm::detail::copy(state.covariance.view(), A.view());
-    for (Index i = 0; i < n; ++i) A(i, i) += c.lambda[i];
-    for (Index k = 0; k < n; ++k)
-      for (Index i = k + 1; i < n; ++i) {
-        A(i, k) = A(i, k) / A(k, k);
-        for (Index j = k + 1; j < n; ++j) A(i, j) -= A(i, k) * A(k, j);
-      }
-  }
-  /// x <- (L U)^-1 x.
-  template <class S>
-  static void solve(const Array<S, Keys, Keys>& A, Array<S, Keys, 1>& x) {
-    const Index n = A.rows();
-    for (Index i = 0; i < n; ++i)
-      for (Index j = 0; j < i; ++j) x[i] -= A(i, j) * x[j];
-    for (Index i = n - 1; i >= 0; --i) {
-      for (Index j = i + 1; j < n; ++j) x[i] -= A(i, j) * x[j];
-      x[i] = x[i] / A(i, i);
-    }
-  }
-  /// x <- (L U)^-T x.
-  template <class S>
-  static void solve_transposed(const Array<S, Keys, Keys>& A, Array<S, Keys, 1>& x) {
-    const Index n = A.rows();
-    for (Index i = 0; i < n; ++i) {
-      for (Index j = 0; j < i; ++j) x[i] -= A(j, i) * x[j];
-      x[i] = x[i] / A(i, i);
-    }
-    for (Index i = n - 1; i >= 0; --i)
-      for (Index j = i + 1; j < n; ++j) x[i] -= A(j, i) * x[j];
+    for (Index i = 0; i < A.rows(); ++i) A(i, i) += c.lambda[i];
+    gdssm::detail::factorise(A);
   }
 };
 
