@@ -36,7 +36,9 @@ inline constexpr std::size_t native_bytes = 32;
 inline constexpr std::size_t native_bytes = 16;
 #endif
 
-/// `multiply_add` of every element of a vector of numbers, or of one number.
+/// `multiply_add` of every element of a vector of numbers, or of one number. For g++ on x86 each is the instruction
+/// itself: a loop over the elements becomes one only where g++ would choose vectors so long by itself, which for many
+/// processors with AVX-512 it does not, nor in bodies of more than a thousand statements.
 template <class Vector>
 [[gnu::always_inline]] inline Vector fused(Vector a, Vector b, Vector c) {
   if constexpr (std::is_floating_point_v<Vector>) {
@@ -46,7 +48,18 @@ template <class Vector>
     // Without the pragma the last bit would depend on the including program's -ffp-contract.
 #pragma clang fp contract(on)
     return a * b + c;
-#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#elif defined(__FMA__)
+    constexpr bool is_float = sizeof(a[0]) == 4;
+#if defined(__AVX512F__)
+    constexpr int as_it_is = 4;  // the rounding that is set
+    if constexpr (sizeof(Vector) == 64 && is_float) return __builtin_ia32_vfmaddps512_mask(a, b, c, -1, as_it_is);
+    if constexpr (sizeof(Vector) == 64 && !is_float) return __builtin_ia32_vfmaddpd512_mask(a, b, c, -1, as_it_is);
+#endif
+    if constexpr (sizeof(Vector) == 32 && is_float) return __builtin_ia32_vfmaddps256(a, b, c);
+    if constexpr (sizeof(Vector) == 32 && !is_float) return __builtin_ia32_vfmaddpd256(a, b, c);
+    if constexpr (sizeof(Vector) == 16 && is_float) return __builtin_ia32_vfmaddps(a, b, c);
+    if constexpr (sizeof(Vector) == 16 && !is_float) return __builtin_ia32_vfmaddpd(a, b, c);
+#elif defined(__ARM_FEATURE_FMA)
     Vector out;
 #pragma GCC unroll 16
     for (std::size_t i = 0; i < sizeof(Vector) / sizeof(a[0]); ++i) out[i] = multiply_add(a[i], b[i], c[i]);
@@ -57,11 +70,11 @@ template <class Vector>
   }
 }
 
-/// The same for long bodies. g++ 12 unrolls the loop over a vector's elements before it vectorises, and then does not
+/// The same for long bodies. Where `fused` is a loop, g++ 12 unrolls it before it vectorises, and then does not
 /// vectorise bodies of more than a thousand statements. Told not to unroll, it makes the loop one instruction.
 template <class Vector>
 [[gnu::always_inline]] inline Vector fused_in_long_body(Vector a, Vector b, Vector c) {
-#if defined(__GNUC__) && !defined(__clang__) && (defined(__FMA__) || defined(__ARM_FEATURE_FMA))
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__FMA__) && defined(__ARM_FEATURE_FMA)
   if constexpr (!std::is_floating_point_v<Vector>) {
     Vector out;
 #pragma GCC unroll 1
