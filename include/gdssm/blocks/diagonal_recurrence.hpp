@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "gdssm/blocks/affine_summary.hpp"
 #include "gdssm/blocks/discretization.hpp"
 #include "gdssm/blocks/factors.hpp"
 #include "gdssm/core/error.hpp"
@@ -247,16 +248,14 @@ class DiagonalRecurrence {
   /// where n is the number of windows that `second` absorbed.
   template <class P, class S>
   State<S> merge(const Coefficients<P>& c, const State<S>& first, const State<S>& second) const {
-    State<S> whole = second;
-    for (std::size_t k = 0; k < whole.windows.size(); ++k) {
-      const auto i = static_cast<Index>(k);
-      whole.windows[k] += first.windows[k];
-      for (Index e = 0; e < whole.memory.size(); ++e)
-        set_lane(
-            whole.memory[e], i,
-            multiply_add(power(c.decay[e], second.windows[k]), lane(first.memory[e], i), lane(second.memory[e], i)));
+    EntryFactors<S, Cols, Rows> decays(col_count(), row_count());
+    State<S> both = second;
+    for (std::size_t k = 0; k < both.windows.size(); ++k) {
+      both.windows[k] += first.windows[k];
+      for (Index e = 0; e < decays.factors.size(); ++e)
+        set_lane(decays.factors[e], static_cast<Index>(k), power(c.decay[e], second.windows[k]));
     }
-    return whole;
+    return AffineSummary<EntryFactors<S, Cols, Rows>, State<S>>{decays, both}(first);
   }
 
  private:

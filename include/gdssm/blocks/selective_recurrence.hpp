@@ -211,11 +211,12 @@ class SelectiveRecurrence {
   /// decays) * Z_first + Z_second.
   template <class P, class S>
   State<S> merge(const Coefficients<P>&, const State<S>& first, const State<S>& second) const {
-    State<S> whole = second;
-    for (Index e = 0; e < whole.memory.size(); ++e) {
-      whole.memory[e] = multiply_add(second.retained[e], first.memory[e], second.memory[e]);
-      whole.retained[e] = second.retained[e] * first.retained[e];
-    }
+    using Factors = EntryFactors<S, Cols, Rows>;
+    const AffineSummary<Factors, State<S>> before{Factors(first.retained), first},
+        after{Factors(second.retained), second};
+    const auto both = before.then(after);
+    State<S> whole = both.offset;
+    whole.retained = both.factor.factors;
     return whole;
   }
 

@@ -59,6 +59,10 @@ class DeltaProduct : public MatrixMemory<Keys, Values> {
     return {Base::template workspace<T>(), {static_cast<std::size_t>(step_count()), this->template memory<T>()}};
   }
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = RightFactor<T, Keys>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

@@ -36,6 +36,10 @@ class DeltaRule : public MatrixMemory<Keys, Values> {
     return {this->template key<Storage>(), this->template value<Storage>(), Base::template number<Storage>()};
   }
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = RightFactor<T, Keys>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

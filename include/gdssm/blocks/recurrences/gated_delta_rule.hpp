@@ -39,6 +39,10 @@ class GatedDeltaRule : public MatrixMemory<Keys, Values> {
             Base::template number<Storage>()};
   }
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = RightFactor<T, Keys>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

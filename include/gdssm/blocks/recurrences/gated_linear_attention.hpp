@@ -35,6 +35,10 @@ class GatedLinearAttention : public MatrixMemory<Keys, Values> {
     return {this->template key<Storage>(), this->template value<Storage>(), this->template key<Storage>()};
   }
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = KeyFactors<T, Keys>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

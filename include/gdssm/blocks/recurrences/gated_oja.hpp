@@ -39,6 +39,10 @@ class GatedOja : public MatrixMemory<Keys, Values> {
             this->template value<Storage>()};
   }
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = LeftFactor<T, Values>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

@@ -40,6 +40,10 @@ class Kda : public MatrixMemory<Keys, Values> {
             this->template key<Storage>()};
   }
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = RightFactor<T, Keys>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

@@ -33,6 +33,10 @@ class LinearAttention : public MatrixMemory<Keys, Values> {
     return {this->template key<Storage>(), this->template value<Storage>()};
   }
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = ScalarFactor<T>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

@@ -46,6 +46,10 @@ class Longhorn : public MatrixMemory<Keys, Values> {
     return {Base::template workspace<T>(), value, value, value};
   }
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = RowFactors<T>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

@@ -22,6 +22,10 @@ class LonghornDiagonal : public Longhorn<Keys, Values> {
   template <class T>
   using Workspace = typename Base::template Workspace<T>;
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = EntryFactors<T, Values, Keys>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

@@ -61,6 +61,10 @@ class Mamba3 : public MatrixMemory<Keys, Values> {
     return {this->template memory<T>(), this->template key<InArrays<T>>(), this->template value<InArrays<T>>()};
   }
 
+  /// What a stretch does to the memory, for the token before it.
+  template <class T>
+  using LinearPart = ScalarFactor<T>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, State<S>& state,

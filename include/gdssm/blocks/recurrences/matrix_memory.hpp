@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "gdssm/blocks/affine_summary.hpp"
 #include "gdssm/blocks/recurrences/core_step.hpp"
 #include "gdssm/blocks/recurrences/token.hpp"
 #include "gdssm/core/error.hpp"
@@ -79,10 +80,10 @@ class MatrixMemory {
   template <class Storage>
   using Constants = NoConstants<Storage>;
 
-  /// What the members of tokens and constants are, by the names that most rules give them.
+  /// What the members of tokens, constants and states are, by the names that most rules give them.
   static constexpr TokenRole role(std::string_view name) {
     if (name == "k" || name == "p" || name == "kappa") return TokenRole::key;
-    if (name == "v") return TokenRole::value;
+    if (name == "v" || name == "value" || name == "values") return TokenRole::value;
     if (name == "alpha" || name == "gamma") return TokenRole::decay;
     if (name == "dt") return TokenRole::step;
     return name == "A" ? TokenRole::continuous_decay : TokenRole::share;

@@ -66,6 +66,8 @@ class Mesa : public MatrixMemory<Keys, Values> {
       visitor(Name{"memory"}, self.memory...);
       visitor(Name{"covariance"}, self.covariance...);
     }
+    auto memories() { return std::tie(memory, covariance); }  ///< what a stretch maps
+    auto memories() const { return std::tie(memory, covariance); }
     friend bool operator==(const State&, const State&) = default;
   };
   template <class T>
@@ -82,6 +84,10 @@ class Mesa : public MatrixMemory<Keys, Values> {
   Workspace<T> workspace() const {
     return {Base::template workspace<T>(), {this->key_count(), this->key_count()}, {this->key_count(), 1}};
   }
+
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = ScalarFactor<T>;
 
   /// One step of the recurrence.
   template <class S>

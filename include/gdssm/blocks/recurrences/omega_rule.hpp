@@ -66,6 +66,8 @@ class OmegaRule : public MatrixMemory<Keys, Values> {
       visitor(Name{"keys"}, self.keys...);
       visitor(Name{"values"}, self.values...);
     }
+    auto memories() { return std::tie(memory, momentum); }  ///< what a stretch maps
+    auto memories() const { return std::tie(memory, momentum); }
     friend bool operator==(const State&, const State&) = default;
   };
   template <class T>
@@ -75,6 +77,10 @@ class OmegaRule : public MatrixMemory<Keys, Values> {
             {this->key_count(), window() - 1},
             {this->value_count(), window() - 1}};
   }
+
+  /// What a stretch does to the memory, for the pairs before it.
+  template <class T>
+  using LinearPart = PairFactor<T>;
 
   /// One step of the recurrence.
   template <class S>

@@ -83,6 +83,10 @@ class PreconditionedGatedDeltaRule : public MatrixMemory<Keys, Values> {
     return {this->template memory<T>(), {this->key_count(), 1}};
   }
 
+  /// What a stretch does to the memory, for the second moment before it.
+  template <class T>
+  using LinearPart = RightFactor<T, Keys>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const Constants<InArrays<S>>& c, const Token<InViews<const S>>& x, State<S>& state,

@@ -46,6 +46,10 @@ class RetNet : public MatrixMemory<Keys, Values> {
     return {Base::template number<Storage>()};
   }
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = ScalarFactor<T>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const Constants<InArrays<S>>& c, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

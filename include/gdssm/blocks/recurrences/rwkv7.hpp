@@ -44,6 +44,10 @@ class Rwkv7 : public MatrixMemory<Keys, Values> {
   /// w decays; the rest as elsewhere.
   static constexpr TokenRole role(std::string_view name) { return name == "w" ? TokenRole::decay : Base::role(name); }
 
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = RightFactor<T, Keys>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, MatrixState<S, Keys, Values>& state,

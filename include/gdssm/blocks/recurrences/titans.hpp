@@ -51,12 +51,18 @@ class Titans : public MatrixMemory<Keys, Values> {
       visitor(Name{"memory"}, self.memory...);
       visitor(Name{"momentum"}, self.momentum...);
     }
+    auto memories() { return std::tie(memory, momentum); }  ///< what a stretch maps
+    auto memories() const { return std::tie(memory, momentum); }
     friend bool operator==(const State&, const State&) = default;
   };
   template <class T>
   State<T> initial_state() const {
     return {this->template memory<T>(), this->template memory<T>()};
   }
+
+  /// What a stretch does to the memory.
+  template <class T>
+  using LinearPart = PairFactor<T>;
 
   /// One step of the recurrence.
   template <class S>

@@ -67,6 +67,17 @@ class TttLinear : public MatrixMemory<Keys, Values> {
     return {this->template memory<T>(), this->template memory<T>(), this->template memory<T>()};
   }
 
+  /// Refuses a state within a batch, where a stretch neither begins nor ends.
+  template <class T>
+  void expect_whole(const State<T>& state) const {
+    if (state.position != 0)
+      refuse("TttLinear", "a stretch begins or ends after token ", state.position,
+             " of a batch, expected after its last");
+  }
+  /// What a stretch does to the memory, a whole number of batches.
+  template <class T>
+  using LinearPart = RightFactor<T, Keys>;
+
   /// One step of the recurrence.
   template <class S>
   void step(const NoConstants<InArrays<S>>&, const Token<InViews<const S>>& x, State<S>& state,

@@ -52,6 +52,8 @@ class TurningMamba3 : public MatrixMemory<Keys, Values> {
       Rule::template State<T>::visit(visitor, self.pairs...);
       visitor(Name{"angle"}, self.angle...);
     }
+    auto memories() { return std::tie(pairs.memory); }  ///< what a stretch maps
+    auto memories() const { return std::tie(pairs.memory); }
     friend bool operator==(const State&, const State&) = default;
   };
   template <class T>
@@ -69,6 +71,10 @@ class TurningMamba3 : public MatrixMemory<Keys, Values> {
     const Array<T, Keys, 1> key(this->key_count(), 1);
     return {Base::template workspace<T>(), {plane_count(), 1}, key, key};
   }
+
+  /// What a stretch does to the memory, for the angle and the token before it.
+  template <class T>
+  using LinearPart = ScalarFactor<T>;
 
   /// One step of the recurrence.
   template <class S>
