@@ -16,10 +16,16 @@
 #endif
 
 namespace {
-thread_local std::size_t count = 0;
+thread_local std::size_t count = 0, bytes = 0;
+
+[[maybe_unused]] void note(std::size_t size) {
+  ++count;
+  bytes += size;
+}
 }  // namespace
 
 std::size_t gdssm::test::allocations() { return count; }
+std::size_t gdssm::test::allocated_bytes() { return bytes; }
 
 #if defined(GDSSM_SANITIZER_HOOKS)
 
@@ -29,7 +35,7 @@ extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(con
 
 namespace {
 [[maybe_unused]] const int installed = __sanitizer_install_malloc_and_free_hooks(
-    [](const volatile void*, std::size_t) { ++count; }, [](const volatile void*) {});
+    [](const volatile void*, std::size_t size) { note(size); }, [](const volatile void*) {});
 }  // namespace
 
 #elif defined(__GLIBC__)
@@ -41,10 +47,12 @@ void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 
-void* malloc(std::size_t size) noexcept { return ++count, __libc_malloc(size); }
-void* calloc(std::size_t items, std::size_t size) noexcept { return ++count, __libc_calloc(items, size); }
-void* realloc(void* memory, std::size_t size) noexcept { return ++count, __libc_realloc(memory, size); }
-void* memalign(std::size_t alignment, std::size_t size) noexcept { return ++count, __libc_memalign(alignment, size); }
+void* malloc(std::size_t size) noexcept { return note(size), __libc_malloc(size); }
+void* calloc(std::size_t items, std::size_t size) noexcept { return note(items * size), __libc_calloc(items, size); }
+void* realloc(void* memory, std::size_t size) noexcept { return note(size), __libc_realloc(memory, size); }
+void* memalign(std::size_t alignment, std::size_t size) noexcept {
+  return note(size), __libc_memalign(alignment, size);
+}
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept { return memalign(alignment, size); }
 int posix_memalign(void** memory, std::size_t alignment, std::size_t size) noexcept {
   *memory = memalign(alignment, size);

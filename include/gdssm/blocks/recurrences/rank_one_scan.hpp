@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <utility>
-#include <vector>
+#include <type_traits>
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/lanes.hpp"
@@ -13,375 +12,406 @@
 
 namespace gdssm::recurrences {
 
-/// What one token of a rank-one recurrence is to its loops, or the cotangents of that.
-/// Shapes  Keys each; `decay` one number for each channel of the keys
+/// What one step of a rank-one recurrence is to its loops, or the cotangents of that.
+/// Shapes  Keys each, `decay` one number for each channel of the keys; target (Values)
 template <class T>
-struct RankOneToken {
-  T* read;   ///< p, in S p; p = D p' for rules that read after their decay
-  T* write;  ///< kappa
-  T* decay;  ///< the diagonal of D
-  T* query;  ///< q
+struct RankOneStep {
+  T* read;    ///< p, in S p; D p' for rules that read after their decay
+  T* write;   ///< kappa
+  T* decay;   ///< the diagonal of D
+  T* query;   ///< q
+  T* target;  ///< y
 };
 
-/// Rank-one recurrences of one sequence, made for one core's vectors,
+/// Rank-one recurrences of one sequence in chunks of 8 steps, made for one core's vectors,
 ///     e_t = y_t - S_{t-1} p_t,   S_t = S_{t-1} D_t + e_t kappa_t^T,   o_t = S_t q_t                    (22)
-/// in one pass over S a token: the pass that writes a token also sums up S p and S D q of the next one, and
-/// o = S D q + e (kappa . q). A block of S's rows stays in the first cache for a chunk of tokens. The results equal
-/// those of a rule's `step` and `read` except for rounding, and have the same bits wherever a sequence is cut.
+/// S is read and written once a chunk, as of (22c): what it answers to all keys and queries of a chunk is one product
+/// of matrices, the errors are a triangular solve, and all that is written is one more product. The numbers differ from
+/// those of single steps by rounding only. Products of decays are made by multiplying, so decays may be 0. A sequence
+/// has the same bits wherever it is cut after a multiple of 8 steps.
 ///
-/// The derivative (23) keeps the state at the start of every chunk of 64 tokens, and computes the others again, a chunk
-/// of one block of rows at a time.
+/// The derivative keeps the state before every 256th step, and one state for each chunk of 256 steps at a time.
 ///     `T`      float or double
-/// Shapes  values and outputs (Values x T), a token a column; states (Values x Keys)
-/// Errors  std::invalid_argument: sizes below 1, views of other shapes
+///     `Steps`  what a sequence is, a class with
+///                  count()           the number of steps
+///                  reads(n)          whether step n reads: else p = 0
+///                  answer(n)         the column of the outputs that step n answers a query in, or -1
+///                  make(n, step)     fills the step's numbers; the query where it answers, p where it reads
+///                  take(n, bar)      takes the cotangents of what `make` has filled, last step first
+/// Shapes  states (Values x Keys), outputs (Values x answers)
+/// Errors  std::invalid_argument: sizes below 1, a state of another shape
 /// VJP  `vjp`
 template <class T>
 class RankOneScan {
   using Vector = typename Lanes<T>::Vector;
   static constexpr Index native = static_cast<Index>(sizeof(Vector) / sizeof(T));
-  static constexpr Index vectors = gdssm::detail::native_bytes == 64 ? 4 : 2;  ///< of a column of a block
-  static constexpr Index rows = native * vectors;                              ///< of a block
-  static constexpr Index chunk = 64;                                           ///< tokens
-  static constexpr Index together = native < 4 ? native : 4;                   ///< columns whose sums are folded
+  static constexpr Index chunk = 8;                                           ///< steps
+  static constexpr Index segment = 32;                                        ///< chunks
+  static constexpr Index height = gdssm::detail::native_bytes == 64 ? 4 : 2;  ///< vectors of a tile
+  static constexpr Index width = 4;                                           ///< columns of a tile
 
  public:
-  RankOneScan(Index keys, Index values)
-      : keys_(keys),
-        values_(values),
-        blocks_((values + rows - 1) / rows),
-        padded_((keys + together - 1) / together * together) {
+  RankOneScan(Index keys, Index values) : keys_(keys), values_(values) {
     if (keys < 1 || values < 1)
       refuse("RankOneScan", "the state is ", values, " x ", keys, ", expected at least 1 x 1");
-    numbers_.assign(static_cast<std::size_t>(5 * padded_ * chunk), T(0));
-    of_query_.assign(static_cast<std::size_t>(padded_), T(0));
-    state_.assign(static_cast<std::size_t>(padded_ * vectors), Vector{});
-    cotangent_ = state_;
-    outer_.assign(static_cast<std::size_t>(chunk), T(0));
+    const Index k = padded(keys), v = padded(values);
+    for (Array<T>* of_keys : {&read_, &write_, &decay_, &query_, &written_, &read_bar_, &write_bar_, &decay_bar_,
+                              &query_bar_, &written_bar_})
+      *of_keys = Array<T>(k, chunk);
+    for (Array<T>* of_values : {&target_, &error_, &error_bar_}) *of_values = Array<T>(v, chunk);
+    decays_ = Array<T>(k, chunk + 1);
+    asked_ = asked_bar_ = Array<T>(k, 2 * chunk);
+    answers_ = Array<T>(v, 2 * chunk);
+    read_by_write_ = query_by_write_ = Array<T>(chunk, chunk);
+    asked_by_write_bar_ = Array<T>(chunk, 2 * chunk);
+    state_ = cotangent_ = Array<T>(v, k);
+    all_decay_bar_ = Array<T>(k, 1);
   }
 
-  /// Moves `state` through the tokens: make(t, token) fills token t's numbers.
-  template <class Make>
-  void forward(Index length, const Make& make, View<const T> targets, View<T> state, View<T> outputs) {
-    expect_shape("targets", targets, values_, length);
-    expect_shape("the state's entries", state, values_, keys_);
-    expect_shape("outputs", outputs, values_, length);
-    for (Index begin = 0; begin < length; begin += chunk) {
-      const Index count = (std::min)(chunk, length - begin);
-      fill(begin, count, make);
-      for (Index block = 0; block < blocks_; ++block) {
-        load(state, block, state_.data());
-        run(begin, count, block, targets, state_.data(), false, nullptr, outputs);
-        store(state_.data(), block, state);
-      }
+  /// Moves `state` through the steps.
+  template <class Steps>
+  void forward(const Steps& steps, View<T> state, View<T> outputs) {
+    expect_state(state);
+    load(state, state_.data());
+    for (Index begin = 0; begin < steps.count(); begin += chunk) {
+      prepare(steps, begin, true);
+      advance(state_.data(), state_.data(), error_.data(), true);
+      for (Index s = 0; s < count_; ++s)
+        if (const Index column = steps.answer(begin + s); column >= 0)
+          std::copy_n(answer(s), values_, outputs.data() + column * outputs.rows());
     }
+    store(state_.data(), state);
   }
 
-  /// VJP of `forward` from `first`: turns `state_bar` from the cotangent of the last state into that of `first`, adds
-  /// to `targets_bar`, and hands the cotangents of token t to take(t, token, token_bar), last token first.
-  template <class Make, class Take>
-  void vjp(Index length, const Make& make, const Take& take, View<const T> targets, View<const T> first,
-           View<const T> outputs_bar, View<T> state_bar, View<T> targets_bar) {
-    expect_shape("targets", targets, values_, length);
-    expect_shape("first state", first, values_, keys_);
-    expect_shape("outputs' cotangent", outputs_bar, values_, length);
-    expect_shape("state's cotangent", state_bar, values_, keys_);
-    expect_shape("targets' cotangent", targets_bar, values_, length);
-    const Index chunks = (length + chunk - 1) / chunk, size = padded_ * vectors;
-    starts_.resize(static_cast<std::size_t>((std::max)(Index(1), chunks) * blocks_ * size));
-    within_.resize(static_cast<std::size_t>((chunk + 1) * size));
-    errors_.resize(static_cast<std::size_t>(chunk * vectors));
-    const auto start = [&](Index n, Index block) { return starts_.data() + (n * blocks_ + block) * size; };
-    for (Index block = 0; block < blocks_; ++block) load(first, block, start(0, block));
-    for (Index n = 0; n + 1 < chunks; ++n) {
-      fill(n * chunk, chunk, make);
-      for (Index block = 0; block < blocks_; ++block) {
-        std::copy_n(start(n, block), size, start(n + 1, block));
-        run(n * chunk, chunk, block, targets, start(n + 1, block), false, nullptr, View<T>::absent());
+  /// VJP of `forward` from `first`: turns `state_bar` from the cotangent of the last state into that of `first`, and
+  /// has all other cotangents taken.
+  template <class Steps>
+  void vjp(const Steps& steps, View<const T> first, View<const T> outputs_bar, View<T> state_bar) {
+    expect_state(first);
+    expect_state(state_bar);
+    const Index chunks = (steps.count() + chunk - 1) / chunk, segments = (chunks + segment - 1) / segment;
+    const Index size = state_.size();
+    grow(starts_, size, segments);
+    grow(within_, size, (std::min)(segment, chunks));
+    grow(errors_, error_.size(), (std::min)(segment, chunks));
+    load(state_bar.as_const(), cotangent_.data());
+    load(first, state_.data());
+    for (Index n = 0; n < chunks; ++n) {
+      if (n % segment == 0) std::copy_n(state_.data(), size, starts_.data() + n / segment * size);
+      if (n / segment + 1 == segments) break;
+      prepare(steps, n * chunk, false);
+      advance(state_.data(), state_.data(), error_.data(), false);
+    }
+    for (Index g = segments - 1; g >= 0; --g) {
+      const Index begin = g * segment, end = (std::min)(begin + segment, chunks);
+      std::copy_n(starts_.data() + g * size, size, within_.data());
+      for (Index n = begin; n < end; ++n) {
+        prepare(steps, n * chunk, false);
+        T* const S = within_.data() + (n - begin) * size;
+        advance(S, n + 1 < end ? S + size : nullptr, errors_.data() + (n - begin) * error_.size(), false);
+      }
+      for (Index n = end - 1; n >= begin; --n) {
+        prepare(steps, n * chunk, true);
+        pull(steps, n * chunk, within_.data() + (n - begin) * size, errors_.data() + (n - begin) * error_.size(),
+             outputs_bar);
       }
     }
-    token_bars_.assign(static_cast<std::size_t>(4 * padded_ * chunk), T(0));
-    for (Index n = chunks - 1; n >= 0; --n) {
-      const Index begin = n * chunk, count = (std::min)(chunk, length - begin);
-      fill(begin, count, make);
-      std::fill(token_bars_.begin(), token_bars_.end(), T(0));
-      for (Index block = 0; block < blocks_; ++block) {
-        std::copy_n(start(n, block), size, within_.data());
-        run(begin, count, block, targets, within_.data(), true, errors_.data(), View<T>::absent());
-        load(state_bar.as_const(), block, cotangent_.data());
-        for (Index s = count - 1; s >= 0; --s) pull(begin, s, block, outputs_bar, targets_bar);
-        store(cotangent_.data(), block, state_bar);
-      }
-      for (Index s = count - 1; s >= 0; --s) take(begin + s, token(s), token_in(token_bars_, s));
-    }
+    store(cotangent_.data(), state_bar);
   }
 
  private:
-  static void expect_shape(const char* what, const View<const T>& got, Index row_count, Index col_count) {
-    if (got.rows() != row_count || got.cols() != col_count)
-      refuse("RankOneScan", what, " are ", got.rows(), " x ", got.cols(), ", expected ", row_count, " x ", col_count);
+  static Index padded(Index size) {
+    constexpr Index multiple = native < width ? width : native;
+    return (size + multiple - 1) / multiple * multiple;
+  }
+  static void grow(Array<T>& array, Index rows, Index cols) {
+    if (array.rows() != rows || array.cols() < cols) array = Array<T>(rows, cols);
+  }
+  void expect_state(const View<const T>& got) const {
+    if (got.rows() != values_ || got.cols() != keys_)
+      refuse("RankOneScan", "the state is ", got.rows(), " x ", got.cols(), ", expected ", values_, " x ", keys_);
+  }
+  // Rows and columns beyond the view's are zeros.
+  void load(View<const T> from, T* to) const {
+    for (Index j = 0; j < keys_; ++j) std::copy_n(from.data() + j * values_, values_, to + j * state_.rows());
+  }
+  void store(const T* from, View<T> to) const {
+    for (Index j = 0; j < keys_; ++j) std::copy_n(from + j * state_.rows(), values_, to.data() + j * values_);
   }
 
-  RankOneToken<T> token_in(std::vector<T>& numbers, Index s) const {
-    T* const at = numbers.data() + 4 * padded_ * s;
-    return {at, at + padded_, at + 2 * padded_, at + 3 * padded_};
+  static Vector get(const T* from) {
+    Vector v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
   }
-  RankOneToken<T> token(Index s) { return token_in(numbers_, s); }
-  /// D q of token s.
-  T* decayed_query(Index s) { return numbers_.data() + 4 * padded_ * chunk + padded_ * s; }
-
-  /// Has the tokens of a chunk made, and what all blocks need of them.
-  template <class Make>
-  void fill(Index begin, Index count, const Make& make) {
-    for (Index s = 0; s < count; ++s) {
-      const RankOneToken<T> x = token(s);
-      make(begin + s, x);
-      T* const decayed = decayed_query(s);
-      T sum = T(0);
-      for (Index j = 0; j < keys_; ++j) {
-        decayed[j] = x.decay[j] * x.query[j];
-        sum = multiply_add(x.write[j], x.query[j], sum);
-      }
-      outer_[static_cast<std::size_t>(s)] = sum;
-    }
-  }
-
-  // Rows of a view beyond its last are zeros of a block.
-  template <class Column>
-  static void load_column(const Column* from, Index count, Vector* to) {
-    for (Index k = 0; k < vectors; ++k) to[k] = Vector{};
-    if (count > 0) std::memcpy(to, from, sizeof(T) * static_cast<std::size_t>((std::min)(count, rows)));
-  }
-  static void store_column(const Vector* from, Index count, T* to) {
-    if (count > 0) std::memcpy(to, from, sizeof(T) * static_cast<std::size_t>((std::min)(count, rows)));
-  }
-  void load(View<const T> from, Index block, Vector* to) const {
-    for (Index j = 0; j < padded_; ++j)
-      load_column(j < keys_ ? &from(block * rows, j) : nullptr, j < keys_ ? values_ - block * rows : 0,
-                  to + j * vectors);
-  }
-  void store(const Vector* from, Index block, View<T> to) const {
-    for (Index j = 0; j < keys_; ++j) store_column(from + j * vectors, values_ - block * rows, &to(block * rows, j));
-  }
-
+  static void put(T* to, Vector v) { std::memcpy(to, &v, sizeof v); }
   static Vector all(T value) { return value - Vector{}; }
+  static Vector fused(Vector a, Vector b, Vector c) { return gdssm::detail::fused_in_long_body(a, b, c); }
 
-  /// Tokens of a chunk on one block of rows, whose states S becomes one after the other; or, where they are `kept`, S
-  /// is followed by them, and `errors` gets every e.
-  void run(Index begin, Index count, Index block, View<const T> targets, Vector* S, bool kept, Vector* errors,
-           View<T> outputs) {
-    Vector u[vectors], w[vectors], e[vectors];
-    if (count == 0) return;
-    read(S, token(0).read, decayed_query(0), u, w);
-    for (Index s = 0; s < count; ++s) {
-      load_column(&targets(block * rows, begin + s), values_ - block * rows, e);
-#pragma GCC unroll 4
-      for (Index k = 0; k < vectors; ++k) e[k] -= u[k];
-      if (outputs.present()) {
-        const Vector c = all(outer_[static_cast<std::size_t>(s)]);
-#pragma GCC unroll 4
-        for (Index k = 0; k < vectors; ++k) w[k] = gdssm::detail::fused(e[k], c, w[k]);
-        store_column(w, values_ - block * rows, &outputs(block * rows, begin + s));
-      }
-      Vector* const next = kept ? S + padded_ * vectors : S;
-      if (kept) std::copy_n(e, vectors, errors + s * vectors);
-      const RankOneToken<T> x = token(s);
-      if (s + 1 < count)
-        write_and_read(S, next, e, x.write, x.decay, token(s + 1).read, decayed_query(s + 1), u, w);
-      else
-        write(S, next, e, x.write, x.decay);
-      S = next;
-    }
+  static T* column(Array<T>& array, Index j) { return array.data() + j * array.rows(); }
+  RankOneStep<T> step(Index s) {
+    return {column(read_, s), column(write_, s), column(decay_, s), column(query_, s), column(target_, s)};
   }
+  RankOneStep<T> step_bar(Index s) {
+    return {column(read_bar_, s), column(write_bar_, s), column(decay_bar_, s), column(query_bar_, s),
+            column(error_bar_, s)};
+  }
+  T* answer(Index s) { return column(answers_, query_column_[s]); }
 
-  /// u = S p, w = S q.
-  void read(const Vector* S, const T* p, const T* q, Vector* u, Vector* w) const {
-    Vector a[vectors] = {}, b[vectors] = {};
-    for (Index j = 0; j < keys_; ++j) {
-      const Vector pj = all(p[j]), qj = all(q[j]);
-#pragma GCC unroll 4
-      for (Index k = 0; k < vectors; ++k) {
-        a[k] = gdssm::detail::fused(S[j * vectors + k], pj, a[k]);
-        b[k] = gdssm::detail::fused(S[j * vectors + k], qj, b[k]);
-      }
-    }
-    std::copy_n(a, vectors, u);
-    std::copy_n(b, vectors, w);
-  }
-  /// S <- S D + e kappa^T.
-  void write(const Vector* S, Vector* to, const Vector* error, const T* kappa, const T* decay) const {
-    Vector e[vectors];
-    std::copy_n(error, vectors, e);
-    for (Index j = 0; j < keys_; ++j) {
-      const Vector w = all(kappa[j]), d = all(decay[j]);
-#pragma GCC unroll 4
-      for (Index k = 0; k < vectors; ++k) to[j * vectors + k] = gdssm::detail::fused(d, S[j * vectors + k], e[k] * w);
+  /// C = A B, or C = start diag(scale) + A B, for `columns` columns, a multiple of `width`, of A's height; entry (l, c)
+  /// of B is B[l along + c across].
+  enum class From { nothing, scaled };
+  template <From from>
+  static void multiply(const T* A, Index rows, const T* B, Index along, Index across, Index depth, const T* start,
+                       const T* scale, T* C, Index columns) {
+    for (Index c = 0; c < columns; c += width) {
+      Index i = 0;
+      const auto go = [&]<Index Height>(std::integral_constant<Index, Height>) {
+        for (; i + Height * native <= rows; i += Height * native)
+          tile<from, Height>(A + i, rows, B + c * across, along, across, depth,
+                             from == From::nothing ? nullptr : start + c * rows + i,
+                             from == From::nothing ? nullptr : scale + c, C + c * rows + i);
+      };
+      if constexpr (height > 2) go(std::integral_constant<Index, height>());
+      go(std::integral_constant<Index, 2>());
+      go(std::integral_constant<Index, 1>());
     }
   }
-  /// `write`, and `read` of what was written, in one pass.
-  void write_and_read(const Vector* S, Vector* to, const Vector* error, const T* kappa, const T* decay, const T* p,
-                      const T* q, Vector* u, Vector* w) const {
-    Vector e[vectors], a[vectors] = {}, b[vectors] = {};
-    std::copy_n(error, vectors, e);
-    for (Index j = 0; j < keys_; ++j) {
-      const Vector kj = all(kappa[j]), d = all(decay[j]), pj = all(p[j]), qj = all(q[j]);
+  template <From from, Index Height>
+  static void tile(const T* A, Index rows, const T* B, Index along, Index across, Index depth, const T* start,
+                   const T* scale, T* C) {
+    Vector sum[width][Height];
 #pragma GCC unroll 4
-      for (Index k = 0; k < vectors; ++k) {
-        const Vector s = gdssm::detail::fused(d, S[j * vectors + k], e[k] * kj);
-        to[j * vectors + k] = s;
-        a[k] = gdssm::detail::fused(s, pj, a[k]);
-        b[k] = gdssm::detail::fused(s, qj, b[k]);
+    for (Index c = 0; c < width; ++c)
+#pragma GCC unroll 4
+      for (Index h = 0; h < Height; ++h)
+        sum[c][h] = from == From::nothing ? Vector{} : get(start + c * rows + h * native) * all(scale[c]);
+    for (Index l = 0; l < depth; ++l) {
+      Vector a[Height];
+#pragma GCC unroll 4
+      for (Index h = 0; h < Height; ++h) a[h] = get(A + l * rows + h * native);
+#pragma GCC unroll 4
+      for (Index c = 0; c < width; ++c) {
+        const Vector b = all(B[l * along + c * across]);
+#pragma GCC unroll 4
+        for (Index h = 0; h < Height; ++h) sum[c][h] = fused(a[h], b, sum[c][h]);
       }
     }
-    std::copy_n(a, vectors, u);
-    std::copy_n(b, vectors, w);
+#pragma GCC unroll 4
+    for (Index c = 0; c < width; ++c)
+#pragma GCC unroll 4
+      for (Index h = 0; h < Height; ++h) put(C + c * rows + h * native, sum[c][h]);
   }
 
-  /// One vector's share of the dot product of two columns.
-  static Vector product(const Vector* x, const Vector* y) {
-    Vector sum = x[0] * y[0];
+  /// C = A^T B; A has `across` columns, a multiple of `width`, and so has B.
+  static void multiply_transposed(const T* A, Index rows, Index across, const T* B, Index columns, T* C, Index C_rows) {
+    constexpr Index wide = gdssm::detail::native_bytes == 64 ? 4 : 2;  // columns of B of a tile
+    for (Index c = 0; c < columns; c += wide)
+      for (Index j = 0; j < across; j += width) {
+        Vector sum[width * wide] = {};
+        for (Index i = 0; i < rows; i += native) {
+          Vector a[width];
 #pragma GCC unroll 4
-    for (Index k = 1; k < vectors; ++k) sum = gdssm::detail::fused_in_long_body(x[k], y[k], sum);
-    return sum;
-  }
-  /// Each block of 2 `Half` elements summed up in its first.
-  template <Index Half>
-  static Vector sum_blocks(Vector v) {
-    if constexpr (Half == 0) {
-      return v;
-    } else {
-      const Vector sums = [&]<std::size_t... i>(std::index_sequence<i...>) {
-        return v + __builtin_shufflevector(v, v, ((i + static_cast<std::size_t>(Half)) % sizeof...(i))...);
-      }
-      (std::make_index_sequence<static_cast<std::size_t>(native)>());
-      return sum_blocks<Half / 2>(sums);
-    }
-  }
-  /// to_j += the sum of the elements of v_j, for the columns that are folded together.
-  static void add_sums(const Vector* v, T* to) {
-    constexpr Index size = native / together;
-    const Vector sums = sum_blocks<size / 2>(gdssm::detail::sums_of_elements<static_cast<std::size_t>(together)>(v));
-    for (Index j = 0; j < together; ++j) to[j] += sums[static_cast<std::size_t>(j * size)];
-  }
-
-  /// (23) of token s on one block: R is `cotangent_`.
-  ///     R += o_bar q^T,   e_bar = y_bar = R kappa,   kappa_bar = R^T e,   q_bar = D S^T o_bar + kappa (e . o_bar),
-  ///     D_bar = R * S summed over rows,   p_bar = -S^T e_bar,   R <- R D - e_bar p^T
-  void pull(Index begin, Index s, Index block, View<const T> outputs_bar, View<T> targets_bar) {
-    const RankOneToken<T> x = token(s), bar = token_in(token_bars_, s);
-    const Vector* const S = within_.data() + s * padded_ * vectors;
-    Vector* const R = cotangent_.data();
-    Vector e[vectors], o_bar[vectors], e_bar[vectors] = {};
-    std::copy_n(errors_.data() + s * vectors, vectors, e);
-    load_column(&outputs_bar(block * rows, begin + s), values_ - block * rows, o_bar);
-    const T both = gdssm::detail::sum_elements<static_cast<std::size_t>(native)>(product(e, o_bar));
-    T* const of_query = of_query_.data();
-    std::fill_n(of_query, padded_, T(0));
-    for (Index first = 0; first < padded_; first += together) {
-      Vector of_write[together], of_decay[together], of_read[together];
+          for (Index k = 0; k < width; ++k) a[k] = get(A + (j + k) * rows + i);
 #pragma GCC unroll 4
-      for (Index c = 0; c < together; ++c) {
-        const Index j = first + c;
-        const Vector q = all(x.query[j]), kappa = all(x.write[j]);
-        Vector* const Rj = R + j * vectors;
-        const Vector* const Sj = S + j * vectors;
+          for (Index l = 0; l < wide; ++l) {
+            const Vector b = get(B + (c + l) * rows + i);
 #pragma GCC unroll 4
-        for (Index k = 0; k < vectors; ++k) {
-          Rj[k] = gdssm::detail::fused_in_long_body(o_bar[k], q, Rj[k]);
-          e_bar[k] = gdssm::detail::fused_in_long_body(Rj[k], kappa, e_bar[k]);
+            for (Index k = 0; k < width; ++k) sum[l * width + k] = fused(a[k], b, sum[l * width + k]);
+          }
         }
-        of_write[c] = product(Rj, e);
-        of_decay[c] = product(Rj, Sj);
-        of_read[c] = product(Sj, o_bar);
+        T sums[width * wide];
+        fold<width * wide>(sum, sums);
+        for (Index l = 0; l < wide; ++l)
+          for (Index k = 0; k < width; ++k) C[(c + l) * C_rows + j + k] = sums[l * width + k];
       }
-      add_sums(of_write, bar.write + first);
-      add_sums(of_decay, bar.decay + first);
-      add_sums(of_read, of_query + first);
+  }
+  /// The sums of the elements of `Count` vectors.
+  template <Index Count>
+  static void fold(const Vector* v, T* sums) {
+    constexpr Index together = native < Count ? native : Count, block = native / together;
+    for (Index f = 0; f < Count; f += together) {
+      T parts[native];
+      put(parts, gdssm::detail::sums_of_elements<static_cast<std::size_t>(together)>(v + f));
+      for (Index k = 0; k < together; ++k) {
+        sums[f + k] = parts[k * block];
+        for (Index e = 1; e < block; ++e) sums[f + k] += parts[k * block + e];
+      }
     }
-    for (Index j = 0; j < keys_; ++j) bar.query[j] += multiply_add(x.decay[j], of_query[j], x.write[j] * both);
-    for (Index first = 0; first < padded_; first += together) {
-      Vector of_read[together];
-#pragma GCC unroll 4
-      for (Index c = 0; c < together; ++c) {
-        const Index j = first + c;
-        const Vector p = all(-x.read[j]), d = all(x.decay[j]);
-        Vector* const Rj = R + j * vectors;
-        of_read[c] = -product(S + j * vectors, e_bar);
-#pragma GCC unroll 4
-        for (Index k = 0; k < vectors; ++k) Rj[k] = gdssm::detail::fused_in_long_body(d, Rj[k], e_bar[k] * p);
+  }
+
+  /// The numbers of the chunk that begins at step `begin`: (22c) but for what depends on the state. `answering`: those
+  /// of the queries too.
+  template <class Steps>
+  void prepare(const Steps& steps, Index begin, bool answering) {
+    count_ = (std::min)(chunk, steps.count() - begin);
+    columns_ = 0;
+    const Index rows = read_.rows();
+    std::fill_n(column(decays_, 0), rows, T(1));
+    for (Index s = 0; s < count_; ++s) {
+      std::fill_n(column(target_, s), target_.rows(), T(0));
+      const RankOneStep<T> x = step(s);
+      steps.make(begin + s, x);
+      const T *const before = column(decays_, s), *const p = x.read, *const q = x.query, *const d = x.decay;
+      T* const after = column(decays_, s + 1);
+      for (Index j = 0; j < rows; ++j) after[j] = before[j] * d[j];
+      read_column_[s] = query_column_[s] = -1;
+      if (steps.reads(begin + s)) {
+        T* const to = column(asked_, read_column_[s] = columns_++);
+        for (Index j = 0; j < rows; ++j) to[j] = before[j] * p[j];
       }
-      add_sums(of_read, bar.read + first);
+      if (answering && steps.answer(begin + s) >= 0) {
+        T* const to = column(asked_, query_column_[s] = columns_++);
+        for (Index j = 0; j < rows; ++j) to[j] = after[j] * q[j];
+      }
     }
-    Vector y_bar[vectors];
-    T* const target_bar = &targets_bar(block * rows, begin + s);
-    load_column(target_bar, values_ - block * rows, y_bar);
-#pragma GCC unroll 4
-    for (Index k = 0; k < vectors; ++k) y_bar[k] += e_bar[k];
-    store_column(y_bar, values_ - block * rows, target_bar);
+    for (; columns_ % width != 0; ++columns_) std::fill_n(column(asked_, columns_), rows, T(0));
+    for (Index s = 0; s < count_; ++s) pair_up(s);
+    for (Index s = count_; s < chunk; ++s) std::fill_n(column(written_, s), rows, T(0));
   }
 
-  Index keys_, values_, blocks_, padded_;
-  std::vector<T> numbers_;     // of a chunk's tokens, and D q
-  std::vector<T> outer_;       // kappa . q
-  std::vector<T> of_query_;    // S^T o_bar of a token
-  std::vector<T> token_bars_;  // of a chunk
-  std::vector<Vector> state_, cotangent_, starts_, within_, errors_;
-};
-
-/// The gated delta rule (30) of one sequence by `RankOneScan`: the results of `GatedDeltaRule` but for rounding.
-/// Shapes  keys, queries (Keys x T), values, outputs (Values x T), betas, alphas (1 x T), states (Values x Keys)
-template <class T>
-class GatedDeltaScan {
- public:
-  /// What a sequence brings; or, where T is not const, its cotangents.
-  template <class U>
-  struct Sequence {
-    View<U> keys;     ///< k
-    View<U> values;   ///< v
-    View<U> queries;  ///< q
-    View<U> betas;    ///< rates
-    View<U> alphas;   ///< decays
-  };
-
-  GatedDeltaScan(Index keys, Index values) : scan_(keys, values) {}
-
-  /// Moves `state` on; o_t is read after token t.
-  void forward(const Sequence<const T>& x, View<T> state, View<T> outputs) {
-    scan_.forward(x.keys.cols(), maker(x), x.values, state, outputs);
-  }
-
-  /// VJP of `forward` from `first`: turns `state_bar` into the cotangent of `first` and adds to `bar`.
-  void vjp(const Sequence<const T>& x, View<const T> first, View<const T> outputs_bar, View<T> state_bar,
-           const Sequence<T>& bar) {
-    const Index keys = x.keys.rows();
-    const auto take = [&](Index t, const RankOneToken<T>&, const RankOneToken<T>& of) {
-      const T alpha = x.alphas(0, t), beta = x.betas(0, t);
-      T alpha_bar = T(0), beta_bar = T(0);
-      for (Index j = 0; j < keys; ++j) {
-        bar.keys(j, t) += multiply_add(alpha, of.read[j], beta * of.write[j]);
-        bar.queries(j, t) += of.query[j];
-        beta_bar = multiply_add(x.keys(j, t), of.write[j], beta_bar);
-        alpha_bar = multiply_add(x.keys(j, t), of.read[j], alpha_bar + of.decay[j]);
+  /// What later steps of the chunk see of the key that step i writes: <kappa_i, D_{i+1} ... D_{t-1} p_t>,
+  /// <kappa_i, D_{i+1} ... D_t q_t> and D_{i+1} ... D_C kappa_i.
+  void pair_up(Index i) {
+    Vector sum[2 * chunk] = {}, *const of_read = sum, *const of_query = sum + chunk;
+    for (Index j = 0; j < read_.rows(); j += native) {
+      Vector w = get(column(write_, i) + j);
+      if (query_column_[i] >= 0) of_query[i] = fused(w, get(column(query_, i) + j), of_query[i]);
+      for (Index t = i + 1; t < count_; ++t) {
+        if (read_column_[t] >= 0) of_read[t] = fused(w, get(column(read_, t) + j), of_read[t]);
+        w = w * get(column(decay_, t) + j);
+        if (query_column_[t] >= 0) of_query[t] = fused(w, get(column(query_, t) + j), of_query[t]);
       }
-      bar.betas(0, t) += beta_bar;
-      bar.alphas(0, t) += alpha_bar;
-    };
-    scan_.vjp(x.keys.cols(), maker(x), take, x.values, first, outputs_bar, state_bar, bar.values);
+      put(column(written_, i) + j, w);
+    }
+    T sums[2 * chunk];
+    fold<2 * chunk>(sum, sums);
+    for (Index t = 0; t < chunk; ++t) {
+      read_by_write_(i, t) = sums[t];
+      query_by_write_(i, t) = sums[chunk + t];
+    }
   }
 
- private:
-  static auto maker(const Sequence<const T>& x) {
-    return [&x](Index t, const RankOneToken<T>& token) {
-      const T alpha = x.alphas(0, t), beta = x.betas(0, t);
-      for (Index j = 0; j < x.keys.rows(); ++j) {
-        token.read[j] = alpha * x.keys(j, t);
-        token.write[j] = beta * x.keys(j, t);
-        token.decay[j] = alpha;
-        token.query[j] = x.queries(j, t);
+  /// The chunk's errors, its answers, and unless `next` is null the state after it.
+  void advance(const T* S, T* next, T* errors, bool answering) {
+    const Index rows = state_.rows();
+    multiply<From::nothing>(S, rows, asked_.data(), 1, asked_.rows(), keys_, nullptr, nullptr, answers_.data(),
+                            columns_);
+    for (Index i = 0; i < rows; i += native)
+      for (Index t = 0; t < count_; ++t) {
+        Vector e = get(column(target_, t) + i);
+        if (read_column_[t] >= 0) {
+          e -= get(column(answers_, read_column_[t]) + i);
+          for (Index s = 0; s < t; ++s) e = fused(get(errors + s * rows + i), all(-read_by_write_(s, t)), e);
+        }
+        put(errors + t * rows + i, e);
+        if (!answering || query_column_[t] < 0) continue;
+        Vector o = get(answer(t) + i);
+        for (Index s = 0; s <= t; ++s) o = fused(get(errors + s * rows + i), all(query_by_write_(s, t)), o);
+        put(answer(t) + i, o);
       }
-    };
+    for (Index s = count_; s < chunk; ++s) std::fill_n(errors + s * rows, rows, T(0));
+    if (next)
+      multiply<From::scaled>(errors, rows, written_.data(), written_.rows(), 1, count_, S, column(decays_, count_),
+                             next, state_.cols());
   }
 
-  RankOneScan<T> scan_;
+  /// VJP of a chunk from state S: R is `cotangent_`, and becomes that of S.
+  template <class Steps>
+  void pull(const Steps& steps, Index begin, const T* S, const T* errors, View<const T> outputs_bar) {
+    const Index rows = state_.rows(), keys = read_.rows();
+    T* const R = cotangent_.data();
+    // Of the answers and of the errors, E_bar (I + N)^T = R K_bar + O_bar A^T; `answers_` becomes the cotangent of S X.
+    std::fill_n(answers_.data(), columns_ * rows, T(0));
+    for (Index s = 0; s < count_; ++s)
+      if (query_column_[s] >= 0)
+        std::copy_n(outputs_bar.data() + steps.answer(begin + s) * outputs_bar.rows(), values_, answer(s));
+    multiply<From::nothing>(R, rows, written_.data(), 1, written_.rows(), keys_, nullptr, nullptr, error_bar_.data(),
+                            chunk);
+    for (Index i = 0; i < rows; i += native)
+      for (Index s = count_ - 1; s >= 0; --s) {
+        Vector e_bar = get(column(error_bar_, s) + i);
+        for (Index t = s; t < count_; ++t)
+          if (query_column_[t] >= 0) e_bar = fused(get(answer(t) + i), all(query_by_write_(s, t)), e_bar);
+        for (Index t = s + 1; t < count_; ++t)
+          if (read_column_[t] >= 0) e_bar = fused(get(column(error_bar_, t) + i), all(-read_by_write_(s, t)), e_bar);
+        put(column(error_bar_, s) + i, e_bar);
+        if (read_column_[s] >= 0) put(column(answers_, read_column_[s]) + i, -e_bar);
+      }
+    // Of the numbers that `prepare` made.
+    Array<T>& by_write_bar = asked_by_write_bar_;
+    multiply_transposed(errors, rows, chunk, answers_.data(), columns_, by_write_bar.data(), chunk);
+    multiply_transposed(S, rows, state_.cols(), answers_.data(), columns_, asked_bar_.data(), keys);
+    multiply_transposed(R, rows, state_.cols(), errors, chunk, written_bar_.data(), keys);
+    for (Index j = 0; j < state_.cols(); ++j) {
+      Vector sum = {};
+      for (Index i = 0; i < rows; i += native) sum = fused(get(R + j * rows + i), get(S + j * rows + i), sum);
+      all_decay_bar_[j] = gdssm::detail::sum_elements<static_cast<std::size_t>(native)>(sum);
+    }
+    multiply<From::scaled>(answers_.data(), rows, asked_.data(), asked_.rows(), 1, columns_, R, column(decays_, count_),
+                           R, state_.cols());
+    pull_numbers();
+    for (Index s = count_ - 1; s >= 0; --s) steps.take(begin + s, step_bar(s));
+  }
+
+  /// VJP of `prepare`.
+  void pull_numbers() {
+    const Index keys = read_.rows();
+    for (Index j = 0; j < keys; j += native) {
+      Vector all_bar = get(all_decay_bar_.data() + j);
+      for (Index s = count_ - 1; s >= 0; --s) {
+        const Vector before = get(column(decays_, s) + j), d = get(column(decay_, s) + j);
+        Vector q_bar = {}, p_bar = {};
+        if (query_column_[s] >= 0) {
+          const Vector bar = get(column(asked_bar_, query_column_[s]) + j);
+          q_bar = get(column(decays_, s + 1) + j) * bar;
+          all_bar = fused(get(column(query_, s) + j), bar, all_bar);
+        }
+        put(column(decay_bar_, s) + j, all_bar * before);
+        all_bar = all_bar * d;
+        if (read_column_[s] >= 0) {
+          const Vector bar = get(column(asked_bar_, read_column_[s]) + j);
+          p_bar = before * bar;
+          all_bar = fused(get(column(read_, s) + j), bar, all_bar);
+        }
+        put(column(query_bar_, s) + j, q_bar);
+        put(column(read_bar_, s) + j, p_bar);
+      }
+      for (Index i = 0; i < count_; ++i) {
+        Vector w[chunk];
+        w[i] = get(column(write_, i) + j);
+        for (Index t = i + 1; t < count_; ++t) w[t] = w[t - 1] * get(column(decay_, t) + j);
+        Vector bar = get(column(written_bar_, i) + j);
+        for (Index t = count_ - 1; t >= i; --t) {
+          if (query_column_[t] >= 0) {
+            const Vector of = all(asked_by_write_bar_(i, query_column_[t]));
+            bar = fused(of, get(column(query_, t) + j), bar);
+            put(column(query_bar_, t) + j, fused(of, w[t], get(column(query_bar_, t) + j)));
+          }
+          if (t == i) break;
+          put(column(decay_bar_, t) + j, fused(bar, w[t - 1], get(column(decay_bar_, t) + j)));
+          bar = bar * get(column(decay_, t) + j);
+          if (read_column_[t] >= 0) {
+            const Vector of = all(asked_by_write_bar_(i, read_column_[t]));
+            bar = fused(of, get(column(read_, t) + j), bar);
+            put(column(read_bar_, t) + j, fused(of, w[t - 1], get(column(read_bar_, t) + j)));
+          }
+        }
+        put(column(write_bar_, i) + j, bar);
+      }
+    }
+  }
+
+  Index keys_, values_;
+  // Of the chunk at hand, a step a column; `asked_` is what S is multiplied by, `answers_` the products.
+  Index count_ = 0, columns_ = 0, read_column_[chunk], query_column_[chunk];
+  Array<T> read_, write_, decay_, query_, target_;
+  Array<T> decays_;  // products of the first decays
+  Array<T> asked_, answers_, written_, error_, read_by_write_, query_by_write_;
+  Array<T> read_bar_, write_bar_, decay_bar_, query_bar_, error_bar_;
+  Array<T> asked_bar_, written_bar_, all_decay_bar_, asked_by_write_bar_;
+  Array<T> state_, cotangent_;
+  Array<T> starts_, within_, errors_;  // states before segments and chunks, a state a column
 };
 
 }  // namespace gdssm::recurrences
