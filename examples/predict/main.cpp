@@ -31,6 +31,7 @@
 #include "gdssm/learners/any_learner.hpp"
 #include "gdssm/learners/intervals.hpp"
 #include "gdssm/learners/mean_and_last_value.hpp"
+#include "predict/dialect_options.hpp"
 #include "predict/learners.hpp"
 #include "support/figure.hpp"
 #include "support/program.hpp"
@@ -47,6 +48,7 @@ using Clock = std::chrono::steady_clock;
 struct Options {
   std::string file;
   std::vector<std::string> targets;
+  gdssm::DialectOptions dialect;
   std::string out, summary, plot, state;
   std::vector<std::string> merge;
   Index burn_in = 10;
@@ -222,6 +224,17 @@ class Input {
   Index size_ = 0;
 };
 
+/// Refuses what a table would need an option for.
+void expect_names(const gdssm::CsvReader& table, const std::string& file, const Options& options) {
+  const std::string where = file + ":" + std::to_string(table.first_line());
+  if (!table.dialect().header && !options.dialect.header)
+    gdssm::refuse(where, "no header: all cells are numbers, expected the columns' names, or --no-header");
+  for (const auto& [column, name] : table.renamed())
+    if (!name.empty())
+      gdssm::refuse(where, "column ", column + 1, ": the name ", gdssm::in_quotes(name),
+                    " occurs twice, expected different names");
+}
+
 std::vector<std::string> target_names(const gdssm::CsvReader& table, const Options& options) {
   return options.targets.empty() ? std::vector{table.columns().back()} : options.targets;
 }
@@ -236,11 +249,11 @@ std::vector<std::size_t> input_columns(const gdssm::CsvReader& table, const Opti
   return columns;
 }
 
-std::vector<std::string> output_columns(const std::vector<Target>& targets) {
-  if (targets.size() == 1) return {"row", "prediction", "target", "low", "high"};
+std::vector<std::string> output_columns(const Options& options) {
+  if (options.targets.size() <= 1) return {"row", "prediction", "target", "low", "high"};
   std::vector<std::string> columns{"row"};
-  for (const Target& target : targets)
-    for (const char* what : {"prediction_", "target_", "low_", "high_"}) columns.push_back(what + target.name);
+  for (const std::string& target : options.targets)
+    for (const char* what : {"prediction_", "target_", "low_", "high_"}) columns.push_back(what + target);
   return columns;
 }
 
@@ -498,7 +511,18 @@ void predict(const Options& options) {
   if (!options.plot.empty()) gdssm::programs::expect_gnuplot();
   const Beginning beginning(options);
   Input input(options.file);
-  gdssm::CsvReader table(input.stream(), input.name());
+  // With --compare standard output is for the table.
+  const bool streams = options.out.empty() && !options.compare;
+  std::optional<gdssm::CsvWriter> predictions;
+  const auto begin_predictions = [&](std::ostream& out, const std::string& name) {
+    predictions.emplace(out, output_columns(options), name);
+    if (streams) predictions->flush();
+  };
+  // Who writes rows to a pipe may wait for this line before the first.
+  if (streams && input.size() == 0) begin_predictions(std::cout, "standard output");
+
+  gdssm::CsvReader table(input.stream(), input.name(), options.dialect);
+  expect_names(table, input.name(), options);
   const std::vector<std::size_t> features = input_columns(table, options);
   Setting setting{{}, target_names(table, options), options.learner};
   for (const std::size_t column : features) setting.features.push_back(table.columns()[column]);
@@ -507,7 +531,7 @@ void predict(const Options& options) {
 
   if (features.empty() && setting.learner.lags == 0)
     gdssm::refuse(input.name() + ":1", "every column is a target, expected at least one feature column beside them, ",
-                  "or --lags (cells are separated by commas)");
+                  "or --lags (", gdssm::describe(table.dialect()), ")");
   if (!options.state.empty()) expect_utf8(table, input.name());
 
   std::vector<Target> targets = make_targets(setting);
@@ -526,13 +550,8 @@ void predict(const Options& options) {
 
   const auto out_file = output(options.out), summary_file = output(options.summary), plot_file = output(options.plot),
              state_file = output(options.state);
-  // With --compare standard output is for the table.
-  const bool streams = !out_file && !options.compare;
-  std::optional<gdssm::CsvWriter> predictions;
-  if (out_file || streams)
-    predictions.emplace(out_file ? static_cast<std::ostream&>(*out_file) : std::cout, output_columns(targets),
-                        out_file ? options.out : "standard output");
-  if (streams) predictions->flush();
+  if (out_file) begin_predictions(*out_file, options.out);
+  if (streams && !predictions) begin_predictions(std::cout, "standard output");
 
   {
     // Rows on a terminal show progress themselves.
@@ -641,6 +660,7 @@ int main(int argc, char** argv) {
   app.add_option("--target", options.targets, "Column to predict, may be given several times (default: the last)")
       ->type_name("NAME")
       ->allow_extra_args(false);
+  gdssm::predict::add_dialect_options(app, options.dialect);
   app.add_option("--out", options.out, "Write predictions here instead, complete at the end")->type_name("OUT.csv");
   app.add_option("--summary", options.summary, "Write errors and skills here, as JSON")->type_name("S.json");
   app.add_option("--burn-in", options.burn_in,

@@ -389,6 +389,7 @@ TEST_CASE("A file that is not a table of numbers is refused with its line", "[pr
   CHECK(refusal("") == "data.csv: no header: the input is empty, expected a line with the columns' names");
   CHECK(refusal("1,2\n3,4\n").starts_with("data.csv:1: no header: "));
   CHECK(refusal("a,b\n").starts_with("data.csv: a header without rows"));
+  CHECK(File("1,2\n3,4\n").run({"--no-header"}).status == 0);
   CHECK(refusal("a,a\n1,2\n").starts_with("data.csv:1: column 2: the name 'a' occurs twice"));
   CHECK(refusal("a,b\n1,2\n3\n").starts_with("data.csv:3: got 1 cells, expected 2"));
   CHECK(refusal("a,b\n1,2\n3,4,5\n").starts_with("data.csv:3: got 3 cells, expected 2"));
@@ -403,8 +404,8 @@ TEST_CASE("A file that is not a table of numbers is refused with its line", "[pr
         "data.csv:3: column 'a': 1e+101 is too large, expected a magnitude of at most 1e+100");
   CHECK(refusal("a,b\n1,2\n1,-1e101\n").starts_with("data.csv:3: column 'b': -1e+101 is too large"));
   CHECK(refusal("a\n1\n") ==
-        "data.csv:1: every column is a target, expected at least one feature column beside them, or --lags (cells are "
-        "separated by commas)");
+        "data.csv:1: every column is a target, expected at least one feature column beside them, or --lags (one cell a "
+        "line)");
   CHECK(File("a,b\n1,2\n").refusal({"--target", "c"}) == "data.csv: no column 'c', expected one of 'a', 'b'");
   const Run missing = predict({"/nowhere/data.csv"});
   CHECK(missing.status == 1);

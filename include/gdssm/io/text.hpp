@@ -16,6 +16,9 @@ namespace detail {
 template <class Number>
 concept PrintableNumber = std::is_arithmetic_v<Number> && !std::is_same_v<Number, bool> && sizeof(Number) <= 8;
 
+/// The byte order mark of UTF-8, with which some programs begin a file.
+inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
 }  // namespace detail
 
 /// The shortest decimal text that reads back as the same number: 0.1, 1e+23, 42, nan, -inf. Independent of the locale.
