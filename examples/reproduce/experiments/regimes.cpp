@@ -34,7 +34,7 @@ using Weights = AnyTrainer::Weights;
 
 constexpr Index features = paper_features, context = 10, batch = 64;
 constexpr double scales[] = {0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3};
-constexpr double power_law_up_to = 0.3;  // scales at which the start predicts zero but for a millionth
+constexpr double power_law_up_to = 0.1;  // scales at which the start predicts zero but for a millionth
 
 constexpr double descent_rate = 0.2, longest_gradient = 1;
 constexpr double reference_factor = 10;  // of the reference's rates
@@ -339,8 +339,8 @@ class Regimes {
           }
     }
     Figure losses{"regimes-loss",
-                  "Loss by gradient descent from the first seed's start at every second scale, the smallest on the "
-                  "right; the dashed lines are predicting zero and the closed form.",
+                  "Loss by gradient descent from the first seed's start at every second scale. Dashed: predicting zero, "
+                  "the closed form.",
                   {"updates", true},
                   {"loss per output", true},
                   {}};
