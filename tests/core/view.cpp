@@ -31,6 +31,13 @@ TEST_CASE("a view of another size than the type's is refused, in release too", "
   CHECK_THROWS_WITH((View<double, 3>(A)), "View: the number of rows is 2, expected 3");
   CHECK_THROWS_WITH((View<double, Dynamic, 1>(A)), "View: the number of columns is 3, expected 1");
   CHECK(View<double, 2, 3>(A).data() == data);
+  CHECK_THROWS_WITH((View<double, 3>(data, 2, 3)), "View: the number of rows or columns is 2, expected 3");
+}
+
+TEST_CASE("an array of a negative size, or of another than the type's, is refused, in release too", "[misuse]") {
+  CHECK_THROWS_WITH(Array<double>(-1, -2), "Array: the sizes are -1 x -2, expected any x any");
+  CHECK_THROWS_WITH((Array<double, 3>(2, 1)), "Array: the sizes are 2 x 1, expected 3 x any");
+  CHECK_THROWS_WITH((Array<double, 3, 1>(3, 2)), "Array: the sizes are 3 x 2, expected 3 x 1");
 }
 
 TEST_CASE("a view is column-major, and so are its columns", "[view]") {

@@ -186,13 +186,16 @@ TEST_CASE("a Horner stack refuses what it cannot be made of or read", "[misuse]"
   one_missing.layers.pop_back();
   one_more.layers.push_back(p.layers[0]);
   auto c_out = c;
-  CHECK_THROWS_WITH(stack.prepare(one_missing), "HornerStack: the number of layers is 2, expected 3");
-  CHECK_THROWS_WITH(stack.prepare(one_more, c_out), "HornerStack: the number of layers is 4, expected 3");
+  CHECK_THROWS_WITH(stack.prepare(one_missing),
+                    "HornerStack::prepare: the number of layers of the weights is 2, expected 3");
+  CHECK_THROWS_WITH(stack.prepare(one_more, c_out),
+                    "HornerStack::prepare: the number of layers of the weights is 4, expected 3");
   CHECK_THROWS_WITH(stack.predict(one_more, Eigen::MatrixXd::Zero(3, 5)),
-                    "HornerStack: the number of layers is 4, expected 3");
-  CHECK_THROWS_WITH(stack.prepare_vjp(one_more, c, c, p), "HornerStack: the number of layers is 4, expected 3");
+                    "visit: the number of layers is 4, expected 3");
+  CHECK_THROWS_WITH(stack.prepare_vjp(one_more, c, c, p),
+                    "HornerStack::prepare_vjp: the number of layers of the weights is 4, expected 3");
   CHECK_THROWS_WITH(stack.prepare_vjp(p, c, c, one_missing),
-                    "HornerStack: the number of layers of the gradient is 2, expected 3");
+                    "HornerStack::prepare_vjp: the number of layers of the weights' gradient is 2, expected 3");
 
   auto state = stack.initial_state<double>();
   const auto before = state;

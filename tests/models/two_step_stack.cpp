@@ -137,7 +137,7 @@ TEST_CASE("the two-step stack refuses losses elsewhere, sizes that don't fit, an
   auto one_missing = p;
   one_missing.layers.pop_back();
   CHECK_THROWS_WITH(stack.predict(one_missing, Eigen::MatrixXd::Zero(3, 5)),
-                    "HornerStack: the number of layers is 2, expected 3");
+                    "visit: the number of layers is 2, expected 3");
 
   const auto c = stack.prepare(p);
   const Array<double> tokens(3, 5);

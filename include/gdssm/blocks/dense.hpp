@@ -81,8 +81,10 @@ class Dense : public Stateless {
     detail::draw_entries(p.kernel, [&] { return deviation * stream.normal(); });
   }
 
+  /// map = K^T.        Errors  std::invalid_argument: weights of other sizes
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    expect_sizes("Dense::prepare", p, c);
     for (Index j = 0; j < input_count(); ++j)
       for (Index i = 0; i < output_count(); ++i) c.map(i, j) = p.kernel(j, i);
     detail::copy(p.bias, c.bias);
@@ -90,6 +92,7 @@ class Dense : public Stateless {
   template <class P>
   void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
                    Parameters<P>& p_bar) const {
+    expect_sizes("Dense::prepare_vjp", p_bar, c_bar);
     for (Index j = 0; j < input_count(); ++j)
       for (Index i = 0; i < output_count(); ++i) p_bar.kernel(j, i) += c_bar.map(i, j);
     for (Index i = 0; i < output_count(); ++i) p_bar.bias[i] += c_bar.bias[i];
@@ -112,6 +115,14 @@ class Dense : public Stateless {
   }
 
  private:
+  template <class P>
+  void expect_sizes(const char* where, const Parameters<P>& p, const Coefficients<P>& c) const {
+    detail::expect_extents(where, Name{"kernel"}, p.kernel, input_count(), output_count());
+    detail::expect_extents(where, Name{"bias"}, p.bias, output_count(), 1);
+    detail::expect_extents(where, Name{"map"}, c.map, output_count(), input_count());
+    detail::expect_extents(where, Name{"bias"}, c.bias, output_count(), 1);
+  }
+
   [[no_unique_address]] detail::Extent<Inputs> inputs_;
   [[no_unique_address]] detail::Extent<Outputs> outputs_;
 };

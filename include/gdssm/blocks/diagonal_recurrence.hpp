@@ -151,10 +151,11 @@ class DiagonalRecurrence {
     p.Lambda.setConstant(P(Discretization::has_step ? 0 : 1));
   }
 
-  /// Parameters -> decay, once an update.
+  /// Parameters -> decay, once an update.        Errors  std::invalid_argument: those of other sizes
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     using std::exp;
+    expect_sizes("DiagonalRecurrence::prepare", p, c);
     for (Index j = 0; j < col_count(); ++j) {
       if constexpr (Discretization::has_step) {
         const P Delta = exp(p.log_step[j]);
@@ -171,6 +172,8 @@ class DiagonalRecurrence {
   void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
                    Parameters<P>& p_bar) const {
     using std::exp;
+    expect_sizes("DiagonalRecurrence::prepare_vjp", p, c);
+    expect_sizes("DiagonalRecurrence::prepare_vjp", p_bar, c_bar);
     for (Index j = 0; j < col_count(); ++j) {
       if constexpr (Discretization::has_step) {
         const P Delta = exp(p.log_step[j]);
@@ -259,6 +262,13 @@ class DiagonalRecurrence {
   }
 
  private:
+  template <class P>
+  void expect_sizes(const char* where, const Parameters<P>& p, const Coefficients<P>& c) const {
+    detail::expect_extents(where, Name{"Lambda"}, p.Lambda, row_count(), col_count());
+    if constexpr (Discretization::has_step) detail::expect_extents(where, Name{"log_step"}, p.log_step, col_count(), 1);
+    detail::expect_extents(where, Name{"decay"}, c.decay, col_count(), row_count());
+  }
+
   template <class P>
   static P power(P base, Index exponent) {
     P result = P(1);

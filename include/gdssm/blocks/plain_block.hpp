@@ -24,15 +24,25 @@ struct PlainBlock {
     return self().template weights<InArrays<T>>();
   }
 
-  /// c = p.
+  /// c = p.        Errors  std::invalid_argument: weights of another block's sizes
   template <class Parameters, class Coefficients>
   void prepare(const Parameters& p, Coefficients& c) const {
-    visit([](const Name&, const auto& from, auto& to) { detail::copy(from, to); }, p, c);
+    visit(
+        [](const Name& name, const auto& from, auto& to) {
+          detail::expect_extents("prepare", name, from, to.rows(), to.cols());
+          detail::copy(from, to);
+        },
+        p, c);
   }
-  /// VJP of `prepare`: p_bar += c_bar.
+  /// VJP of `prepare`: p_bar += c_bar.        Errors  as `prepare`
   template <class Parameters, class Coefficients>
   void prepare_vjp(const Parameters&, const Coefficients&, const Coefficients& c_bar, Parameters& p_bar) const {
-    visit([](const Name&, const auto& from, auto& to) { to += from.matrix(); }, c_bar, p_bar);
+    visit(
+        [](const Name& name, const auto& from, auto& to) {
+          detail::expect_extents("prepare_vjp", name, to, from.rows(), from.cols());
+          to += from.matrix();
+        },
+        c_bar, p_bar);
   }
 
  private:

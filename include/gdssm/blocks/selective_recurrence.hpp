@@ -142,8 +142,10 @@ class SelectiveRecurrence {
     p.Lambda.setConstant(P(0));
   }
 
+  /// Parameters -> coefficients, once an update.        Errors  std::invalid_argument: those of other sizes
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    expect_sizes("SelectiveRecurrence::prepare", p, c);
     c.Lambda.matrix() = p.Lambda.transpose();
     c.step_bias.matrix() = p.step_bias;
     c.step_weight.matrix() = p.step_weight;
@@ -151,6 +153,7 @@ class SelectiveRecurrence {
   template <class P>
   void prepare_vjp(const Parameters<P>&, const Coefficients<P>&, const Coefficients<P>& c_bar,
                    Parameters<P>& p_bar) const {
+    expect_sizes("SelectiveRecurrence::prepare_vjp", p_bar, c_bar);
     p_bar.Lambda += c_bar.Lambda.matrix().transpose();
     p_bar.step_bias += c_bar.step_bias.matrix();
     p_bar.step_weight += c_bar.step_weight.matrix();
@@ -221,6 +224,16 @@ class SelectiveRecurrence {
   }
 
  private:
+  template <class P>
+  void expect_sizes(const char* where, const Parameters<P>& p, const Coefficients<P>& c) const {
+    visit([&](const Name& name, const auto& expected,
+              const auto& matrix) { detail::expect_extents(where, name, matrix, expected.rows(), expected.cols()); },
+          Weights<InShapes>{{row_count(), col_count()}, {col_count(), 1}, {col_count(), row_count() * Rank}}, p);
+    detail::expect_extents(where, Name{"Lambda"}, c.Lambda, col_count(), row_count());
+    detail::expect_extents(where, Name{"step_bias"}, c.step_bias, col_count(), 1);
+    detail::expect_extents(where, Name{"step_weight"}, c.step_weight, col_count(), row_count() * Rank);
+  }
+
   template <class T>
   static View<T, seen, 1> vec(View<T, Rows, Rank> left) {
     return {left.data(), left.size(), 1};

@@ -59,6 +59,21 @@ struct InArrays {
   using Matrix = Array<T, Rows, Cols>;
 };
 
+/// Storage of shapes alone: which matrices a block has, without memory for them.
+struct InShapes {
+  template <Index Rows, Index Cols>
+  class Matrix {
+   public:
+    Matrix(Index rows, Index cols) : rows_(rows), cols_(cols) {}
+    Index rows() const { return rows_.value(); }
+    Index cols() const { return cols_.value(); }
+
+   private:
+    [[no_unique_address]] detail::Extent<Rows> rows_;
+    [[no_unique_address]] detail::Extent<Cols> cols_;
+  };
+};
+
 /// A matrix in a storage, `InMatrices<T>` or `InArrays<T>`; each size is a number or `Dynamic`.
 template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
 using MatrixIn = typename Storage::template Matrix<Rows, Cols>;
@@ -95,8 +110,13 @@ void visit_part(std::string_view part, Visitor&& visitor, First&& first, More&&.
 }
 
 /// Visits the members of a list of parts, "layers_0", "layers_1", ...
+/// Errors  std::invalid_argument: lists of different lengths
 template <class Visitor, class First, class... More>
 void visit_list(std::string_view part, Visitor&& visitor, First& first, More&... more) {
+  [[maybe_unused]] const auto expect_length = [&](std::size_t length) {
+    if (length != first.size()) refuse("visit", "the number of ", part, " is ", length, ", expected ", first.size());
+  };
+  (expect_length(more.size()), ...);
   for (std::size_t i = 0; i < first.size(); ++i)
     visit_part(Name{part, nullptr, 0, static_cast<Index>(i)}, visitor, first[i], more[i]...);
 }
@@ -165,6 +185,13 @@ namespace detail {
 [[noreturn]] inline void refuse_shape(const char* where, const Name& name, Index rows, Index cols, Index expected_rows,
                                       Index expected_cols) {
   refuse(where, name.str(), " is ", rows, " x ", cols, ", expected ", expected_rows, " x ", expected_cols);
+}
+
+/// Refuses a matrix of another shape: "where: what is 2 x 1, expected 3 x 1".
+template <class Matrix>
+void expect_extents(const char* where, const Name& what, const Matrix& matrix, Index rows, Index cols) {
+  if (matrix.rows() != rows || matrix.cols() != cols)
+    refuse_shape(where, what, matrix.rows(), matrix.cols(), rows, cols);
 }
 
 }  // namespace detail

@@ -21,10 +21,18 @@ inline constexpr Index Dynamic = Eigen::Dynamic;
 
 namespace detail {
 
+/// Refuses a view whose size differs from the type's.
+[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_size(const char* what, Index size, Index expected) {
+  throw std::invalid_argument(std::string("View: the number of ") + what + " is " + std::to_string(size) +
+                              ", expected " + std::to_string(expected));
+}
+
 /// A size: part of the type if `Size` is a number, a member if it is `Dynamic`.
 template <Index Size>
 struct Extent {
-  constexpr explicit Extent([[maybe_unused]] Index size) { assert(size == Size); }
+  constexpr explicit Extent(Index size) {
+    if (size != Size) refuse_size("rows or columns", size, Size);
+  }
   static constexpr Index value() { return Size; }
 };
 
@@ -35,10 +43,10 @@ struct Extent<Dynamic> {
   Index size_;
 };
 
-/// Refuses a view whose size differs from the type's.
-[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_size(const char* what, Index size, Index expected) {
-  throw std::invalid_argument(std::string("View: the number of ") + what + " is " + std::to_string(size) +
-                              ", expected " + std::to_string(expected));
+[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_array(Index rows, Index cols, Index Rows, Index Cols) {
+  const auto size = [](Index fixed) { return fixed == Dynamic ? "any" : std::to_string(fixed); };
+  throw std::invalid_argument("Array: the sizes are " + std::to_string(rows) + " x " + std::to_string(cols) +
+                              ", expected " + size(Rows) + " x " + size(Cols));
 }
 
 /// The size in the type if there is one, else the given size. Lets constructors take any size and refuse a wrong one
@@ -46,6 +54,13 @@ struct Extent<Dynamic> {
 template <Index Size>
 constexpr Index fixed_or(Index size) {
   return Size == Dynamic ? size : Size;
+}
+
+/// Refuses sizes that an array cannot have: below zero, or another than the type's.
+template <Index Rows, Index Cols>
+void expect_array(Index rows, Index cols) {
+  if (rows < 0 || cols < 0 || (Rows != Dynamic && rows != Rows) || (Cols != Dynamic && cols != Cols))
+    refuse_array(rows, cols, Rows, Cols);
 }
 
 /// Sizes that may be equal: the same, or at least one of them known only at run time.
@@ -142,7 +157,11 @@ class Array {
 
   /// Zeros of the sizes in the type; sizes known only at run time are 0.
   Array() : Array(Rows == Dynamic ? 0 : Rows, Cols == Dynamic ? 0 : Cols) {}
-  Array(Index rows, Index cols) : rows_(rows), cols_(cols), data_(static_cast<std::size_t>(rows * cols), T(0)) {}
+  /// Errors  std::invalid_argument: sizes below zero, or other than the type's
+  Array(Index rows, Index cols)
+      : rows_((detail::expect_array<Rows, Cols>(rows, cols), rows)),
+        cols_(cols),
+        data_(static_cast<std::size_t>(rows * cols), T(0)) {}
 
   Index rows() const { return rows_.value(); }
   Index cols() const { return cols_.value(); }
@@ -208,6 +227,7 @@ using Matrix = Eigen::Matrix<T, static_cast<int>(Rows), static_cast<int>(Cols)>;
 
 template <class T, Index Rows, Index Cols>
 Matrix<T, Rows, Cols> zeros(Index rows, Index cols) {
+  expect_array<Rows, Cols>(rows, cols);
   Matrix<T, Rows, Cols> matrix;
   matrix.resize(rows, cols);  // the constructor would take the sizes of a vector of two for its entries
   for (Index i = 0; i < matrix.size(); ++i) matrix.data()[i] = T(0);
@@ -216,7 +236,6 @@ Matrix<T, Rows, Cols> zeros(Index rows, Index cols) {
 
 template <class T, Index Rows, Index Cols, int EigenRows, int EigenCols>
 void copy(const Eigen::Matrix<T, EigenRows, EigenCols>& from, Array<T, Rows, Cols>& to) {
-  assert(from.rows() == to.rows() && from.cols() == to.cols());
   for (Index i = 0; i < to.size(); ++i) to.data()[i] = from.data()[i];
 }
 

@@ -12,38 +12,12 @@
 #include "gdssm/blocks/readout.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/models/layer_checks.hpp"
+#include "gdssm/models/layer_gradient.hpp"
+#include "gdssm/models/predict.hpp"
 #include "gdssm/models/sequence.hpp"
 
 namespace gdssm {
-
-/// The gradient by stored history: every Z_t is kept (N f^2 numbers a task) and L_bar = sum_t R_t * Z_{t-1}, (11).
-struct StoredHistory {};
-
-/// The gradient by forward sensitivity: Y_t is carried beside Z_t and L_bar = sum_t R_t^loc * Y_t, (12), in memory
-/// that doesn't depend on the number of states.
-/// Source  Zucchet et al., arXiv:2305.15947
-struct ForwardSensitivity {};
-
-namespace detail {
-
-/// The short form that every model offers as `predict`: one sequence from the first state, every window, checked.
-template <class P, class Model, class Parameters, class Derived>
-Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict_every_window(const Model& model, const Parameters& parameters,
-                                                                      const Eigen::MatrixBase<Derived>& tokens) {
-  expect_equal("predict", "the number of features of a token", tokens.rows(), model.feature_count());
-  expect_shapes("predict", model.template parameters<P>(), parameters);
-  const Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> dense = tokens;
-  expect_finite("predict", "token", dense);
-  auto state = model.template initial_state<P>();
-  auto ws = model.template workspace<P>();
-  const auto& window = model.window();
-  Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predictions(
-      model.output_count(), window.windows(dense.cols(), window.template initial_state<P>()));
-  model.template forward<P, P>(model.prepare(parameters), {view_of(dense)}, state, view_of(predictions), ws);
-  return predictions;
-}
-
-}  // namespace detail
 
 /// The augmented state-space model: one slot an equation, each a type.
 ///     G_t = X_t^T A X_t                (1)  Attention
@@ -88,36 +62,6 @@ class AugmentedSsm {
   static constexpr Index outputs = Readout::outputs;
   static constexpr Index rank = Attention::rank;
   static constexpr bool sensitive = SensitiveRecurrence<Recurrence>;  ///< `ForwardSensitivity` is there for it
-
-  /// All sizes from the type.
-  AugmentedSsm() requires(std::is_default_constructible_v<Attention>&& std::is_default_constructible_v<Recurrence>&&
-                              std::is_default_constructible_v<Readout>&& std::is_default_constructible_v<Gate>)
-      : AugmentedSsm(Attention(), Recurrence(), Readout(), Gate()) {}
-
-  /// All sizes equal, as in the paper's main setting.
-  explicit AugmentedSsm(Index size) : AugmentedSsm(Attention(size), Recurrence(size), Readout(size), Gate(size)) {}
-
-  AugmentedSsm(Attention attention, Recurrence recurrence, Readout readout, Gate gate)
-      : attention_(std::move(attention)),
-        recurrence_(std::move(recurrence)),
-        readout_(std::move(readout)),
-        gate_(std::move(gate)) {
-    expect_equal("AugmentedSsm", "the number of rows of the state", recurrence_.row_count(), attention_.row_count());
-    expect_equal("AugmentedSsm", "the number of columns of the state", recurrence_.col_count(), attention_.col_count());
-    expect_equal("AugmentedSsm", "the number of columns of the readout", readout_.col_count(), recurrence_.col_count());
-    expect_equal("AugmentedSsm", "the length of the gate's output", gate_.row_count(), recurrence_.row_count());
-    expect_equal("AugmentedSsm", "the length of a token at the gate", gate_.feature_count(), feature_count());
-  }
-
-  const Attention& attention() const { return attention_; }
-  const Recurrence& recurrence() const { return recurrence_; }
-  const Readout& readout() const { return readout_; }
-  const Gate& gate() const { return gate_; }
-
-  Index feature_count() const { return attention_.window().features(); }
-  Index row_count() const { return recurrence_.row_count(); }
-  Index col_count() const { return recurrence_.col_count(); }
-  Index output_count() const { return readout_.output_count(); }
 
   /// The weights, a slot a member; and what inner loops make of them, in which gradients add up.
   template <class AttentionPart, class RecurrencePart, class ReadoutPart, class GatePart>
@@ -173,20 +117,64 @@ class AugmentedSsm {
     Array<T, features> straddling;  ///< where windows are assembled that reach back into the state
   };
 
-  /// Scratch of `vjp`, sized once for sequences of up to `windows` windows with a loss at up to `losses` of them.
+  /// Scratch of `vjp`.
   template <class T, class Method = StoredHistory>
-  struct GradientWorkspace {
-    Workspace<T> forward;
-    Workspace<T> backward;
-    Array<T, cols> memories;         ///< Z_{t-1}^T for every t (`StoredHistory`), or Y_t^T (`ForwardSensitivity`)
-    Array<T, cols, rows> cotangent;  ///< R_t^T
-    Array<T, rows> gates;            ///< o_t, or the readout's own x, where there is a loss
-    Array<T, cols> pulled;           ///< v_t = -C^T g_t where there is a loss
-    Array<T, outputs, 1> prediction, prediction_bar;
-    Array<T, rows, 1> o_bar;
-    Array<T, rows, rank> left_bar;
-    Array<T, cols, rank> right_bar;
-  };
+  using GradientWorkspace = detail::LayerGradientWorkspace<AugmentedSsm, T, Method>;
+
+  /// (1) and (2): takes in one window. Where `mask` is zero, a lane's state stays as it was; null: no mask.
+  template <class P, class S>
+  void absorb(const Coefficients<P>& c, View<const S, features, Window::width> X, const S* mask,
+              typename Recurrence::template State<S>& state, Workspace<S>& ws) const {
+    const Factors<const S, rows, cols, rank> G = attention_.step(c.attention, X, ws.attention);
+    recurrence_.step(c.recurrence, G, mask, state, ws.recurrence);
+  }
+
+  /// -E_t o, the implicit model's answer to any vector o: (3), and (4) for o = o_t.
+  template <class P, class S>
+  void apply(const Coefficients<P>& c, const typename Recurrence::template State<S>& state, View<const S, rows, 1> o,
+             View<S, outputs, 1> answer, Workspace<S>& ws) const {
+    readout_.step(c.readout, View<const S, cols, rows>(state.memory.view()), o, answer, ws.readout);
+  }
+
+  /// (4): o_t of one window, then `apply`.
+  template <class P, class S>
+  void predict_window(const Coefficients<P>& c, View<const S, features, Window::width> X,
+                      const typename Recurrence::template State<S>& state, View<S, outputs, 1> prediction,
+                      Workspace<S>& ws) const {
+    gate_.step(c.gate, X, ws.o.view(), ws.gate);
+    apply(c, state, View<const S, rows, 1>(ws.o.view()), prediction, ws);
+  }
+
+  /// All sizes from the type.
+  AugmentedSsm() requires(std::is_default_constructible_v<Attention>&& std::is_default_constructible_v<Recurrence>&&
+                              std::is_default_constructible_v<Readout>&& std::is_default_constructible_v<Gate>)
+      : AugmentedSsm(Attention(), Recurrence(), Readout(), Gate()) {}
+
+  /// All sizes equal, as in the paper's main setting.
+  explicit AugmentedSsm(Index size) : AugmentedSsm(Attention(size), Recurrence(size), Readout(size), Gate(size)) {}
+
+  AugmentedSsm(Attention attention, Recurrence recurrence, Readout readout, Gate gate)
+      : attention_(std::move(attention)),
+        recurrence_(std::move(recurrence)),
+        readout_(std::move(readout)),
+        gate_(std::move(gate)) {
+    expect_equal("AugmentedSsm", "the number of rows of the state", recurrence_.row_count(), attention_.row_count());
+    expect_equal("AugmentedSsm", "the number of columns of the state", recurrence_.col_count(), attention_.col_count());
+    expect_equal("AugmentedSsm", "the number of columns of the readout", readout_.col_count(), recurrence_.col_count());
+    expect_equal("AugmentedSsm", "the length of the gate's output", gate_.row_count(), recurrence_.row_count());
+    expect_equal("AugmentedSsm", "the length of a token at the gate", gate_.feature_count(), feature_count());
+  }
+
+  const Attention& attention() const { return attention_; }
+  const Recurrence& recurrence() const { return recurrence_; }
+  const Readout& readout() const { return readout_; }
+  const Gate& gate() const { return gate_; }
+  const Window& window() const { return attention_.window(); }
+
+  Index feature_count() const { return attention_.window().features(); }
+  Index row_count() const { return recurrence_.row_count(); }
+  Index col_count() const { return recurrence_.col_count(); }
+  Index output_count() const { return readout_.output_count(); }
 
   template <class T>
   Parameters<T> parameters() const {
@@ -209,22 +197,12 @@ class AugmentedSsm {
             readout_.template workspace<T>(),   gate_.template workspace<T>(),
             Array<T, rows, 1>(row_count(), 1),  Array<T, features>(feature_count(), 2 * Window::width)};
   }
+  /// For sequences of up to `windows` windows with a loss at up to `losses` of them.
   template <class T, class Method = StoredHistory>
   GradientWorkspace<T, Method> gradient_workspace(Index windows, Index losses) const {
     static_assert(std::is_same_v<Method, StoredHistory> || SensitiveRecurrence<Recurrence>,
                   "AugmentedSsm: this recurrence has no forward sensitivity, its gradient needs StoredHistory");
-    const Index f = row_count(), m = col_count();
-    return {workspace<T>(),
-            workspace<T>(),
-            Array<T, cols>(m, std::is_same_v<Method, StoredHistory> ? f * windows : f),
-            Array<T, cols, rows>(m, f),
-            Array<T, rows>(f, losses),
-            Array<T, cols>(m, losses),
-            Array<T, outputs, 1>(output_count(), 1),
-            Array<T, outputs, 1>(output_count(), 1),
-            Array<T, rows, 1>(f, 1),
-            Array<T, rows, rank>(f, rank),
-            Array<T, cols, rank>(m, rank)};
+    return {*this, windows, losses};
   }
 
   /// Random weights, which replace parameters of zeros: every slot's own, in the order of the slots, from random stream
@@ -265,6 +243,7 @@ class AugmentedSsm {
   /// Parameters -> coefficients, once an update.
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
+    detail::expect_layer_coefficients<P>("AugmentedSsm::prepare", *this, c);
     attention_.prepare(p.attention, c.attention);
     recurrence_.prepare(p.recurrence, c.recurrence);
     readout_.prepare(p.readout, c.readout);
@@ -280,6 +259,8 @@ class AugmentedSsm {
   template <class P>
   void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
                    Parameters<P>& p_bar) const {
+    detail::expect_layer_coefficients<P>("AugmentedSsm::prepare_vjp", *this, c);
+    detail::expect_layer_coefficients<P>("AugmentedSsm::prepare_vjp", *this, c_bar);
     attention_.prepare_vjp(p.attention, c.attention, c_bar.attention, p_bar.attention);
     recurrence_.prepare_vjp(p.recurrence, c.recurrence, c_bar.recurrence, p_bar.recurrence);
     readout_.prepare_vjp(p.readout, c.readout, c_bar.readout, p_bar.readout);
@@ -291,7 +272,9 @@ class AugmentedSsm {
   template <class P, class S>
   bool step(const Coefficients<P>& c, View<const S, features, 1> token, State<S>& state, View<S, outputs, 1> prediction,
             Workspace<S>& ws) const {
+    detail::expect_layer<P>("AugmentedSsm::step", *this, c, state, ws);
     expect_equal("AugmentedSsm::step", "the number of features of a token", token.size(), feature_count());
+    expect_equal("AugmentedSsm::step", "the length of the prediction", prediction.size(), output_count());
     if (!window().push(token, state.window)) return false;
     const View<const S, features, Window::width> X = state.window.tokens.view();
     absorb(c, X, static_cast<const S*>(nullptr), state.recurrence, ws);
@@ -305,6 +288,7 @@ class AugmentedSsm {
   template <class P, class S>
   void forward(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state,
                View<S, outputs> predictions, Workspace<S>& ws) const {
+    detail::expect_layer<P>("AugmentedSsm::forward", *this, c, state, ws);
     const auto windows = read(sequence, state.window, ws);
     const Index first = first_of_last(predictions.cols(), windows.count());
     if (predictions.cols() > 0)
@@ -323,7 +307,7 @@ class AugmentedSsm {
   template <class P, class S, class Method, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
            Cotangent&& cotangent, Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
-    pull(
+    LayerGradient (*this)(
         c, sequence, state, k, cotangent, c_bar, View<const S, cols, rows>::absent(),
         [](Index) { return View<S, features, Window::width>::absent(); }, ws);
   }
@@ -334,6 +318,10 @@ class AugmentedSsm {
   void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
            Cotangent&& cotangent, Coefficients<S>& c_bar, State<S>& state_bar, View<S, features> tokens_bar,
            GradientWorkspace<S, Method>& ws) const {
+    detail::expect_layer_state("AugmentedSsm::vjp", *this, state);
+    detail::expect_layer_state("AugmentedSsm::vjp", *this, state_bar);
+    detail::expect_counts<Window>("AugmentedSsm::vjp", state.window);
+    detail::expect_workspace("AugmentedSsm::vjp", *this, ws.backward);
     expect_equal("AugmentedSsm::vjp", "the number of rows of the tokens' cotangent", tokens_bar.rows(),
                  feature_count());
     expect_equal("AugmentedSsm::vjp", "the number of columns of the tokens' cotangent", tokens_bar.cols(),
@@ -341,7 +329,7 @@ class AugmentedSsm {
     const detail::WindowedCotangent<Window, S> windows_bar(state.window,
                                                            window().windows(sequence.tokens.cols(), state.window),
                                                            state_bar.window, tokens_bar, ws.backward.straddling.view());
-    pull(
+    LayerGradient (*this)(
         c, sequence, state, k, cotangent, c_bar, View<const S, cols, rows>(state_bar.recurrence.memory.view()),
         [&](Index t) { return windows_bar[t]; }, ws);
     detail::copy(View<const S, cols, rows>(ws.cotangent.view()), state_bar.recurrence.memory.view());
@@ -352,6 +340,8 @@ class AugmentedSsm {
   /// Shapes  (Outputs x Rows)
   template <class P>
   detail::Matrix<P, outputs, rows> readout_weights(const Coefficients<P>& c, const State<P>& state) const {
+    detail::expect_layer_coefficients<P>("AugmentedSsm::implicit_weights", *this, c);
+    detail::expect_layer_state("AugmentedSsm::implicit_weights", *this, state);
     detail::Matrix<P, outputs, rows> E = detail::zeros<P, outputs, rows>(output_count(), row_count());
     readout_.add_readout(c.readout, View<const P, cols, rows>(state.recurrence.memory.view()), view_of(E));
     return -E;
@@ -371,6 +361,9 @@ class AugmentedSsm {
   /// The state after `first`'s windows and then `second`'s, `second` having begun at Z_0 = 0.
   template <class P, class S>
   State<S> merge(const Coefficients<P>& c, const State<S>& first, const State<S>& second) const {
+    detail::expect_layer_coefficients<P>("AugmentedSsm::merge", *this, c);
+    detail::expect_layer_state("AugmentedSsm::merge", *this, first);
+    detail::expect_layer_state("AugmentedSsm::merge", *this, second);
     return {second.window, recurrence_.merge(c.recurrence, first.recurrence, second.recurrence)};
   }
 
@@ -383,9 +376,7 @@ class AugmentedSsm {
     return detail::predict_every_window<P>(*this, p, tokens);
   }
 
-  // The parts of the passes above, for models made of several such layers.
-
-  const Window& window() const { return attention_.window(); }
+  // For models that are made of several such layers.
 
   /// The windows that a sequence completes which begins in `state`.
   /// Errors  std::invalid_argument: tokens of another height, a mask of another length
@@ -393,6 +384,7 @@ class AugmentedSsm {
   detail::WindowedSequence<Window, S> read(const Sequence<S, features>& sequence,
                                            const typename Window::template State<S>& state, Workspace<S>& ws) const {
     expect_equal("AugmentedSsm", "the number of features", sequence.tokens.rows(), feature_count());
+    detail::expect_counts<Window>("AugmentedSsm", state);
     const detail::WindowedSequence<Window, S> windows(window(), state, sequence.tokens, ws.straddling.view());
     if (sequence.mask.present())
       expect_equal("AugmentedSsm", "the length of the mask", sequence.mask.size(), windows.count());
@@ -405,133 +397,7 @@ class AugmentedSsm {
     return n - k;
   }
 
-  /// (1) and (2) for one window.
-  template <class P, class S>
-  void absorb(const Coefficients<P>& c, View<const S, features, Window::width> X, const S* mask,
-              typename Recurrence::template State<S>& state, Workspace<S>& ws) const {
-    const Factors<const S, rows, cols, rank> G = attention_.step(c.attention, X, ws.attention);
-    recurrence_.step(c.recurrence, G, mask, state, ws.recurrence);
-  }
-
-  /// -E_t o, the implicit model's answer to any vector: (3), and (4) for o = o_t.
-  template <class P, class S>
-  void apply(const Coefficients<P>& c, const typename Recurrence::template State<S>& state, View<const S, rows, 1> o,
-             View<S, outputs, 1> answer, Workspace<S>& ws) const {
-    readout_.step(c.readout, View<const S, cols, rows>(state.memory.view()), o, answer, ws.readout);
-  }
-
-  /// Makes the workspace ready for a pass over n windows with k losses, R_N = 0.
-  /// Errors  std::invalid_argument: a workspace made for fewer
-  template <class S, class Method>
-  void begin(Index n, Index k, GradientWorkspace<S, Method>& ws) const {
-    constexpr bool history = std::is_same_v<Method, StoredHistory>;
-    if (k > ws.gates.cols() || (history && n * row_count() > ws.memories.cols()))
-      refuse("AugmentedSsm::vjp", "the workspace has room for ", ws.memories.cols() / row_count(), " states and ",
-             ws.gates.cols(), " losses, expected ", history ? n : 1, " and ", k);
-    if constexpr (!history) ws.memories.fill(S(0));
-    ws.cotangent.fill(S(0));
-  }
-
-  /// `absorb`, keeping what the way back needs of Z_{t-1}: itself, or Y_t.
-  template <class P, class S, class Method>
-  void absorb_recorded(const Coefficients<P>& c, View<const S, features, Window::width> X, const S* mask, Index t,
-                       typename Recurrence::template State<S>& state, GradientWorkspace<S, Method>& ws) const {
-    if constexpr (std::is_same_v<Method, StoredHistory>)
-      detail::copy(View<const S, cols, rows>(state.memory.view()), recorded(ws, t));
-    else
-      recurrence_.sensitivity_step(c.recurrence, state, mask, recorded(ws, 0), ws.forward.recurrence);
-    absorb(c, X, mask, state, ws.forward);
-  }
-
-  /// VJP of `apply`, right after it in the same workspace, as loss j: C_bar, and o_bar. Keeps o (or the readout's own
-  /// x) and v = -C^T g for the way back; under (12) L_bar += R^loc * Y_t with R^loc = o v^T.
-  template <class P, class S, class Method>
-  void apply_vjp(const Coefficients<P>& c, const typename Recurrence::template State<S>& state,
-                 View<const S, rows, 1> o, View<const S, outputs, 1> g, Index j, Coefficients<S>& c_bar,
-                 View<S, rows, 1> o_bar, GradientWorkspace<S, Method>& ws) const {
-    readout_.step_vjp(c.readout, View<const S, cols, rows>(state.memory.view()), g, c_bar.readout, o_bar,
-                      ws.forward.readout);
-    const View<const S, cols, 1> v = ws.forward.readout.v.view();
-    const View<const S, rows, 1> x = detail::read_by(ws.forward.readout, o);
-    detail::copy(x, ws.gates.view().column(j));
-    detail::copy(v, ws.pulled.view().column(j));
-    if constexpr (std::is_same_v<Method, ForwardSensitivity>) {
-      kernels::add_weighted_outer(v, x, View<const S, cols, rows>(recorded(ws, 0)), c_bar.recurrence.decay.view());
-    }
-  }
-
-  /// Adds the last state's own cotangent, R_N += Z_N_bar; under (12) L_bar += Z_N_bar * Y_N.
-  template <class S, class Method>
-  void seed(View<const S, cols, rows> memory_bar, Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
-    detail::add(memory_bar, ws.cotangent.view());
-    if constexpr (std::is_same_v<Method, ForwardSensitivity>)
-      for (Index i = 0; i < memory_bar.size(); ++i)
-        c_bar.recurrence.decay[i] = multiply_add(memory_bar[i], ws.memories[i], c_bar.recurrence.decay[i]);
-  }
-
-  /// VJP of window t's `absorb`, windows last to first: R_t += o v^T if it bears loss j (-1: none), A_bar, L_bar by
-  /// history, the tokens' gradient unless `X_bar` is absent, and R_{t-1}.
-  template <class P, class S, class Method>
-  void release(const Coefficients<P>& c, View<const S, features, Window::width> X, const S* mask, Index t, Index j,
-               Coefficients<S>& c_bar, View<S, features, Window::width> X_bar, GradientWorkspace<S, Method>& ws) const {
-    if (j >= 0)
-      kernels::add_outer(View<const S, cols, 1>(ws.pulled.view().column(j)),
-                         View<const S, rows, 1>(ws.gates.view().column(j)), ws.cotangent.view());
-    const Factors<const S, rows, cols, rank> G = attention_.step(c.attention, X, ws.backward.attention);
-    const bool left = Attention::left_trains || X_bar.present();
-    const Factors<S, rows, cols, rank> G_bar{left ? ws.left_bar.view() : View<S, rows, rank>::absent(),
-                                             ws.right_bar.view()};
-    const View<const S, cols, rows> before = std::is_same_v<Method, StoredHistory>
-                                                 ? View<const S, cols, rows>(recorded(ws, t))
-                                                 : View<const S, cols, rows>::absent();
-    recurrence_.step_vjp(c.recurrence, G, mask, before, ws.cotangent.view(), c_bar.recurrence, G_bar,
-                         ws.backward.recurrence);
-    attention_.step_vjp(c.attention, X, View<const S, rows, rank>(ws.left_bar.view()),
-                        View<const S, cols, rank>(ws.right_bar.view()), c_bar.attention, X_bar);
-  }
-
  private:
-  /// (3) and (4) for one window.
-  template <class P, class S>
-  void predict_window(const Coefficients<P>& c, View<const S, features, Window::width> X,
-                      const typename Recurrence::template State<S>& state, View<S, outputs, 1> prediction,
-                      Workspace<S>& ws) const {
-    gate_.step(c.gate, X, ws.o.view(), ws.gate);
-    apply(c, state, View<const S, rows, 1>(ws.o.view()), prediction, ws);
-  }
-
-  // Forward over the windows, collecting the shares of C and d, which depend on Z_t alone; then back over the tokens
-  // for A's share (and L's, by history).
-  template <class P, class S, class Method, class Cotangent, class WindowBar>
-  void pull(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
-            Cotangent& cotangent, Coefficients<S>& c_bar, View<const S, cols, rows> last_memory_bar,
-            WindowBar window_bar, GradientWorkspace<S, Method>& ws) const {
-    window().windows(sequence.tokens.cols(), state.window);  // refuses tokens left over
-    const auto windows = read(sequence, state.window, ws.forward);
-    const Index n = windows.count(), first = first_of_last(k, n);
-    begin(n, k, ws);
-    for (Index t = 0; t < n; ++t) {
-      absorb_recorded(c, windows[t], sequence.mask_of(t), t, state.recurrence, ws);
-      if (t < first) continue;
-      predict_window(c, windows[t], state.recurrence, ws.prediction.view(), ws.forward);
-      cotangent(t - first, View<const S, outputs, 1>(ws.prediction.view()),
-                View<S, outputs, 1>(ws.prediction_bar.view()));
-      apply_vjp(c, state.recurrence, View<const S, rows, 1>(ws.forward.o.view()),
-                View<const S, outputs, 1>(ws.prediction_bar.view()), t - first, c_bar, ws.o_bar.view(), ws);
-      gate_.step_vjp(c.gate, windows[t], View<const S, rows, 1>(ws.o_bar.view()), c_bar.gate, window_bar(t),
-                     ws.forward.gate);
-    }
-    if (last_memory_bar.present()) seed(last_memory_bar, c_bar, ws);
-    for (Index t = n - 1; t >= 0; --t)
-      release(c, windows[t], sequence.mask_of(t), t, t >= first ? t - first : -1, c_bar, window_bar(t), ws);
-    windows.finish(window(), state.window);
-  }
-
-  template <class S, class Method>
-  View<S, cols, rows> recorded(GradientWorkspace<S, Method>& ws, Index t) const {
-    return ws.memories.view().template columns<rows>(t * row_count(), row_count());
-  }
-
   Attention attention_;
   Recurrence recurrence_;
   Readout readout_;

@@ -125,7 +125,8 @@ class HornerStack {
 
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
-    expect_equal("HornerStack", "the number of layers", Index(p.layers.size()), layer_count());
+    expect_layers("HornerStack::prepare", "the number of layers of the weights", p.layers);
+    expect_layers("HornerStack::prepare", "the number of layers of the coefficients", c.layers);
     for (std::size_t l = 0; l < p.layers.size(); ++l) layer_.prepare(p.layers[l], c.layers[l]);
   }
   template <class P>
@@ -137,8 +138,10 @@ class HornerStack {
   template <class P>
   void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
                    Parameters<P>& p_bar) const {
-    expect_equal("HornerStack", "the number of layers", Index(p.layers.size()), layer_count());
-    expect_equal("HornerStack", "the number of layers of the gradient", Index(p_bar.layers.size()), layer_count());
+    expect_layers("HornerStack::prepare_vjp", "the number of layers of the weights", p.layers);
+    expect_layers("HornerStack::prepare_vjp", "the number of layers of the coefficients", c.layers);
+    expect_layers("HornerStack::prepare_vjp", "the number of layers of the coefficients' gradient", c_bar.layers);
+    expect_layers("HornerStack::prepare_vjp", "the number of layers of the weights' gradient", p_bar.layers);
     for (std::size_t l = 0; l < p.layers.size(); ++l)
       layer_.prepare_vjp(p.layers[l], c.layers[l], c_bar.layers[l], p_bar.layers[l]);
   }
@@ -147,6 +150,9 @@ class HornerStack {
   template <class P, class T>
   bool step(const Coefficients<P>& c, View<const T, features, 1> token, State<T>& state, View<T, outputs, 1> prediction,
             Workspace<T>& ws) const {
+    expect_own("HornerStack::step", c, state, ws.layer);
+    expect_equal("HornerStack::step", "the number of features of a token", token.size(), feature_count());
+    expect_equal("HornerStack::step", "the length of the prediction", prediction.size(), output_count());
     if (!window().push(token, state.window)) return false;
     const View<const T, features, Window::width> X = state.window.tokens.view();
     absorb(c, X, static_cast<const T*>(nullptr), state, ws);
@@ -159,6 +165,7 @@ class HornerStack {
   template <class P, class T>
   void forward(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state,
                View<T, outputs> predictions, Workspace<T>& ws) const {
+    expect_own("HornerStack::forward", c, state, ws.layer);
     const auto windows = layer_.read(sequence, state.window, ws.layer);
     const Index first = Layer::first_of_last(predictions.cols(), windows.count());
     if (predictions.cols() > 0)
@@ -184,6 +191,11 @@ class HornerStack {
   void vjp(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state, Index k,
            Cotangent&& cotangent, Coefficients<T>& c_bar, State<T>& state_bar, View<T, features> tokens_bar,
            GradientWorkspace<T, Method>& ws) const {
+    expect_state("HornerStack::vjp", state);
+    expect_state("HornerStack::vjp", state_bar);
+    detail::expect_counts<Window>("HornerStack::vjp", state.window);
+    expect_layers("HornerStack::vjp", "the number of layers of the workspace", ws.layers);
+    detail::expect_workspace("HornerStack::vjp", layer_, ws.layers[0].backward);
     expect_equal("HornerStack::vjp", "the number of rows of the tokens' cotangent", tokens_bar.rows(), feature_count());
     expect_equal("HornerStack::vjp", "the number of columns of the tokens' cotangent", tokens_bar.cols(),
                  sequence.tokens.cols());
@@ -203,6 +215,8 @@ class HornerStack {
   /// Shapes  those of `AugmentedSsm::implicit_weights`
   template <class P>
   auto implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
+    expect_layers("HornerStack::implicit_weights", "the number of layers of the coefficients", c.layers);
+    expect_layers("HornerStack::implicit_weights", "the number of layers of the state", state.layers);
     const auto minus_E = [&](Index l) {
       const auto i = static_cast<std::size_t>(l);
       return layer_.readout_weights(c.layers[i], typename Layer::template State<P>{state.window, state.layers[i]});
@@ -219,6 +233,10 @@ class HornerStack {
   /// The state after `first`'s windows and then `second`'s, as `AugmentedSsm::merge`, layer by layer.
   template <class P, class T>
   State<T> merge(const Coefficients<P>& c, const State<T>& first, const State<T>& second) const {
+    expect_layers("HornerStack::merge", "the number of layers of the coefficients", c.layers);
+    for (const auto& layer : c.layers) detail::expect_layer_coefficients<P>("HornerStack::merge", layer_, layer);
+    expect_state("HornerStack::merge", first);
+    expect_state("HornerStack::merge", second);
     State<T> whole = second;
     for (std::size_t l = 0; l < whole.layers.size(); ++l)
       whole.layers[l] = layer_.recurrence().merge(c.layers[l].recurrence, first.layers[l], second.layers[l]);
@@ -232,7 +250,30 @@ class HornerStack {
     return detail::predict_every_window<P>(*this, p, tokens);
   }
 
+  /// Refuses coefficients, a state or scratch of other sizes than the stack's.
+  /// Errors  std::invalid_argument, led by `where`
+  template <class P, class T>
+  void expect_own(const char* where, const Coefficients<P>& c, const State<T>& state,
+                  const typename Layer::template Workspace<T>& ws) const {
+    expect_layers(where, "the number of layers of the coefficients", c.layers);
+    for (const auto& layer : c.layers) detail::expect_layer_coefficients<P>(where, layer_, layer);
+    expect_state(where, state);
+    detail::expect_workspace(where, layer_, ws);
+  }
+
  private:
+  template <class List>
+  void expect_layers(const char* where, const char* what, const List& list) const {
+    expect_equal(where, what, static_cast<Index>(list.size()), layer_count());
+  }
+
+  template <class T>
+  void expect_state(const char* where, const State<T>& state) const {
+    detail::expect_extents(where, Name{"window.tokens"}, state.window.tokens, feature_count(), Window::width);
+    expect_layers(where, "the number of layers of the state", state.layers);
+    for (const auto& layer : state.layers) detail::expect_memory(where, layer_, layer);
+  }
+
   template <class T>
   std::vector<T> repeat(const T& value) const {
     return std::vector<T>(static_cast<std::size_t>(layer_count()), value);
@@ -295,8 +336,8 @@ class HornerStack {
       const View<const T, rows, 1> u = ws.u.view().column(k - 1);
       const auto pull_layer = [&](Index l, View<const T, outputs, 1> answer_bar) {
         const auto i = static_cast<std::size_t>(l);
-        layer_.apply_vjp(c.layers[i], state.layers[i], u, answer_bar, j, c_bar.layers[i], ws.layers[i].o_bar.view(),
-                         ws.layers[i]);
+        LayerGradient(layer_).apply_vjp(c.layers[i], state.layers[i], u, answer_bar, j, c_bar.layers[i],
+                                        ws.layers[i].o_bar.view(), ws.layers[i]);
       };
       const auto add_pulled = [&](Index l) {
         detail::add(View<const T, rows, 1>(ws.layers[static_cast<std::size_t>(l)].o_bar.view()), ws.u_bar.view());
@@ -315,14 +356,20 @@ class HornerStack {
   void pull(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state, Index losses,
             Cotangent& cotangent, Coefficients<T>& c_bar, const State<T>* last_state_bar, WindowBar window_bar,
             GradientWorkspace<T, Method>& ws) const {
+    expect_layers("HornerStack::vjp", "the number of layers of the workspace", ws.layers);
+    expect_layers("HornerStack::vjp", "the number of layers of the gradient", c_bar.layers);
+    detail::expect_extents("HornerStack::vjp", Name{"workspace.u"}, ws.u, layer_.row_count(), steps_);
     auto& last = ws.layers.back();
+    expect_own("HornerStack::vjp", c, state, last.forward);
+    for (const auto& bar : c_bar.layers) detail::expect_layer_coefficients<T>("HornerStack::vjp", layer_, bar);
+    const LayerGradient gradient(layer_);
     window().windows(sequence.tokens.cols(), state.window);  // refuses tokens left over
     const auto windows = layer_.read(sequence, state.window, last.forward);
     const Index n = windows.count(), first = Layer::first_of_last(losses, n);
-    for (auto& layer : ws.layers) layer_.begin(n, losses, layer);
+    for (auto& layer : ws.layers) gradient.begin(n, losses, layer);
     for (Index t = 0; t < n; ++t) {
       for (std::size_t l = 0; l < ws.layers.size(); ++l)
-        layer_.absorb_recorded(c.layers[l], windows[t], sequence.mask_of(t), t, state.layers[l], ws.layers[l]);
+        gradient.absorb(c.layers[l], windows[t], sequence.mask_of(t), t, state.layers[l], ws.layers[l]);
       if (t < first) continue;
       predict_recorded(c, windows[t], state, ws);
       cotangent(t - first, View<const T, outputs, 1>(last.prediction.view()),
@@ -334,11 +381,11 @@ class HornerStack {
     for (std::size_t l = 0; l < ws.layers.size(); ++l) {
       if (last_state_bar) {
         const auto& memory_bar = last_state_bar->layers[l].memory;
-        layer_.seed(memory_bar.view(), c_bar.layers[l], ws.layers[l]);
+        gradient.seed(memory_bar.view(), c_bar.layers[l], ws.layers[l]);
       }
       for (Index t = n - 1; t >= 0; --t)
-        layer_.release(c.layers[l], windows[t], sequence.mask_of(t), t, t >= first ? t - first : -1, c_bar.layers[l],
-                       window_bar(t), ws.layers[l]);
+        gradient.release(c.layers[l], windows[t], sequence.mask_of(t), t, t >= first ? t - first : -1, c_bar.layers[l],
+                         window_bar(t), ws.layers[l]);
     }
     windows.finish(window(), state.window);
   }

@@ -155,6 +155,7 @@ class NonlinearSsm {
   template <class P, class S>
   bool step(const Coefficients<P>& c, View<const S, 1, 1> token, State<S>& state, View<S, 1, 1> prediction,
             Workspace<S>& ws) const {
+    expect_own("NonlinearSsm::step", c, state, ws);
     return take(c, token, static_cast<const S*>(nullptr), state, prediction, ws);
   }
 
@@ -163,6 +164,8 @@ class NonlinearSsm {
   template <class P, class S>
   void forward(const Coefficients<P>& c, const Sequence<S, 1>& sequence, State<S>& state, View<S, 1> predictions,
                Workspace<S>& ws) const {
+    expect_own("NonlinearSsm::forward", c, state, ws);
+    detail::expect_counts<typename Layer::Window>("NonlinearSsm::forward", state.window);
     const Index windows = layer_.window().completed(sequence.tokens.cols(), state.window);
     expect_mask(sequence, windows);
     const Index first = Layer::first_of_last(predictions.cols(), windows);
@@ -182,6 +185,13 @@ class NonlinearSsm {
     const Index length = sequence.tokens.cols();
     if (length > ws.tokens.cols())
       refuse("NonlinearSsm::vjp", "the sequence has ", length, " tokens, the workspace room for ", ws.tokens.cols());
+    expect_own("NonlinearSsm::vjp", c, state, ws.forward);
+    expect_coefficients<S>("NonlinearSsm::vjp", c_bar);
+    detail::expect_layer_state("NonlinearSsm::vjp", layer_, state_bar);
+    detail::expect_extents("NonlinearSsm::vjp", Name{"workspace.tokens"}, ws.tokens, layer_.feature_count(),
+                           ws.tokens.cols());
+    if (tokens_bar.present())
+      expect_equal("NonlinearSsm::vjp", "the number of columns of the tokens' cotangent", tokens_bar.cols(), length);
     const View<S, Layer::features> tokens = ws.tokens.view().columns(0, length);
     const View<S, Layer::features> pulled = ws.tokens_bar.view().columns(0, length);
     const auto token = [&](Index i) { return View<const S, 1, 1>(sequence.tokens.column(i)); };
@@ -220,6 +230,23 @@ class NonlinearSsm {
   }
 
  private:
+  template <class P>
+  void expect_coefficients(const char* where, const Coefficients<P>& c) const {
+    detail::expect_layer_coefficients<P>(where, layer_, c.layer);
+    const Index f = layer_.feature_count(), m = layer_.output_count();
+    detail::expect_extents(where, Name{"embedding.map"}, c.embedding.map, f, 1);
+    detail::expect_extents(where, Name{"unit.map"}, c.unit.map, m, m);
+    detail::expect_extents(where, Name{"output.map"}, c.output.map, 1, m);
+  }
+  template <class P, class S>
+  void expect_own(const char* where, const Coefficients<P>& c, const State<S>& state, const Workspace<S>& ws) const {
+    expect_coefficients<P>(where, c);
+    detail::expect_layer_state(where, layer_, state);
+    detail::expect_workspace(where, layer_, ws.layer);
+    detail::expect_extents(where, Name{"workspace.token"}, ws.token, layer_.feature_count(), 1);
+    detail::expect_extents(where, Name{"workspace.h"}, ws.h, layer_.output_count(), 1);
+  }
+
   template <class S>
   static void expect_mask(const Sequence<S, 1>& sequence, Index windows) {
     if (sequence.mask.present()) expect_equal("NonlinearSsm", "the length of the mask", sequence.mask.size(), windows);

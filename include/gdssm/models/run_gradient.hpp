@@ -74,6 +74,7 @@ class RunGradient {
 
   /// Makes what all sequences share of coefficients; to be called whenever these have changed.
   void prepare(const Coefficients& c) {
+    detail::expect_layer_coefficients<P>("RunGradient", layer_, c);
     if (powers_.size() > 0) fill_powers(c, nullptr, powers_.view());
   }
 
@@ -81,11 +82,13 @@ class RunGradient {
   /// t, ..., t + count - 1 (Features x (count - 1) Stride + Width), which stand until it is called again. It is called
   /// for runs that together are the sequence, first to last and then back, and must return the same tokens both times.
   /// `cotangent` is that of `AugmentedSsm::vjp`, called once. Memory does not depend on n.
-  /// Errors  std::invalid_argument: n < 1
+  /// Errors  std::invalid_argument: n < 1, arguments or tokens of other sizes
   template <class Run, class Cotangent>
   void operator()(const Coefficients& c, Index n, Run&& run, Cotangent&& cotangent,
                   typename Layer::template Coefficients<S>& c_bar, Workspace& ws) const {
     if (n < 1) refuse("RunGradient", "the sequence has ", n, " windows, expected at least 1");
+    detail::expect_layer<P>("RunGradient", layer_, c, ws.state, ws.layer.forward);
+    detail::expect_layer_coefficients<S>("RunGradient", layer_, c_bar);
     const auto& attention = layer_.attention();
     const auto& recurrence = layer_.recurrence();
     auto& state = ws.state.recurrence;
@@ -95,7 +98,12 @@ class RunGradient {
     const Index most = ws.rights.cols() / rank, parts = (n + most - 1) / most, last = parts - 1;
     const auto first_of = [&](Index part) { return part * n / parts; };
     const auto size_of = [&](Index part) { return first_of(part + 1) - first_of(part); };
-    const auto run_of = [&](Index part) { return View<const S, features>(run(first_of(part), size_of(part))); };
+    const auto run_of = [&](Index part) {
+      const auto tokens = run(first_of(part), size_of(part));
+      detail::expect_extents("RunGradient", Name{"the tokens of a run"}, tokens, layer_.feature_count(),
+                             (size_of(part) - 1) * Window::stride + Window::width);
+      return View<const S, features>(tokens);
+    };
     const auto gated_of = [&](View<const S, features> tokens) { return ws.gated.view().columns(0, tokens.cols()); };
     const auto absorb_run = [&](Index part, View<const S, features> tokens, View<const S, rows, 1> gate) {
       const View<S, cols> rights = ws.rights.view().columns(0, rank * size_of(part));
@@ -112,7 +120,8 @@ class RunGradient {
 
     layer_.apply(c, state, o, ws.layer.prediction.view(), forward);
     cotangent(Index(0), ws.layer.prediction.view().as_const(), ws.layer.prediction_bar.view());
-    layer_.apply_vjp(c, state, o, ws.layer.prediction_bar.view().as_const(), 0, c_bar, ws.layer.o_bar.view(), ws.layer);
+    LayerGradient(layer_).apply_vjp(c, state, o, ws.layer.prediction_bar.view().as_const(), 0, c_bar,
+                                    ws.layer.o_bar.view(), ws.layer);
     layer_.gate().step_vjp(c.gate, X, ws.layer.o_bar.view().as_const(), c_bar.gate,
                            View<S, features, Window::width>::absent(), forward.gate);
 

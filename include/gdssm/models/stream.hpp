@@ -6,6 +6,7 @@
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/models/layer_checks.hpp"
 #include "gdssm/models/predictor.hpp"
 
 namespace gdssm {
@@ -52,9 +53,11 @@ class Stream {
   const State& state() const { return state_; }  ///< what later predictions depend on
 
   /// Goes on from a state that `state` gave, here or in another process.
-  /// Errors  std::invalid_argument: a state of other sizes than the model's
+  /// Errors  std::invalid_argument: a state of other sizes than the model's, or one that no stream leads to
   void set_state(State state) {
     expect_shapes("Stream", model_.template initial_state<P>(), state);
+    if constexpr (requires { state.window.held; })
+      detail::expect_counts<typename Model::Window>("Stream", state.window);
     state_ = std::move(state);
   }
   /// Begins anew.

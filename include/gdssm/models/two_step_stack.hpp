@@ -91,6 +91,8 @@ class TwoStepStack {
                View<T, outputs> predictions, Workspace<T>& ws) const {
     const Layer& layer = stack_.layer();
     const Index length = sequence.tokens.cols();
+    stack_.expect_own("TwoStepStack::forward", c, first, ws.layer);
+    detail::expect_extents("TwoStepStack::forward", Name{"workspace.answer"}, ws.answer, output_count(), 1);
     expect_equal("TwoStepStack::forward", "the number of rows of the predictions", predictions.rows(), output_count());
     if (predictions.cols() == 1 && length > 1) {
       State<T> state = first;
@@ -133,6 +135,7 @@ class TwoStepStack {
   void vjp(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state, Index k,
            Cotangent&& cotangent, Coefficients<T>& c_bar, GradientWorkspace<T, Method>& ws) const {
     expect_equal("TwoStepStack::vjp", "the number of rows with a loss", k, Index(1));
+    detail::expect_extents("TwoStepStack::vjp", Name{"workspace.answer_bar"}, ws.answer_bar, output_count(), 1);
     // The stack's scratch, which it doesn't hold anything in while it asks for the cotangent.
     const View<T, outputs, 1> prediction = ws.answer_bar.view();
     const Index query = sequence.tokens.cols() - 1;
@@ -151,6 +154,7 @@ class TwoStepStack {
   Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict(const typename Stack::template Parameters<P>& p,
                                                            const Eigen::MatrixBase<Derived>& tokens) const {
     expect_equal("predict", "the number of features of a token", tokens.rows(), feature_count());
+    expect_shapes("predict", parameters<P>(), p);
     const Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> dense = tokens;
     expect_finite("predict", "token", dense);
     Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predictions(output_count(), dense.cols());
