@@ -38,6 +38,17 @@ concept TaskDistribution = requires(const T& tasks) {
 
 namespace detail {
 
+/// Refuses a type that is not a `TaskDistribution`, in one sentence.
+template <class Tasks>
+constexpr bool expect_tasks() {
+  static_assert(
+      TaskDistribution<Tasks>,
+      "tasks must be a TaskDistribution: length(), which returns an Index, and sequence(seed, index, losses), "
+      "which returns a TokenSequence, or workspace<S>() and sequence(seed, index, tokens, targets, "
+      "workspace)");
+  return TaskDistribution<Tasks>;
+}
+
 template <class Tasks>
 inline constexpr bool is_ragged = false;
 template <class Tasks>
@@ -55,7 +66,7 @@ template <class S>
 class TaskSource {
  public:
   /// For batches of up to so many groups, whose windows are `window`.
-  template <TaskDistribution Tasks>
+  template <class Tasks>
   TaskSource(const Tasks& tasks, const WindowSizes& window, Index groups)
       : length_(tasks.length()),
         groups_(groups),
@@ -91,7 +102,9 @@ class TaskSource {
 
   template <class Tasks>
   static Draw drawer(const Tasks& tasks, const WindowSizes& window, Index groups) {
-    if constexpr (requires { tasks.template workspace<S>(); }) {
+    if constexpr (!detail::expect_tasks<Tasks>()) {
+      return {};
+    } else if constexpr (requires { tasks.template workspace<S>(); }) {
       using Scratch = std::vector<decltype(tasks.template workspace<S>())>;
       auto scratch = std::make_shared<Scratch>(static_cast<std::size_t>(groups), tasks.template workspace<S>());
       return [&tasks, scratch](std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) {

@@ -170,8 +170,8 @@ TrainingResult run_training(const WindowSizes& window, Index outputs,
 /// `NamedWeights`, whatever the model.
 /// Errors  std::invalid_argument: options below 1, tasks that don't fit the model, targets of another kind than the
 ///         tasks', what the optimiser refuses. Divergence is a status.
-template <class S, class Kind = Targets, class Method = void, class Model, TaskDistribution Tasks, class Optimizer,
-          class Schedule, class... Callback>
+template <class S, class Kind = Targets, class Method = void, class Model, class Tasks, class Optimizer, class Schedule,
+          class... Callback>
 TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& optimizer, const Schedule& schedule,
                      const TrainingOptions& options,
                      TrainingRun<typename Model::template Parameters<LaneScalar<S>>, Optimizer>& run, ThreadPool& pool,
@@ -242,7 +242,7 @@ struct Trained : TrainingResult {
 ///     auto run = train(layer, tasks, {.rate = 3e-3, .updates = 4000}, start);     // run.weights, run.message
 /// Callbacks are called as by the long form, which also continues and saves runs.
 /// Errors  as the long form's
-template <class P = float, class Model, TaskDistribution Tasks, class... Callback>
+template <class P = float, class Model, class Tasks, class... Callback>
 Trained<typename Model::template Parameters<P>> train(const Model& model, const Tasks& tasks,
                                                       const TrainingSettings& settings,
                                                       const typename Model::template Parameters<P>& start,
@@ -263,7 +263,7 @@ Trained<typename Model::template Parameters<P>> train(const Model& model, const 
 
 /// Trains a model from random weights, those of `reference_initialization`.
 ///     auto run = train(layer, tasks, {.rate = 3e-3, .updates = 4000});
-template <class P = float, class Model, TaskDistribution Tasks>
+template <class P = float, class Model, class Tasks>
 Trained<typename Model::template Parameters<P>> train(const Model& model, const Tasks& tasks,
                                                       const TrainingSettings& settings = {}) {
   return train<P>(model, tasks, settings, reference_initialization<P>(model, settings.seed));
