@@ -24,14 +24,14 @@ namespace gdssm {
 ///     Z_t = L * Z_{t-1} + G_t          (2)  Recurrence
 ///     E_t = C Z_t^T                    (3)  Readout
 ///     yhat_t = -E_t o_t, o_t = X_t^T d (4)  Gate
-/// yhat_t is the prediction after the first t windows; -E_t is the weight matrix of the implicit model, readable at any
-/// t. The reference keeps the minus outside: its `logits` are E_t o_t.
+/// yhat_t is the prediction after t windows. -E_t is the weight matrix of the implicit model; `implicit_weights`
+/// returns it at any t. The reference's `logits` are E_t o_t, without the minus.
 ///
-/// Parameters have one scalar type P, what runs through the layer another, S: P itself or lanes of P.
+/// Parameters have the scalar type P. Tokens, states and predictions have the type S, which is P or lanes of P.
 ///
-/// Shapes  tokens (Features x T), T such that the last token ends a window; predictions (Outputs x k): of the last k
-///         windows, k = 1 the query's alone, k = all of them
-/// Errors  slots that don't fit one another: static_assert where sizes are fixed, else std::invalid_argument
+/// Shapes  tokens (Features x T); predictions (Outputs x k) at the last k windows: k = 1 is the query alone
+/// Errors  std::invalid_argument: arguments of other sizes; slots that do not fit one another (static_assert where
+///         sizes are fixed)
 /// Source  Sushma et al., arXiv:2410.11687v1        VJP  `vjp`
 template <class Attention = LocalAttention<>, class Recurrence = DiagonalRecurrence<>, class Readout = Readout<>,
           class Gate = OutputGate<>>
@@ -63,7 +63,8 @@ class AugmentedSsm {
   static constexpr Index rank = Attention::rank;
   static constexpr bool sensitive = SensitiveRecurrence<Recurrence>;  ///< `ForwardSensitivity` is there for it
 
-  /// The weights, a slot a member; and what inner loops make of them, in which gradients add up.
+  /// One value for each slot: the slots' weights (`Parameters`), or what inner loops read (`Coefficients`). Gradients
+  /// add up in coefficients.
   template <class AttentionPart, class RecurrencePart, class ReadoutPart, class GatePart>
   struct Slots {
     AttentionPart attention;
@@ -87,7 +88,7 @@ class AugmentedSsm {
       Slots<typename Attention::template Coefficients<T>, typename Recurrence::template Coefficients<T>,
             typename Readout::template Coefficients<T>, typename Gate::template Coefficients<T>>;
 
-  /// Everything that later predictions depend on: the tokens still needed and Z_t. A value.
+  /// All that later predictions depend on: Z_t, and the tokens that later windows read. A value.
   template <class T>
   struct State {
     typename Window::template State<T> window;
@@ -113,8 +114,8 @@ class AugmentedSsm {
     typename Recurrence::template Workspace<T> recurrence;
     typename Readout::template Workspace<T> readout;
     typename Gate::template Workspace<T> gate;
-    Array<T, rows, 1> o;            ///< of the last window
-    Array<T, features> straddling;  ///< where windows are assembled that reach back into the state
+    Array<T, rows, 1> o;            ///< o_t of the last window
+    Array<T, features> straddling;  ///< windows that begin with tokens of the state
   };
 
   /// Scratch of `vjp`.
@@ -145,12 +146,12 @@ class AugmentedSsm {
     apply(c, state, View<const S, rows, 1>(ws.o.view()), prediction, ws);
   }
 
-  /// All sizes from the type.
+  /// A layer whose sizes are all in the type.
   AugmentedSsm() requires(std::is_default_constructible_v<Attention>&& std::is_default_constructible_v<Recurrence>&&
                               std::is_default_constructible_v<Readout>&& std::is_default_constructible_v<Gate>)
       : AugmentedSsm(Attention(), Recurrence(), Readout(), Gate()) {}
 
-  /// All sizes equal, as in the paper's main setting.
+  /// A layer of one size throughout, as in the paper.
   explicit AugmentedSsm(Index size) : AugmentedSsm(Attention(size), Recurrence(size), Readout(size), Gate(size)) {}
 
   AugmentedSsm(Attention attention, Recurrence recurrence, Readout readout, Gate gate)
@@ -205,8 +206,8 @@ class AugmentedSsm {
     return {*this, windows, losses};
   }
 
-  /// Random weights, which replace parameters of zeros: every slot's own, in the order of the slots, from random stream
-  /// `number` of a seed.
+  /// Draws random weights: each slot draws its own, in the order of the slots, from random stream `number` of the seed.
+  /// `p` must be zeros.
   template <class P>
   void draw(Parameters<P>& p, std::uint64_t seed, std::uint64_t number = 0) const {
     static_assert(DrawnBlock<Attention, P>, "draw: the first slot has no draw(p, stream)");
@@ -225,7 +226,7 @@ class AugmentedSsm {
     gate_.draw(p.gate, stream);
   }
 
-  /// The closed form (7), which replaces parameters of zeros: every slot's own share, for the step size a.
+  /// Constructs the closed form (7) for the step size a: each slot fills in its part. `p` must be zeros.
   template <class P>
   void construct(Parameters<P>& p, const P& step) const {
     static_assert(ConstructedBlock<Attention, P>,
@@ -240,7 +241,7 @@ class AugmentedSsm {
     gate_.construct(p.gate, step);
   }
 
-  /// Parameters -> coefficients, once an update.
+  /// Computes coefficients from parameters; called once an update.
   template <class P>
   void prepare(const Parameters<P>& p, Coefficients<P>& c) const {
     detail::expect_layer_coefficients<P>("AugmentedSsm::prepare", *this, c);
@@ -255,7 +256,7 @@ class AugmentedSsm {
     prepare(p, c);
     return c;
   }
-  /// Pulls coefficients' cotangents back to parameters'; adds to `p_bar`.
+  /// VJP of `prepare`; adds to `p_bar`.
   template <class P>
   void prepare_vjp(const Parameters<P>& p, const Coefficients<P>& c, const Coefficients<P>& c_bar,
                    Parameters<P>& p_bar) const {
@@ -267,8 +268,8 @@ class AugmentedSsm {
     gate_.prepare_vjp(p.gate, c.gate, c_bar.gate, p_bar.gate);
   }
 
-  /// Takes one token in. True when it completed a window: `prediction` then is yhat_t, otherwise it is left alone.
-  /// Bit for bit what `forward` computes.
+  /// Takes in one token. If the token completes a window, writes yhat_t to `prediction` and returns true. Gives the
+  /// same bits as `forward`.
   template <class P, class S>
   bool step(const Coefficients<P>& c, View<const S, features, 1> token, State<S>& state, View<S, outputs, 1> prediction,
             Workspace<S>& ws) const {
@@ -283,8 +284,8 @@ class AugmentedSsm {
     return true;
   }
 
-  /// The predictions at the last k of the windows that a sequence completes, k the columns of `predictions`; moves
-  /// `state` on. A sequence may be cut anywhere: its parts, one after the other, equal the whole.
+  /// Predicts at the last k of the windows that a sequence completes; `predictions` has k columns. `state` becomes the
+  /// state after the sequence. A sequence may be cut anywhere: its parts in turn give the bits of the whole.
   template <class P, class S>
   void forward(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state,
                View<S, outputs> predictions, Workspace<S>& ws) const {
@@ -300,10 +301,10 @@ class AugmentedSsm {
     windows.finish(window(), state.window);
   }
 
-  /// Forward and reverse in one: (11), with L's share by history or by (12).
-  /// At each of the last k windows it calls `cotangent(j, yhat, g)`, j = 0..k-1, which reads the prediction yhat and
-  /// writes g = d loss / d yhat (zero where a lane's mask is); then adds d loss / d coefficients to `c_bar`. `state`
-  /// moves on as in `forward`; the loss does not depend on what follows it.
+  /// Runs forward and back, (11); the `Method` of the workspace says whether L_bar is by history or by (12).
+  /// At each of the last k windows calls `cotangent(j, yhat, g)`, j = 0..k-1. It must write g = d loss / d yhat, with
+  /// zeros in lanes whose mask is zero. Adds d loss / d coefficients to `c_bar`. `state` changes as in `forward`; the
+  /// loss must not depend on it.
   template <class P, class S, class Method, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
            Cotangent&& cotangent, Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
@@ -312,8 +313,8 @@ class AugmentedSsm {
         [](Index) { return View<S, features, Window::width>::absent(); }, ws);
   }
 
-  /// The same with the inputs' gradients: adds to `tokens_bar` (Features x T) and turns `state_bar` from the cotangent
-  /// of the last state into that of the first.
+  /// The same with the inputs' gradients. Adds to `tokens_bar` (Features x T). `state_bar` is the cotangent of the last
+  /// state on entry, and of the first state on return.
   template <class P, class S, class Method, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<S, features>& sequence, State<S>& state, Index k,
            Cotangent&& cotangent, Coefficients<S>& c_bar, State<S>& state_bar, View<S, features> tokens_bar,
@@ -336,7 +337,7 @@ class AugmentedSsm {
     windows_bar.finish(state_bar.window);
   }
 
-  /// -E_t = -C Z_t^T, which the gate's o_t is multiplied by.
+  /// -E_t = -C Z_t^T, the factor of o_t in (4).
   /// Shapes  (Outputs x Rows)
   template <class P>
   detail::Matrix<P, outputs, rows> readout_weights(const Coefficients<P>& c, const State<P>& state) const {
@@ -347,8 +348,8 @@ class AugmentedSsm {
     return -E;
   }
 
-  /// The weights of the implicit model, -E_t, or -E_t P behind a preconditioned gate.
-  /// Shapes  (Outputs x Rows), (Outputs x Features) behind a preconditioned gate
+  /// The weights of the implicit model: -E_t, or -E_t P if the gate is preconditioned.
+  /// Shapes  (Outputs x Rows), or (Outputs x Features) if the gate is preconditioned
   template <class P>
   auto implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
     const auto W = readout_weights(c, state);
@@ -358,7 +359,7 @@ class AugmentedSsm {
       return W;
   }
 
-  /// The state after `first`'s windows and then `second`'s, `second` having begun at Z_0 = 0.
+  /// The state after the windows of `first` followed by those of `second`, which began at Z_0 = 0.
   template <class P, class S>
   State<S> merge(const Coefficients<P>& c, const State<S>& first, const State<S>& second) const {
     detail::expect_layer_coefficients<P>("AugmentedSsm::merge", *this, c);
@@ -367,7 +368,7 @@ class AugmentedSsm {
     return {second.window, recurrence_.merge(c.recurrence, first.recurrence, second.recurrence)};
   }
 
-  /// Predictions at every window of one sequence, the last the query's: the short form, which checks and allocates.
+  /// Predicts at every window of one sequence; the last prediction is the query's. Checks its arguments and allocates.
   /// Shapes  tokens (Features x T)  ->  (Outputs x windows)
   /// Errors  std::invalid_argument: a wrong number of features or of tokens, an entry that is not finite
   template <class P, class Derived>
@@ -378,8 +379,9 @@ class AugmentedSsm {
 
   // For models that are made of several such layers.
 
-  /// The windows that a sequence completes which begins in `state`.
-  /// Errors  std::invalid_argument: tokens of another height, a mask of another length
+  /// The windows that a sequence completes after `state`.
+  /// Errors  std::invalid_argument: tokens of another height, a mask of another length, a state that no sequence leads
+  /// to
   template <class S>
   detail::WindowedSequence<Window, S> read(const Sequence<S, features>& sequence,
                                            const typename Window::template State<S>& state, Workspace<S>& ws) const {
@@ -391,7 +393,7 @@ class AugmentedSsm {
     return windows;
   }
 
-  /// The first of the last k of n windows.        Errors  std::invalid_argument: k < 0, k > n
+  /// The index of the first of the last k of n windows.        Errors  std::invalid_argument: k < 0, k > n
   static Index first_of_last(Index k, Index n) {
     if (k < 0 || k > n) refuse("AugmentedSsm", "predictions at the last ", k, " windows, expected 0 to ", n);
     return n - k;
@@ -404,7 +406,8 @@ class AugmentedSsm {
   Gate gate_;
 };
 
-/// The paper's layer: window 3, stride 2, one size throughout, decay by zero-order hold.
+/// The paper's layer: windows of 3 tokens with stride 2, one size throughout, and zero-order hold unless said
+/// otherwise.
 template <Index Features = Dynamic, class Discretization = ZeroOrderHold>
 using PaperLayer = AugmentedSsm<LocalAttention<Features>, DiagonalRecurrence<Features, Features, Discretization>,
                                 Readout<Features>, OutputGate<Features>>;

@@ -9,13 +9,15 @@
 
 namespace gdssm {
 
-/// K steps of gradient descent in one pass: 2K - 1 layers read the same tokens, and their E_t combine by Horner's rule,
-///     E <- M_1;   for k = 2..K:   E <- E + E S_k + M_k;   yhat_t = -E o_t,
-/// each S_k and M_k the E_t of a layer of its own, o_t the gate of the last. Causal, no residual, and matrix-vector
-/// products only: from the right, u_K = o_t, u_{k-1} = u_k + S_k u_k, yhat = -sum_k M_k u_k.
-/// Layers in the order M_1, S_2, M_2, ..., S_K, M_K. With K = 1 it is the layer.
-/// Shapes  as the layer's, which must be square (Outputs = Rows)
-/// Errors  K < 1, a layer that is not square: std::invalid_argument (fixed sizes: static_assert)
+/// K steps of gradient descent in one pass. 2K - 1 layers read the same tokens, and Horner's rule combines their E_t:
+///     E <- M_1;   for k = 2..K:   E <- E + E S_k + M_k;   yhat_t = -E o_t.
+/// Each S_k and M_k is the E_t of one layer; o_t is the gate of the last. The stack is causal and has no residual
+/// connection. It evaluates the product from the right, with matrix-vector products alone:
+///     u_K = o_t,   u_{k-1} = u_k + S_k u_k,   yhat = -sum_k M_k u_k.
+/// The layers' order is M_1, S_2, M_2, ..., S_K, M_K. For K = 1 the stack is the layer.
+/// Shapes  those of the layer, which must have Outputs = Rows
+/// Errors  std::invalid_argument: K < 1, Outputs other than Rows (static_assert where sizes are fixed), arguments of
+///         other sizes
 /// Source  docs/theory.md, K steps        VJP  `vjp`
 template <class Layer>
 class HornerStack {
@@ -43,7 +45,7 @@ class HornerStack {
   static Index M(Index k) { return 2 * k - 2; }  ///< where M_k stands among the layers, k = 1..K
   static Index S(Index k) { return 2 * k - 3; }  ///< where S_k stands among the layers, k = 2..K
 
-  /// The layers' weights, named `layers_0`, `layers_1`, ... Of the gates only the last acts.
+  /// The layers' weights, named `layers_0`, `layers_1`, ... Only the last layer's gate has an effect.
   template <class Part>
   struct Layers {
     std::vector<Part> layers;
@@ -58,7 +60,7 @@ class HornerStack {
   template <class T>
   using Coefficients = Layers<typename Layer::template Coefficients<T>>;
 
-  /// The tokens still needed, which all layers share, and every layer's Z_t. A value.
+  /// All that later predictions depend on: each layer's Z_t, and the tokens that later windows read. A value.
   template <class T>
   struct State {
     typename Window::template State<T> window;
@@ -117,7 +119,7 @@ class HornerStack {
             Array<T, outputs, 1>(output_count(), 1)};
   }
 
-  /// Random weights, which replace parameters of zeros: each layer's own, from a random stream of its own.
+  /// Draws random weights, each layer's from a random stream of its own. `p` must be zeros.
   template <class P>
   void draw(Parameters<P>& p, std::uint64_t seed) const {
     for (std::size_t l = 0; l < p.layers.size(); ++l) layer_.draw(p.layers[l], seed, l);
@@ -146,7 +148,7 @@ class HornerStack {
       layer_.prepare_vjp(p.layers[l], c.layers[l], c_bar.layers[l], p_bar.layers[l]);
   }
 
-  /// Takes one token in. True when it completed a window: `prediction` then is yhat_t, otherwise it is left alone.
+  /// Takes in one token. If the token completes a window, writes yhat_t to `prediction` and returns true.
   template <class P, class T>
   bool step(const Coefficients<P>& c, View<const T, features, 1> token, State<T>& state, View<T, outputs, 1> prediction,
             Workspace<T>& ws) const {
@@ -161,7 +163,7 @@ class HornerStack {
     return true;
   }
 
-  /// The predictions at the last k windows of a sequence, k the columns of `predictions`; moves `state` on.
+  /// Predicts at the last k windows of a sequence, as `AugmentedSsm::forward`.
   template <class P, class T>
   void forward(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state,
                View<T, outputs> predictions, Workspace<T>& ws) const {
@@ -177,7 +179,7 @@ class HornerStack {
     windows.finish(window(), state.window);
   }
 
-  /// Forward and reverse in one, as `AugmentedSsm::vjp`.
+  /// Runs forward and back, as `AugmentedSsm::vjp`.
   template <class P, class T, class Method, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state, Index k,
            Cotangent&& cotangent, Coefficients<T>& c_bar, GradientWorkspace<T, Method>& ws) const {
@@ -211,7 +213,7 @@ class HornerStack {
     windows_bar.finish(state_bar.window);
   }
 
-  /// The weights of the implicit model after K steps, -E, or -E P with the P of the last layer's preconditioned gate.
+  /// The weights of the implicit model after K steps: -E, or -E P if the last layer's gate is preconditioned.
   /// Shapes  those of `AugmentedSsm::implicit_weights`
   template <class P>
   auto implicit_weights(const Coefficients<P>& c, const State<P>& state) const {
@@ -230,7 +232,7 @@ class HornerStack {
       return W;
   }
 
-  /// The state after `first`'s windows and then `second`'s, as `AugmentedSsm::merge`, layer by layer.
+  /// Merges the states of each layer, as `AugmentedSsm::merge`.
   template <class P, class T>
   State<T> merge(const Coefficients<P>& c, const State<T>& first, const State<T>& second) const {
     expect_layers("HornerStack::merge", "the number of layers of the coefficients", c.layers);
@@ -303,7 +305,7 @@ class HornerStack {
     }
   }
 
-  // The same in the layers' gradient workspaces, which keep what each layer's `apply_vjp` needs; u_k stays in ws.u.
+  // `predict_window` in the layers' gradient workspaces, where `predict_vjp` finds what it reads. Keeps u_k in ws.u.
   template <class P, class T, class Method>
   void predict_recorded(const Coefficients<P>& c, View<const T, features, Window::width> X, const State<T>& state,
                         GradientWorkspace<T, Method>& ws) const {

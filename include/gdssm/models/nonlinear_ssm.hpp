@@ -10,13 +10,13 @@
 
 namespace gdssm {
 
-/// The reference's model of scalar functions of a scalar: a layer between a dense embedding of every token, a number s,
-/// and a gated readout,
+/// The reference's model of functions from numbers to numbers: a dense embedding of each token s, a layer, and a gated
+/// readout,
 ///     s -> K_1^T s + b_1,   h_t = E_t o_t of the layer on embedded tokens,                         (18)
 ///     n_t = h_t * sigma(U^T gelu(h_t) + b_2),   yhat_t = -(w^T n_t + b_3)                          (19), (20)
-/// The embedding is affine: what is nonlinear in the tokens are the layer's products of them, and the unit after it.
-/// It can be used wherever an `AugmentedSsm` can, whose state it has.
-/// Shapes  tokens (1 x T), T such that the last token ends a window; predictions (1 x k): of the last k windows
+/// The embedding is affine; the layer's products of tokens and the unit make the model nonlinear. Usable wherever an
+/// `AugmentedSsm` is.
+/// Shapes  tokens (1 x T), predictions (1 x k) at the last k windows
 /// Source  arXiv:2410.11687v1 (code: `use_embeddings`, `half_glu2`); docs/theory.md, nonlinear regression    VJP  `vjp`
 template <class Layer = PaperLayer<>>
 class NonlinearSsm {
@@ -30,7 +30,7 @@ class NonlinearSsm {
   static constexpr Index outputs = 1;
   static constexpr bool sensitive = Layer::sensitive;  ///< `ForwardSensitivity` is there for it
 
-  /// All sizes from the type.
+  /// A model whose sizes are all in the type.
   NonlinearSsm() requires std::is_default_constructible_v<Layer> : NonlinearSsm(Layer()) {}
   explicit NonlinearSsm(Layer layer)
       : layer_(std::move(layer)),
@@ -47,12 +47,12 @@ class NonlinearSsm {
   Index feature_count() const { return 1; }
   Index output_count() const { return 1; }
 
-  /// The weights: the embedding's, the layer's own by their own names, the unit's and the output's.
+  /// The weights of the embedding, the layer, the unit and the output. The layer's keep their names.
   template <class EmbeddingPart, class LayerPart, class UnitPart, class OutputPart>
   struct Parts {
     EmbeddingPart embedding;  ///< K_1 (1 x Features), b_1
     LayerPart layer;
-    UnitPart unit;      ///< U (Outputs x Outputs), b_2, Outputs those of the layer
+    UnitPart unit;      ///< U (Outputs x Outputs) and b_2, for the layer's Outputs
     OutputPart output;  ///< w (Outputs x 1), b_3
 
     template <class Visitor, class... Self>
@@ -70,7 +70,7 @@ class NonlinearSsm {
   using Coefficients = Parts<typename Embedding::template Coefficients<T>, typename Layer::template Coefficients<T>,
                              typename Unit::template Coefficients<T>, typename Output::template Coefficients<T>>;
 
-  /// The layer's: embedded tokens that are still needed, and Z_t.
+  /// The layer's state: Z_t, and the embedded tokens that later windows read.
   template <class T>
   using State = typename Layer::template State<T>;
 
@@ -118,8 +118,8 @@ class NonlinearSsm {
             tokens,         Array<T, Layer::outputs, 1>(layer_.output_count(), 1),          initial_state<T>()};
   }
 
-  /// Random weights, which replace parameters of zeros: the layer's own, and those of the dense layers around it from a
-  /// random stream of their own.
+  /// Draws random weights: the layer's, and from a second random stream those of the embedding, the unit and the
+  /// output. `p` must be zeros.
   template <class P>
   void draw(Parameters<P>& p, std::uint64_t seed) const {
     layer_.draw(p.layer, seed);
@@ -151,7 +151,7 @@ class NonlinearSsm {
     output_.prepare_vjp(p.output, c.output, c_bar.output, p_bar.output);
   }
 
-  /// Takes one token in. True when it completed a window: `prediction` then is yhat_t, otherwise it is left alone.
+  /// Takes in one token. If the token completes a window, writes yhat_t to `prediction` and returns true.
   template <class P, class S>
   bool step(const Coefficients<P>& c, View<const S, 1, 1> token, State<S>& state, View<S, 1, 1> prediction,
             Workspace<S>& ws) const {
@@ -159,8 +159,7 @@ class NonlinearSsm {
     return take(c, token, static_cast<const S*>(nullptr), state, prediction, ws);
   }
 
-  /// The predictions at the last k windows of a sequence, k the columns of `predictions`; moves `state` on, as
-  /// `AugmentedSsm::forward`. Bit for bit what `step` computes.
+  /// Predicts at the last k windows of a sequence, as `AugmentedSsm::forward`. Gives the same bits as `step`.
   template <class P, class S>
   void forward(const Coefficients<P>& c, const Sequence<S, 1>& sequence, State<S>& state, View<S, 1> predictions,
                Workspace<S>& ws) const {
@@ -176,9 +175,8 @@ class NonlinearSsm {
     }
   }
 
-  /// Forward and reverse in one, as `AugmentedSsm::vjp`, with the inputs' gradients: adds to `tokens_bar` (1 x T)
-  /// unless it is absent and turns `state_bar` from the cotangent of the last state into that of the first.
-  /// Errors  std::invalid_argument: a workspace made for shorter sequences
+  /// Runs forward and back with the inputs' gradients, as `AugmentedSsm::vjp`; `tokens_bar` (1 x T) may be absent.
+  /// Errors  std::invalid_argument: a workspace made for shorter sequences, arguments of other sizes
   template <class P, class S, class Method, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<S, 1>& sequence, State<S>& state, Index k, Cotangent&& cotangent,
            Coefficients<S>& c_bar, State<S>& state_bar, View<S, 1> tokens_bar, GradientWorkspace<S, Method>& ws) const {
@@ -211,7 +209,7 @@ class NonlinearSsm {
                           tokens_bar.present() ? tokens_bar.column(i) : View<S, 1, 1>::absent());
   }
 
-  /// The same for the parameters alone.
+  /// The same without the inputs' gradients.
   template <class P, class S, class Method, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<S, 1>& sequence, State<S>& state, Index k, Cotangent&& cotangent,
            Coefficients<S>& c_bar, GradientWorkspace<S, Method>& ws) const {
@@ -220,7 +218,7 @@ class NonlinearSsm {
     vjp(c, sequence, state, k, cotangent, c_bar, ws.state_bar, View<S, 1>::absent(), ws);
   }
 
-  /// Predictions at every window of one sequence, the last the query's: the short form, which checks and allocates.
+  /// Predicts at every window of one sequence; the last prediction is the query's. Checks its arguments and allocates.
   /// Shapes  tokens (1 x T)  ->  (1 x windows)
   /// Errors  std::invalid_argument: a wrong number of features or of tokens, an entry that is not finite
   template <class P, class Derived>
@@ -252,7 +250,7 @@ class NonlinearSsm {
     if (sequence.mask.present()) expect_equal("NonlinearSsm", "the length of the mask", sequence.mask.size(), windows);
   }
 
-  // One token; where `prediction` is absent the window that it completes is absorbed alone.
+  // Takes in one token. Predicts if it completes a window, unless `prediction` is absent.
   template <class P, class S>
   bool take(const Coefficients<P>& c, View<const S, 1, 1> token, const S* mask, State<S>& state,
             View<S, 1, 1> prediction, Workspace<S>& ws) const {
@@ -269,7 +267,7 @@ class NonlinearSsm {
     return true;
   }
 
-  // (19) and (20) of the layer's own prediction -h_t, which may be the workspace's h.
+  // (19) and (20). `of_layer` is the layer's prediction -h_t; it may be the workspace's h.
   template <class P, class S>
   void read_out(const Coefficients<P>& c, View<const S, Layer::outputs, 1> of_layer, View<S, 1, 1> prediction,
                 Workspace<S>& ws) const {

@@ -19,7 +19,7 @@ template <class Model, class Parameters>
 using ScalarOf =
     std::conditional_t<std::is_same_v<Parameters, typename Model::template Parameters<float>>, float, double>;
 
-/// The coefficients of weights that have the model's sizes.        Errors  std::invalid_argument: others
+/// The coefficients of a model's weights.        Errors  std::invalid_argument: weights of other sizes
 template <class Model, class Parameters>
 auto prepared(const char* where, const Model& model, const Parameters& parameters) {
   expect_shapes(where, model.template parameters<ScalarOf<Model, Parameters>>(), parameters);
@@ -28,11 +28,11 @@ auto prepared(const char* where, const Model& model, const Parameters& parameter
 
 }  // namespace detail
 
-/// A model and its weights as one run-time value that predicts, so that what measures predictions is compiled once and
-/// not once a model. Copies share the weights and have scratch of their own: one for each thread. Keeps the model by
+/// A model with its weights as a run-time value. Code that measures predictions is then compiled once, not once for
+/// each model. Copies share the weights but not the scratch: each thread needs its own copy. Keeps the model by
 /// reference.
-///     `S`  what runs through it, a scalar or lanes; the weights are its lanes' scalar
-/// Errors  std::invalid_argument: weights of another model's sizes
+///     `S`  the type of tokens and predictions, a scalar or lanes; the weights have its scalar type
+/// Errors  std::invalid_argument: weights of other sizes
 template <class S>
 class Predictor {
  public:
@@ -64,8 +64,8 @@ class Predictor {
   Index output_count() const { return outputs_; }        ///< entries of a prediction
   const WindowSizes& window() const { return window_; }  ///< which tokens are neighbours
 
-  /// The predictions at the last k windows of a sequence that begins in the first state, k the columns of
-  /// `predictions`.        Shapes  tokens (features x T), predictions (outputs x k)
+  /// Predicts at the last k windows of a sequence, from the initial state.
+  /// Shapes  tokens (features x T), predictions (outputs x k)
   void operator()(const Sequence<S>& sequence, View<S> predictions) { predict_(sequence, predictions); }
 
  private:

@@ -10,7 +10,7 @@
 
 namespace gdssm {
 
-/// Satisfied by a model whose `vjp` also gives the gradient of the tokens and of the first state.
+/// Satisfied by a model whose `vjp` also returns the gradients of the tokens and of the first state.
 template <class Model, class S>
 concept DifferentiatesInputs =
     requires(const Model& model, const typename Model::template Coefficients<LaneScalar<S>>& c,
@@ -21,9 +21,9 @@ concept DifferentiatesInputs =
   model.vjp(c, sequence, state, 1, cotangent, c_bar, state, tokens_bar, ws);
 };
 
-/// The last prediction of a sequence and its exact derivative by the last token, the query: J = d yhat_N / d x_{N+1},
-/// every path included (through G_N too, where A lets the query in). A run-time value, as `Predictor`: copies share the
-/// weights and have scratch of their own. Keeps the model by reference.
+/// The last prediction of a sequence and its exact derivative by the query, J = d yhat_N / d x_{N+1}. The derivative
+/// includes every path, also that through G_N if A reads the query. A run-time value: copies share the weights but not
+/// the scratch. Keeps the model by reference.
 /// Shapes  prediction (m), jacobian (m x f)
 template <class S>
 class QueryDerivative {
@@ -51,7 +51,7 @@ class QueryDerivative {
   Index output_count() const { return jacobian_.rows(); }   ///< m
   const WindowSizes& window() const { return window_; }     ///< which tokens are neighbours
 
-  /// Rows first_row, ..., m - 1 of the derivative; rows above keep what they held.
+  /// Computes the prediction and rows first_row, ..., m - 1 of the derivative. Other rows do not change.
   /// Errors  std::invalid_argument: a sequence that does not end with a window, tokens of another height, no such row
   void operator()(const View<const S>& tokens, Index first_row = 0) {
     expect_equal("QueryDerivative", "the number of features of a token", tokens.rows(), feature_count());

@@ -9,7 +9,7 @@ namespace gdssm {
 
 namespace detail {
 
-/// An input side that takes a run of windows at once, by functions of the class that has its `step`.
+/// An attention that processes a run of windows at once. `run` and `run_vjp` must be of the class that has its `step`.
 template <class B, class S>
 concept RunningAttention = !B::left_trains && requires {
   requires std::is_same_v < typename DeclaredIn<decltype(&B::template step<LaneScalar<S>, S>)>::type,
@@ -27,14 +27,13 @@ inline constexpr bool takes_runs<AugmentedSsm<Attention, Recurrence, Readout, Ga
 
 }  // namespace detail
 
-/// Whether a model's slots take many windows at once, so that `RunGradient` is there for it.
+/// Satisfied by a layer whose slots process many windows at once. `RunGradient` requires it.
 template <class Model, class S>
 concept TakesRuns = detail::takes_runs<Model, S>;
 
-/// The gradient of a loss at the end of a sequence that begins at Z_0 = 0, many windows at once: (11), with L's share
-/// by (12). The cotangent of Z_t^T is (v o^T) * L^k, k the windows after t: nothing of the size of the state is carried
-/// back, and the powers of L are the same for all sequences.
-/// Source  docs/theory.md, exact gradients
+/// The gradient of a loss at the end of a sequence from Z_0 = 0, for many windows at once: (11), and L_bar by (12).
+/// With k windows after t, the cotangent of Z_t^T is (v o^T) * L^k. The way back therefore carries nothing of the
+/// state's size, and all sequences share the powers of L. Source  docs/theory.md, exact gradients
 template <class Layer, class S>
 requires TakesRuns<Layer, S>
 class RunGradient {
@@ -44,19 +43,19 @@ class RunGradient {
   static constexpr Index features = Layer::features, rows = Layer::rows, cols = Layer::cols, rank = Layer::rank;
 
  public:
-  /// The most windows that are taken at once: what the caches hold a tile's factors of.
+  /// The longest run; a tile's factors of a run of this length fit into the caches.
   static constexpr Index longest_run = 25;
 
   /// Scratch for one thread.
   struct Workspace {
     typename Layer::template GradientWorkspace<S, ForwardSensitivity> layer;
     typename Layer::template State<S> state;
-    Array<S, cols> rights;  ///< of a run of windows, or their cotangents
+    Array<S, cols> rights;  ///< right factors of a run of windows, or their cotangents
     Array<S, rows> gated;   ///< o * x for the tokens of a run
-    Array<P, cols> powers;  ///< of the decay, one for each window of a run, where there are no shared ones
+    Array<P, cols> powers;  ///< powers of the decay for each window of a run, unless they are shared
   };
 
-  /// For sequences of so many windows.        Errors  std::invalid_argument: fewer than one
+  /// For sequences of `windows` windows.        Errors  std::invalid_argument: fewer than one
   RunGradient(const Layer& layer, Index windows)
       : layer_(layer),
         windows_(windows),
@@ -64,7 +63,7 @@ class RunGradient {
     if (windows < 1) refuse("RunGradient", "the number of windows is ", windows, ", expected at least 1");
   }
 
-  /// A workspace that also serves `Layer::vjp`, with a loss at up to `losses` windows.
+  /// A workspace. Its `layer` also serves `Layer::vjp` with up to `losses` losses.
   Workspace workspace(Index losses) const {
     const Index f = layer_.row_count(), m = layer_.col_count(), longest = (std::min)(windows_, longest_run);
     return {layer_.template gradient_workspace<S, ForwardSensitivity>(windows_, losses),
@@ -72,17 +71,17 @@ class RunGradient {
             Array<S, rows>(f, longest * Window::stride + Window::width), Array<P, cols>(m, longest * f)};
   }
 
-  /// Makes what all sequences share of coefficients; to be called whenever these have changed.
+  /// Computes the shared powers of L. Call it after each change of the coefficients.
   void prepare(const Coefficients& c) {
     detail::expect_layer_coefficients<P>("RunGradient", layer_, c);
     if (powers_.size() > 0) fill_powers(c, nullptr, powers_.view());
   }
 
-  /// Adds to `c_bar` the gradient of a loss at the last of n windows. run(t, count) hands out the tokens of windows
-  /// t, ..., t + count - 1 (Features x (count - 1) Stride + Width), which stand until it is called again. It is called
-  /// for runs that together are the sequence, first to last and then back, and must return the same tokens both times.
-  /// `cotangent` is that of `AugmentedSsm::vjp`, called once. Memory does not depend on n.
-  /// Errors  std::invalid_argument: n < 1, arguments or tokens of other sizes
+  /// Adds to `c_bar` the gradient of a loss at the last of n windows. run(t, count) must return the tokens of windows
+  /// t, ..., t + count - 1 (Features x (count - 1) Stride + Width), valid until its next call. It is called for the
+  /// runs of the sequence first to last, then last to first, and must return the same tokens both times. `cotangent` is
+  /// as in `AugmentedSsm::vjp`; it is called once. Memory does not depend on n. Errors  std::invalid_argument: n < 1,
+  /// arguments or tokens of other sizes
   template <class Run, class Cotangent>
   void operator()(const Coefficients& c, Index n, Run&& run, Cotangent&& cotangent,
                   typename Layer::template Coefficients<S>& c_bar, Workspace& ws) const {
@@ -138,10 +137,10 @@ class RunGradient {
   }
 
  private:
-  static constexpr Index most_shared = 64;  // windows; beyond, the powers would take more room than they save time
+  static constexpr Index most_shared = 64;  // windows; for longer sequences shared powers cost more than they save
 
-  // L^(count-1+after), ..., L^after side by side: those that are shared, where they reach so far, or made in `scratch`,
-  // which then must still hold those of the run behind it.
+  // L^(count-1+after), ..., L^after side by side. They are the shared powers if these reach so far. Otherwise they are
+  // computed in `scratch` from those of the following run, which `scratch` must still hold.
   View<const P, cols> powers_of(const Coefficients& c, Index count, Index after, View<P, cols> scratch) const {
     const Index f = layer_.row_count(), prepared = powers_.cols() / f;
     if (count + after <= prepared) return powers_.view().columns((prepared - after - count) * f, count * f);
@@ -150,7 +149,7 @@ class RunGradient {
     return powers;
   }
 
-  // Last to first: L times what `behind` holds, or ones where there is nothing behind; each before it L times more.
+  // Fills in powers from the last to the first. The last is L times `behind`, or 1 if `behind` is null.
   static void fill_powers(const Coefficients& c, const P* behind, View<P, cols> powers) {
     const auto& decay = c.recurrence.decay;
     const Index size = decay.size();

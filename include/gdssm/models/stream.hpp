@@ -11,12 +11,12 @@
 
 namespace gdssm {
 
-/// A model that reads one endless stream of tokens: weights and state are inside, and the state can be read, saved and
+/// A model that reads an endless stream of tokens. Holds the weights and the state; the state can be read, saved and
 /// set.
 ///     Stream stream(layer, weights);
 ///     if (const auto answer = stream.step(token)) use(*answer);
 ///     save("stream.safetensors", stream.state());
-/// Same bits as `Model::forward`.
+/// Gives the same bits as `Model::forward`.
 template <class Model, class P>
 class Stream {
  public:
@@ -34,9 +34,9 @@ class Stream {
     model_.prepare(weights, coefficients_);
   }
 
-  /// Takes one token in; the prediction when it completed a window.
-  /// Errors  std::invalid_argument: a token of another size, or an entry that is not finite; the state is then as
-  /// before
+  /// Takes in one token. Returns the prediction if the token completes a window.
+  /// Errors  std::invalid_argument: a token of another size, an entry that is not finite; the state does not change
+  /// then
   template <class Derived>
   std::optional<Prediction> step(const Eigen::MatrixBase<Derived>& token) {
     expect_equal("Stream", "the number of columns of a token", token.cols(), Index(1));
@@ -49,10 +49,10 @@ class Stream {
     return prediction;
   }
 
-  const Model& model() const { return model_; }  ///< what reads the stream
-  const State& state() const { return state_; }  ///< what later predictions depend on
+  const Model& model() const { return model_; }  ///< the model
+  const State& state() const { return state_; }  ///< all that later predictions depend on
 
-  /// Goes on from a state that `state` gave, here or in another process.
+  /// Continues from a state that `state` returned, in this process or another.
   /// Errors  std::invalid_argument: a state of other sizes than the model's, or one that no stream leads to
   void set_state(State state) {
     expect_shapes("Stream", model_.template initial_state<P>(), state);
@@ -60,7 +60,7 @@ class Stream {
       detail::expect_counts<typename Model::Window>("Stream", state.window);
     state_ = std::move(state);
   }
-  /// Begins anew.
+  /// Returns to the initial state.
   void restart() { state_ = model_.template initial_state<P>(); }
 
  private:

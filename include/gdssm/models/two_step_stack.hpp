@@ -5,12 +5,13 @@
 
 namespace gdssm {
 
-/// The reference's two-step model, residual connection included, for parity with its figures. Three layers E_0, E_1,
-/// E_2; row N + t of its logits (rows from 0, t = 1..N) is input row N + t plus
-///     (E_0(t) + E_0(N) E_1(t) + E_2(t)) X_t^T d_2,
-/// rows 0..N are the input rows; predictions are -logits. At t = N the bracket is `HornerStack` with K = 2, so with
-/// weights of the kind (7) the last prediction is W_2 q - q: the residual hurts. E_0(N) makes it non-causal for t < N,
-/// which is why it has no `step`; for two steps without these faults use `HornerStack`.
+/// The reference's two-step model with its residual connection, to reproduce the reference's figures. Its layers are
+/// E_0, E_1 and E_2. With rows counted from 0, its logits are the inputs in rows 0..N, and in row N + t, t = 1..N, the
+/// input plus
+///     (E_0(t) + E_0(N) E_1(t) + E_2(t)) X_t^T d_2.
+/// Predictions are -logits. At t = N the bracket is `HornerStack` with K = 2. With weights of the form (7) the last
+/// prediction is therefore W_2 q - q: the residual adds an error of -q. For t < N the model is not causal, because
+/// E_0(N) reads all windows; so it has no `step`. `HornerStack` takes two steps without these faults.
 /// Shapes  tokens (f x (2N+1)), predictions (f x (2N+1)), or (f x 1): the last row
 /// Source  arXiv:2410.11687v1 (code); docs/theory.md, the reference's two-step stack        VJP  `vjp`
 template <class Layer = PaperLayer<>>
@@ -27,7 +28,7 @@ class TwoStepStack {
 
   explicit TwoStepStack(Layer layer) : stack_(std::move(layer), 2) {}
 
-  /// The causal stack without the residual, whose three layers these are.
+  /// The causal stack of the same three layers, without the residual.
   const Stack& without_residual() const { return stack_; }
   Index feature_count() const { return stack_.feature_count(); }
   Index output_count() const { return stack_.output_count(); }
@@ -65,7 +66,7 @@ class TwoStepStack {
     return stack_.template gradient_workspace<T, Method>(windows, losses);
   }
 
-  /// As the stack's.
+  /// Draws random weights, as `HornerStack::draw`.
   template <class P>
   void draw(typename Stack::template Parameters<P>& p, std::uint64_t seed) const {
     stack_.draw(p, seed);
@@ -84,8 +85,8 @@ class TwoStepStack {
     stack_.prepare_vjp(p, c, c_bar, p_bar);
   }
 
-  /// All 2N+1 rows, as columns, or the last alone. All of them run the sequence twice from `first`, once for E_0(N),
-  /// once for the rows; either way the states of the passes are allocated.
+  /// Writes all 2N+1 rows, or only the last if `predictions` has one column; rows are columns here. For all rows it
+  /// runs the sequence twice from `first`, because each reads E_0(N). Allocates states.
   template <class P, class T>
   void forward(const Coefficients<P>& c, const Sequence<T, features>& sequence, const State<T>& first,
                View<T, outputs> predictions, Workspace<T>& ws) const {
@@ -129,14 +130,14 @@ class TwoStepStack {
     }
   }
 
-  /// Forward and reverse for a loss on the last row, yhat = (two Horner steps) - x_{N+1}; otherwise as
-  /// `AugmentedSsm::vjp`. The reference computes its loss there; k other than 1 is refused.
+  /// Runs forward and back for a loss on the last row, yhat = (two Horner steps) - x_{N+1}, as `AugmentedSsm::vjp`. The
+  /// reference's loss is on that row alone, so k must be 1.
   template <class P, class T, class Method, class Cotangent>
   void vjp(const Coefficients<P>& c, const Sequence<T, features>& sequence, State<T>& state, Index k,
            Cotangent&& cotangent, Coefficients<T>& c_bar, GradientWorkspace<T, Method>& ws) const {
     expect_equal("TwoStepStack::vjp", "the number of rows with a loss", k, Index(1));
     detail::expect_extents("TwoStepStack::vjp", Name{"workspace.answer_bar"}, ws.answer_bar, output_count(), 1);
-    // The stack's scratch, which it doesn't hold anything in while it asks for the cotangent.
+    // Scratch that the stack does not use while it calls `cotangent`.
     const View<T, outputs, 1> prediction = ws.answer_bar.view();
     const Index query = sequence.tokens.cols() - 1;
     stack_.vjp(
@@ -148,7 +149,7 @@ class TwoStepStack {
         c_bar, ws);
   }
 
-  /// All 2N+1 rows for one sequence, checked.
+  /// Predicts all 2N+1 rows of one sequence. Checks its arguments and allocates.
   /// Errors  std::invalid_argument: a wrong number of features or of tokens, an entry that is not finite
   template <class P, class Derived>
   Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> predict(const typename Stack::template Parameters<P>& p,
