@@ -15,15 +15,15 @@
 
 namespace gdssm {
 
-/// Any model as a run-time value: names and shapes of its weights, the gradient of a batch, predictions and their
-/// derivative by the query. What is heavy to compile of a model is compiled where its `AnyModel` is made; what trains
-/// and measures it is compiled once for all. A virtual call a batch costs nothing beside the batch.
+/// Any model as a run-time value: the names and shapes of its weights, the gradient over a batch, predictions and their
+/// derivative by the query. The model's own code is compiled where its `AnyModel` is made. Code that trains and
+/// measures models is compiled once for all of them. The cost is one virtual call for each batch.
 ///     const AnyModel<Lanes<float>> model(PaperLayer<>(10));
 ///     const TaskSource<Lanes<float>> source(tasks, model.window(), 1);
 ///     auto run = begin_run(optimizer, model.draw(1));
 ///     train(model, source, source.targets(), optimizer, schedule, options, run, pool);
 /// Copies share the model.
-///     `S`  what runs through it, a scalar or lanes; the weights are its lanes' scalar
+///     `S`  the type of tokens and predictions, a scalar or lanes; the weights have its scalar type
 template <class S>
 class AnyModel {
   using P = LaneScalar<S>;
@@ -31,7 +31,7 @@ class AnyModel {
  public:
   using Weights = NamedWeights<P>;
 
-  /// Keeps a copy of the model. Its gradient is by forward sensitivities where the model has them.
+  /// Keeps a copy of the model. Gradients are by forward sensitivity if the model has it, else by stored history.
   template <class Model>
   requires(!std::is_same_v<Model, AnyModel>) explicit AnyModel(Model model)
       : model_(std::make_shared<const Of<Model>>(std::move(model))) {}
@@ -40,16 +40,16 @@ class AnyModel {
   Index output_count() const { return model_->outputs; }        ///< entries of a prediction
   const WindowSizes& window() const { return model_->window; }  ///< which tokens are neighbours
   const Weights& weights() const { return model_->zeros; }      ///< zeros, with names and shapes
-  /// Random weights, those of `reference_initialization`.
+  /// Random weights, as `reference_initialization`.
   Weights draw(std::uint64_t seed) const { return model_->draw(seed); }
 
-  /// As `loss_and_gradient`.
+  /// The loss and its gradient, as `loss_and_gradient`.
   LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets) const {
     return model_->gradient(windows, losses, targets);
   }
-  /// Predicts; the model must outlive it.        Errors  std::invalid_argument: weights of another shape
+  /// A predictor; the model must outlive it.        Errors  std::invalid_argument: weights of another shape
   Predictor<S> predictor(const Weights& weights) const { return model_->predictor(weights); }
-  /// Differentiates; the model must outlive it.
+  /// The derivative by the query; the model must outlive it.
   /// Errors  std::invalid_argument: weights of another shape, a model without `DifferentiatesInputs`
   QueryDerivative<S> query_derivative(const Weights& weights) const { return model_->query_derivative(weights); }
 
@@ -102,8 +102,8 @@ class AnyModel {
   std::shared_ptr<const Interface> model_;
 };
 
-/// The training loop of `train` for a model whose type is forgotten; `stops` is told every update and ends the run by
-/// returning true.        Errors  as the other form's
+/// The training loop of `train` for an `AnyModel`. `stops` is called after each update; it ends the run by returning
+/// true.        Errors  as the long form of `train`
 template <class S, class Optimizer>
 TrainingResult train(const AnyModel<S>& model, const TaskSource<S>& tasks, const Targets& kind,
                      const Optimizer& optimizer, const std::function<double(Index)>& schedule,

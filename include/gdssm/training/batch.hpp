@@ -11,7 +11,7 @@
 
 namespace gdssm {
 
-/// One context and what is to be predicted from it.
+/// One context and its targets.
 /// Shapes  tokens (Features x T), one token a column; targets (m x k), for the last k windows
 template <class P>
 struct Context {
@@ -19,26 +19,25 @@ struct Context {
   Eigen::Matrix<P, Eigen::Dynamic, Eigen::Dynamic> targets;
 };
 
-/// As many contexts as S has lanes, flush right: shorter ones fill the last tokens, windows and losses, so that all
-/// queries meet at the end, and masks are zero before.
+/// As many contexts as S has lanes. All contexts end with the last column; a shorter one leaves the first columns
+/// unused, and its mask is zero there.
 template <class S>
 struct LaneGroup {
   Array<S> tokens;   ///< (Features x T)
-  Array<S> mask;     ///< (windows): the windows that a lane's context has
+  Array<S> mask;     ///< (windows): one where a lane's context has a window
   Array<S> targets;  ///< (m x k)
-  Array<S> present;  ///< (k): the losses that a lane's context bears; zero throughout in a lane left empty
+  Array<S> present;  ///< (k): one where a lane's context has a loss; zeros in an empty lane
 };
 
-/// Contexts of one length or of many, packed into lanes.
+/// Contexts of one or several lengths, packed into lanes.
 template <class S>
 class Batch {
   using P = LaneScalar<S>;
 
  public:
-  /// Room for `count` contexts of one length, each to be put in by `set`; or of up to this length by `replace`, if they
-  /// are `ragged`.
-  /// Shapes  tokens (Features x length), targets (height x losses)
-  /// Errors  std::invalid_argument: no context, a length that doesn't end with a window, more losses than windows, a
+  /// Room for `count` contexts of one length, which `set` fills in. If the batch is `ragged`, contexts may be shorter,
+  /// and `replace` fills them in. Shapes  tokens (Features x length), targets (height x losses) Errors
+  /// std::invalid_argument: no context, a length that does not end with a window, more losses than windows, a
   ///         height below 1
   Batch(const WindowSizes& window, Index count, Index length, Index height, Index losses, bool ragged = false)
       : windows_(window.windows(length)), losses_(losses), loss_count_(count * losses), count_(count), ragged_(ragged) {
@@ -54,8 +53,8 @@ class Batch {
   }
 
   /// Packs contexts for a model whose windows are `window`.
-  /// Errors  std::invalid_argument: no context, tokens or targets of different heights or that don't end with a window,
-  ///         more targets than windows, entries that aren't finite; the message says which context
+  /// Errors  std::invalid_argument, naming the context: no context, tokens or targets of different heights, tokens that
+  ///         do not end with a window, more targets than windows, entries that are not finite
   Batch(const WindowSizes& window, const std::vector<Context<P>>& contexts)
       : count_(static_cast<Index>(contexts.size())) {
     if (contexts.empty()) refuse("Batch", "there is no context, expected at least one");
@@ -85,9 +84,10 @@ class Batch {
     }
   }
 
-  /// Puts context b's numbers in, flush right; sizes as when it was made. Converts them to the lanes' scalar.
-  /// Errors  std::invalid_argument: tokens or targets of other rows than the batch's, or more of them than it has; no
-  ///         context b
+  /// Fills in context b, which must have the length that it was made for. Converts numbers to the lanes' scalar type.
+  /// Errors  std::invalid_argument: tokens or targets of another height, more of them than there is room for, no
+  /// context
+  ///         b
   template <class Tokens, class Targets>
   void set(Index b, const Eigen::MatrixBase<Tokens>& tokens, const Eigen::MatrixBase<Targets>& targets) {
     if (b < 0 || b >= count_) refuse("Batch", "the context is ", b, ", expected 0 to ", count_ - 1);
@@ -98,9 +98,8 @@ class Batch {
     place(targets, b % lane_count<S>, to.targets);
   }
 
-  /// The same for a context of any length up to the batch's in the place of context b, which the batch then masks; for
-  /// batches that were made with `ragged`.
-  /// Errors  as `set`, and tokens that don't end with a window
+  /// Fills in context b of any length up to the batch's, and its mask. The batch must be `ragged`.
+  /// Errors  as `set`, and tokens that do not end with a window
   template <class Tokens, class Targets>
   void replace(Index b, const WindowSizes& window, const Eigen::MatrixBase<Tokens>& tokens,
                const Eigen::MatrixBase<Targets>& targets) {
@@ -114,9 +113,9 @@ class Batch {
     mark(targets.cols(), lane, to.present);
   }
 
-  /// The lane groups, contexts in order.
+  /// The lane groups, with contexts in order.
   const std::vector<LaneGroup<S>>& groups() const { return groups_; }
-  /// Group g, which holds contexts g lanes and those after it; what is written there must keep its sizes.
+  /// Group g, for writing. It begins with context g times the number of lanes. Its sizes must not change.
   /// Errors  std::invalid_argument: no group g
   LaneGroup<S>& lane_group(Index g) {
     if (g < 0 || g >= static_cast<Index>(groups_.size()))

@@ -18,13 +18,14 @@ namespace gdssm {
 
 namespace detail {
 
-/// A sum over lane groups and its gradient: groups are dealt out to a fixed number of shares, which threads work off
-/// and whose sums are added in order, so that the same input gives the same bits on any number of threads.
+/// A sum over lane groups and its gradient. Groups are divided among a fixed number of shares, threads process the
+/// shares, and the shares' sums are added in order. The same input therefore gives the same bits on any number of
+/// threads.
 template <class Model, class S, class Method>
 class GradientSum {
   using P = LaneScalar<S>;
 
-  // How a model pulls a loss back: window by window; or, where its slots take them so, in runs.
+  // A model pulls a loss back window by window, or in runs of windows if its slots allow.
   struct ByWindows {
     struct Workspace {
       typename Model::template GradientWorkspace<S, Method> layer;
@@ -68,11 +69,11 @@ class GradientSum {
         pass_{model_, windows} {
     for (auto& share : share_) share.reset(new Share{model.template coefficients<S>(), pass_.workspace(losses)});
   }
-  GradientSum(const GradientSum&) = delete;  // the pass knows the model's place
+  GradientSum(const GradientSum&) = delete;  // pass_ refers to model_
 
   const Model& model() const { return model_; }
 
-  /// Adds to a share the gradient of a loss at the last k windows of sequences that begin in the first state.
+  /// Adds to a share the gradient of a loss at the last k windows of sequences from the initial state.
   template <class Loss>
   void pull(const Sequence<S, Model::features>& sequence, Index k, Loss& loss, Share& share) const {
     if constexpr (in_runs)
@@ -86,7 +87,7 @@ class GradientSum {
     share.workspace.state = first_;
     model_.vjp(coefficients_, sequence, share.workspace.state, k, loss, share.coefficients_bar, share.workspace.layer);
   }
-  /// The same for a loss at the end of n windows, whose tokens run(t, count) hands out, as `RunGradient` asks for them.
+  /// The same for a loss at the end of n windows; run(t, count) returns their tokens, as for `RunGradient`.
   template <class Run, class Loss>
   void pull_runs(Index n, const Run& run, Loss& loss, Share& share) const {
     pass_(coefficients_, n, run, loss, share.coefficients_bar, share.workspace);
@@ -117,7 +118,7 @@ class GradientSum {
   }
 
  private:
-  // The used shares' sums and then the lanes', in order.
+  // Adds up the used shares, then the lanes, in order.
   template <std::size_t... s>
   void reduce(Index used, std::index_sequence<s...>) {
     visit(
@@ -138,13 +139,14 @@ class GradientSum {
 
 }  // namespace detail
 
-/// The mean loss of a model over a batch and its gradient: 1/2 |yhat - y|^2 over the number of losses and, for vector
-/// targets, of outputs; for classes the cross-entropy over the number of losses. The same input gives the same bits on
-/// any number of threads. Allocates when it is made, not when it is called.
-///     `Kind`    what of a prediction counts: VectorTargets, ScalarTargets, ClassTargets, or Targets, a value
+/// The mean loss of a model over a batch, and its gradient. The loss of numbers is 1/2 |yhat - y|^2 divided by the
+/// number of losses and, for vector targets, of outputs. The loss of classes is the cross-entropy divided by the number
+/// of losses. The same input gives the same bits on any number of threads. Only the constructor allocates.
+///     `Kind`    which coordinates of a prediction have a loss: VectorTargets, ScalarTargets, ClassTargets, or Targets,
+///               which says so at run time
 ///     `Method`  StoredHistory or ForwardSensitivity
-/// Errors  std::invalid_argument: a batch larger than the sizes it was made for, tokens or targets of another height,
-///         weights or a gradient of another model's sizes
+/// Errors  std::invalid_argument: a batch with more windows or losses than there is room for, tokens or targets of
+///         another height, weights or a gradient of other sizes
 /// Source  docs/theory.md, exact gradients
 template <class Model, class S, class Kind = VectorTargets, class Method = StoredHistory>
 class BatchGradient {
@@ -154,17 +156,17 @@ class BatchGradient {
  public:
   using Parameters = typename Model::template Parameters<P>;
 
-  /// For batches of up to so many windows and losses a context.
+  /// For contexts of up to `windows` windows and `losses` losses.
   BatchGradient(const Model& model, Index windows, Index losses, const Kind& targets = {})
       : sum_(model, windows, losses), targets_(targets) {}
 
-  /// The loss; its gradient replaces what is in `gradient`.
+  /// Returns the loss and writes its gradient to `gradient`.
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient) {
     return (*this)(parameters, batch, gradient, alone_, [](Index) {});
   }
 
-  /// The same on a pool's threads. `draw(g)` is called before group g is read, on the thread that reads it: it may fill
-  /// the batch's group g.
+  /// The same on a pool's threads. Calls `draw(g)` before it reads group g, on the same thread; `draw` may fill group
+  /// g.
   template <class Draw>
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient, ThreadPool& pool,
                Draw&& draw) {
@@ -190,14 +192,13 @@ class BatchGradient {
   ThreadPool alone_;
 };
 
-/// `BatchGradient` with the types of the model and of its weights forgotten: loss(weights, batch, gradient, pool,
-/// draw).
+/// A `BatchGradient` of any model: loss(weights, batch, gradient, pool, draw).
 template <class S>
 using LossAndGradient = std::function<LaneScalar<S>(const NamedWeights<LaneScalar<S>>& weights, const Batch<S>& batch,
                                                     NamedWeights<LaneScalar<S>>& gradient, ThreadPool& pool,
                                                     const std::function<void(Index)>& draw)>;
 
-/// The loss of a model and its gradient, for batches of up to so many windows and losses a context.
+/// The `BatchGradient` of a model, for contexts of up to `windows` windows and `losses` losses.
 ///     `Method`  StoredHistory or ForwardSensitivity
 template <class S, class Method, class Model>
 LossAndGradient<S> loss_and_gradient(const Model& model, Index windows, Index losses, const Targets& targets) {

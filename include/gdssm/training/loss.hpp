@@ -10,28 +10,27 @@
 
 namespace gdssm {
 
-/// The loss of predictions against given targets, as `vjp` wants it, at each of k windows; summed over windows in
-/// `value`, lane by lane. For squared errors, over the coordinates that count,
-///     1/2 |yhat - y|^2 scale,   its gradient (yhat - y) scale
-/// and for classes, whose logits yhat are, with probabilities p,
+/// The loss of predictions against given targets, as a `cotangent` of `vjp`. `value` is its sum over windows for each
+/// lane. The squared error, over the coordinates that count, is
+///     1/2 |yhat - y|^2 scale,   its gradient (yhat - y) scale.
+/// The cross-entropy of logits yhat against probabilities p is
 ///     (log sum_k exp yhat_k - sum_k p_k yhat_k) scale,   its gradient (softmax(yhat) - p) scale            (13a)
-/// without overflow: the logarithm of the sum is built up by softplus, class by class. No class has a probability above
-/// 1 in floating point either, so that the loss is at least 0 for p >= 0. Coordinates that do not count have the
-/// gradient zero.
-/// Shapes  targets (m x k), column j for the j-th of the last k windows; predictions (m)
-/// Errors  std::invalid_argument: targets of fewer coordinates than count, a prediction or a derivative of another
-///         length, a window without a target, another number of losses marked present than of targets
+/// It does not overflow, because softplus adds the exponentials up one by one under the logarithm. Rounding gives no
+/// class a probability above 1, so the loss is at least 0 for p >= 0. The gradient is zero in coordinates that do not
+/// count. Shapes  targets (m x k), column j for the j-th of the last k windows; predictions (m) Errors
+/// std::invalid_argument: targets with too few coordinates, a prediction or a derivative of another length, a
+///         window without a target, `present` of another length than the targets
 template <class S>
 class Loss {
  public:
-  /// `present` (k entries, or absent): zeros in the lanes and windows that bear no loss.
+  /// `present` (k entries, or absent) is zero in the lanes and windows without a loss.
   Loss(const Targets& kind, View<const S> targets, LaneScalar<S> scale, View<const S> present = View<const S>::absent())
       : kind_(kind), targets_(targets), scale_(scale), present_(present) {
     kind.counted(targets.rows(), "Loss");
     if (present.present()) expect_equal("Loss", "the number of losses marked present", present.size(), targets.cols());
   }
 
-  /// Adds the loss of prediction j; its derivative replaces what is in g.
+  /// Adds the loss of prediction j to `value` and writes its derivative to g.
   template <Index Outputs>
   void operator()(Index j, View<const S, Outputs, 1> prediction, View<S, Outputs, 1> g) {
     if (j < 0 || j >= targets_.cols()) refuse("Loss", "the window is ", j, ", expected 0 to ", targets_.cols() - 1);
@@ -45,10 +44,10 @@ class Loss {
       add_cross_entropy(j, scale, prediction, g);
   }
 
-  /// The loss so far, a sum over the windows for each lane.
+  /// The loss so far, summed over windows, for each lane.
   const S& value() const { return value_; }
 
-  /// Over how many numbers a window's loss is a mean, when the model has m outputs.
+  /// The number of coordinates over which a window's loss is a mean, for a model of m outputs.
   static Index averaged_over(const Targets& kind, Index m) {
     return kind.loss == Targets::Loss::squared_error ? kind.counted(m, "Loss") : 1;
   }
@@ -68,7 +67,7 @@ class Loss {
   void add_cross_entropy(Index j, const S& scale, View<const S, Outputs, 1> prediction, View<S, Outputs, 1> g) {
     using std::exp;
     const Index classes = kind_.count == 0 ? prediction.size() : kind_.count;
-    // log(e^a + e^b) = a + softplus(b - a), which rounding may put below b, where it cannot be.
+    // log(e^a + e^b) = a + softplus(b - a) is at least b, but may be rounded to less.
     S log_sum = prediction[0];
     for (Index k = 1; k < classes; ++k) log_sum = larger(log_sum + softplus(prediction[k] - log_sum), S(prediction[k]));
     for (Index k = 0; k < classes; ++k) {
@@ -93,7 +92,7 @@ class SquaredError : public Loss<S> {
       : Loss<S>(Kind(), targets, scale, present) {}
 };
 
-/// `Loss` of so many classes.
+/// `Loss` of `Classes` classes.
 template <class S, Index Classes>
 class CrossEntropy : public Loss<S> {
  public:

@@ -9,13 +9,13 @@
 
 namespace gdssm {
 
-/// The layer with the sensitivities of its state carried along, so that the exact gradient of a loss at window t is
-/// there at window t, with no pass back over the tokens:
+/// A layer that carries the sensitivities of its state along. The exact gradient of a loss at window t is then known at
+/// window t, without a pass back over the tokens:
 ///     Y_t = L * Y_{t-1} + Z_{t-1}                                 L_bar    = sum_t R_t^loc * Y_t             (12)
 ///     V^ab_t = L * V^ab_{t-1} + x_a x_b^T, Z_t = sum_ab A_ab V^ab_t   A_bar_ab = sum_t <R_t^loc, V^ab_t>     (13)
-/// with R_t^loc = o_t v_t^T, v_t = -C^T g_t. Memory is independent of the length of the stream. Exact from Z_0 = 0
-/// while the parameters are held; when they move, the sensitivities still hold the past's share at the old ones.
-/// Shapes  Y and each of the Width^2 matrices V^ab (f x f), held transposed as the state is
+/// with R_t^loc = o_t v_t^T, v_t = -C^T g_t. Memory does not depend on the length of the stream. The gradient is exact
+/// from Z_0 = 0 while the parameters do not change. After a change, the sensitivities still contain earlier windows at
+/// the earlier parameters. Shapes  Y and each of the Width^2 matrices V^ab (f x f), held transposed as the state is
 /// Source  Zucchet et al., Online learning of long-range dependencies, 2305.15947; docs/theory.md, exact gradients
 template <class Layer>
 class OnlineGradient;
@@ -24,7 +24,7 @@ template <Index F, Index Width, Index Stride, class Discretization, class Gate>
 class OnlineGradient<
     AugmentedSsm<LocalAttention<F, Width, Stride>, DiagonalRecurrence<F, F, Discretization>, Readout<F>, Gate>> {
  public:
-  /// What is trained.
+  /// The layer to train.
   using Layer =
       AugmentedSsm<LocalAttention<F, Width, Stride>, DiagonalRecurrence<F, F, Discretization>, Readout<F>, Gate>;
 
@@ -32,7 +32,7 @@ class OnlineGradient<
 
   const Layer& layer() const { return layer_; }
 
-  /// The layer's state, its sensitivities, and the last complete window, at which a loss may be put. A value.
+  /// The layer's state, its sensitivities, and the last complete window, which `pull` reads. A value.
   template <class T>
   struct State {
     typename Layer::template State<T> layer;
@@ -61,7 +61,7 @@ class OnlineGradient<
     return {layer_.template workspace<T>(), Array<T, F, 1>(f, 1), Array<T, F, 1>(f, 1)};
   }
 
-  /// `Layer::step`, sensitivities included. True when the token completed a window.
+  /// `Layer::step` with sensitivities. Returns true if the token completes a window.
   /// Errors  std::invalid_argument: a token or a prediction of another length
   template <class P, class S>
   bool step(const typename Layer::template Coefficients<P>& c, View<const S, F, 1> token, State<S>& state,
@@ -85,8 +85,8 @@ class OnlineGradient<
     return true;
   }
 
-  /// Adds to `c_bar` the gradient of a loss at the last complete window, g = d loss / d yhat_t. To be called before the
-  /// next window is complete: in a stream of pairs, when y_{t+1} has come but x_{t+2} has not.
+  /// Adds to `c_bar` the gradient of a loss at the last complete window, with g = d loss / d yhat_t. Call it before the
+  /// next window is complete: in a stream of pairs, after y_{t+1} and before x_{t+2}.
   /// Errors  std::invalid_argument: a g of another length
   template <class P, class S>
   void pull(const typename Layer::template Coefficients<P>& c, const State<S>& state, View<const S, F, 1> g,

@@ -15,16 +15,16 @@
 
 namespace gdssm {
 
-/// Rate and decay for the parameters whose own name (the last part, "log_step") is among `names`; a group without names
-/// takes all that no group before it took. A rate of 0 leaves them as they are.
+/// Rate and decay of the parameters whose leaf name, such as "log_step", is in `names`. A group without names takes all
+/// parameters that no group before it takes. Parameters with a rate of 0 do not change.
 struct ParameterGroup {
-  std::vector<std::string> names;  ///< of parameters, the last part; none: all that are left
+  std::vector<std::string> names;  ///< leaf names of parameters; if empty, all that are left
   double learning_rate;            ///< rate
   double weight_decay = 0;         ///< decay
-  bool optional = false;           ///< names that no parameter has are passed over; otherwise they are refused
+  bool optional = false;           ///< ignores names that no parameter has, instead of refusing them
 };
 
-/// Groups in order; or one rate for all parameters, without decay.
+/// Groups in order, or one rate for all parameters without decay.
 struct ParameterGroups : std::vector<ParameterGroup> {
   using std::vector<ParameterGroup>::vector;
   /// One group of all parameters.
@@ -34,19 +34,19 @@ struct ParameterGroups : std::vector<ParameterGroup> {
 /// AdamW: with g the gradient and n the number of updates, this one included,
 ///     m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,
 ///     p <- p - rate (m^ / (sqrt(v^) + eps) + decay p),   m^ = m / (1 - b1^n),   v^ = v / (1 - b2^n)
-/// Adam is the same with decay 0. Rates and decays are the groups'; a schedule multiplies the rates.
+/// Adam has decay 0. Groups give rates and decays; a schedule multiplies the rates.
 /// Source  Kingma, Ba, 1412.6980; Loshchilov, Hutter, 1711.05101; docs/theory.md, training and alignment
 struct AdamW {
-  ParameterGroups groups;  ///< the first that takes a parameter has it; `AdamW{3e-3}` is one rate for all
-  double b1 = 0.9;         ///< of the mean of gradients
-  double b2 = 0.999;       ///< of the mean of their squares
-  double epsilon = 1e-8;   ///< beside the root
+  ParameterGroups groups;  ///< a parameter is in the first group that takes it; `AdamW{3e-3}` is one rate for all
+  double b1 = 0.9;         ///< decay of the mean of gradients
+  double b2 = 0.999;       ///< decay of the mean of their squares
+  double epsilon = 1e-8;   ///< eps
 
-  /// What the reference trains with: Adam at 1e-4 on the decays, if there are any, AdamW at 2e-4 with decay 0.05 on all
-  /// else.
+  /// The reference's optimiser: Adam at 1e-4 for Lambda and log_step, if there are any, and AdamW at 2e-4 with decay
+  /// 0.05 for all other parameters.
   static AdamW reference() { return {{{{"Lambda", "log_step"}, 1e-4, 0, true}, {{}, 2e-4, 0.05}}}; }
 
-  /// Everything that an optimiser carries from one update to the next. A value.
+  /// All that later updates depend on. A value.
   template <class Parameters>
   struct State {
     Parameters first;   ///< m
@@ -64,10 +64,10 @@ struct AdamW {
     }
   };
 
-  /// m = v = 0, for parameters of the shape of the given ones.
-  /// Errors  std::invalid_argument: a parameter that no group takes; a name that no parameter left to its group has,
-  ///         unless the group is optional; a rate or decay that is negative or no number; b1 or b2 outside [0, 1); a
-  ///         negative epsilon
+  /// m = v = 0, in the shapes of the given parameters.
+  /// Errors  std::invalid_argument: a parameter that no group takes; a name that no parameter has, or only one that an
+  ///         earlier group takes, unless the group is optional; a rate or decay that is negative or not finite; b1 or
+  ///         b2 outside [0, 1); an epsilon that is negative or not finite
   template <class Parameters>
   State<Parameters> initial_state(const Parameters& like) const {
     std::vector<std::string> names;
@@ -84,9 +84,9 @@ struct AdamW {
     return state;
   }
 
-  /// One update of `parameters` by `gradient`, the rates multiplied by `schedule`.
-  /// Errors  std::invalid_argument: a parameter that no group takes, parameters, gradient and state of different sizes;
-  ///         nothing is changed then
+  /// Updates `parameters` by `gradient`, with the rates multiplied by `schedule`.
+  /// Errors  std::invalid_argument: a parameter that no group takes; parameters, gradient and state of different sizes.
+  ///         Nothing changes then.
   template <class Parameters>
   void update(const Parameters& gradient, double schedule, Parameters& parameters, State<Parameters>& state) const {
     visit([&](const Name& name, const auto&) { group_of(name); }, gradient);  // before anything is changed
@@ -112,8 +112,8 @@ struct AdamW {
     T unbias_1, unbias_2, rate, decay;
   };
 
-  /// The update of n numbers, whatever the shapes that they have: compiled once for a scalar type. In whole vectors,
-  /// the last one filled up, so that bits do not depend on where in memory numbers lie.
+  /// Updates n numbers of any shape; compiled once for each scalar type. Works on whole vectors, the last one padded,
+  /// so that bits do not depend on where in memory the numbers are.
   template <class T>
   void move(const T* gradient, const Factors<T>& by, T* weight, T* first, T* second, Index n) const {
     using Piece = Eigen::Array<T, 16, 1>;
@@ -137,7 +137,7 @@ struct AdamW {
     return group.names.empty() || std::find(group.names.begin(), group.names.end(), own) != group.names.end();
   }
 
-  /// Refuses numbers that can't be, and names that none of the parameters has which the groups before leave over.
+  /// Refuses invalid numbers, and names that no parameter has which is left by the groups before.
   void check(std::vector<std::string> names) const {
     if (!(b1 >= 0 && b1 < 1 && b2 >= 0 && b2 < 1 && epsilon >= 0 && std::isfinite(epsilon)))
       refuse("AdamW", "b1, b2 and epsilon are ", b1, ", ", b2, " and ", epsilon,
@@ -158,7 +158,7 @@ struct AdamW {
     }
   }
 
-  /// Every name once, in order: "A, Lambda, C".
+  /// The names in order, without repetition: "A, Lambda, C".
   static std::string listed(const std::vector<std::string>& names) {
     std::string text;
     for (auto name = names.begin(); name != names.end(); ++name)
@@ -213,27 +213,27 @@ struct GradientDescent {
   }
 };
 
-/// Another optimiser that is shown no gradient longer than `most`: g <- g min(1, most / |g|), |g| over all parameters
-/// together. One task in a million then spoils no running mean.
+/// Shortens gradients before another optimiser sees them: g <- g min(1, most / |g|), with |g| over all parameters. A
+/// rare large gradient then does not dominate the running means.
 /// Source  Pascanu, Mikolov, Bengio, 1211.5063
 template <class Optimizer>
 struct ClippedGradient {
-  Optimizer optimizer;  ///< what takes the step
-  double most = 1;      ///< the length that gradients are shortened to
+  Optimizer optimizer;  ///< the optimiser that takes the step
+  double most = 1;      ///< the greatest length of a gradient
 
-  /// All that later updates depend on: the other's.
+  /// The other optimiser's state.
   template <class Parameters>
   using State = typename Optimizer::template State<Parameters>;
 
   /// The state before the first update.
-  /// Errors  std::invalid_argument: a length that isn't positive, and as the other's
+  /// Errors  std::invalid_argument: a length that is not positive; those of the other optimiser
   template <class Parameters>
   State<Parameters> initial_state(const Parameters& like) const {
     if (!(most > 0)) refuse("ClippedGradient", "the greatest length is ", most, ", expected a positive number");
     return optimizer.initial_state(like);
   }
 
-  /// As the other's.
+  /// Updates by the shortened gradient.        Errors  those of the other optimiser
   template <class Parameters>
   void update(const Parameters& gradient, double schedule, Parameters& parameters, State<Parameters>& state) const {
     double squares = 0;

@@ -9,13 +9,13 @@
 
 namespace gdssm {
 
-/// The gradient of `BatchGradient` with a loss at each context's end, for contexts of any length in memory that does
-/// not grow with it: tokens are drawn where they are read, once on the way forward and once more on the way back.
-/// (Which pairs are distractors, where a task has some, is a number a pair.)
-///     `Tasks`  draws any run of a context by itself: check, workspace, begin, run, target, features and context, as
-///              `LinearRegression` has them
-///     `Model`  one whose slots take many windows at once, as the paper's layer
-/// Errors  std::invalid_argument: tasks that don't fit the model or refuse their own options, no task
+/// The gradient of `BatchGradient` with a loss at each context's end, in memory that does not grow with the context.
+/// Tokens are drawn when they are read: once on the way forward, and again on the way back. Only tasks with distractors
+/// store one number for each pair.
+///     `Tasks`  draws any run of a context by itself, by the members check, workspace, begin, run, target, features and
+///              context of `LinearRegression`
+///     `Model`  a model that `TakesRuns`, such as `PaperLayer`
+/// Errors  std::invalid_argument: tasks that do not fit the model, options that the tasks refuse, no task
 /// Source  docs/theory.md, exact gradients, (11) and (12)
 template <class Model, class S, class Tasks, class Kind = VectorTargets>
 class RedrawnGradient {
@@ -36,7 +36,7 @@ class RedrawnGradient {
     expect_equal("RedrawnGradient", "the number of outputs of the model", model.output_count(), model.feature_count());
   }
 
-  /// The loss over tasks first, ..., first + count - 1 of a seed; its gradient replaces what is in `gradient`.
+  /// Returns the loss over tasks first, ..., first + count - 1 of a seed and writes its gradient to `gradient`.
   P operator()(const Parameters& parameters, std::uint64_t seed, std::uint64_t first, Index count, Parameters& gradient,
                ThreadPool& pool) {
     if (count < 1) refuse("RedrawnGradient", "there are ", count, " tasks, expected at least 1");

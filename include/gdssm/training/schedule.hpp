@@ -9,17 +9,17 @@
 
 namespace gdssm {
 
-/// The learning rate as it is given: factor 1 at every update.
+/// A constant learning rate: the factor is 1 at every update.
 struct ConstantRate {
   double operator()(Index) const { return 1; }
 };
 
 /// A linear rise from 0 over `warm_up` updates, then half a cosine down to `floor` at update `updates`:
 ///     n / warm_up,   then   floor + (1 - floor) (1 + cos(pi (n - warm_up) / (updates - warm_up))) / 2
-/// for update n = 1, 2, ...; `floor` from there on.
+/// for update n = 1, 2, ..., and `floor` after update `updates`.
 struct WarmUpCosine {
-  Index warm_up;     ///< updates of rising rates
-  Index updates;     ///< until the floor
+  Index warm_up;     ///< updates until the full rate
+  Index updates;     ///< updates until the floor
   double floor = 0;  ///< the last factor
 
   /// Errors  std::invalid_argument: a warm-up that is negative or not shorter than the run, a floor outside [0, 1]

@@ -16,16 +16,15 @@ namespace gdssm {
 
 /// A distribution of tasks. Satisfied by a type with
 ///     Index length() const                                       tokens in a sequence
-///     TokenSequence sequence(seed, index, losses) const          task `index` of a seed, the same whoever draws it,
-///     with
-///                                                                targets for its last `losses` windows
-/// or, in place of the latter,
+///     TokenSequence sequence(seed, index, losses) const          task `index` of a seed, with targets for its last
+///                                                                `losses` windows; the same at every call
+/// or, instead of `sequence`,
 ///     workspace<S>(), sequence(seed, index, tokens, targets, workspace)
 ///                                                                draws as many tasks as S has lanes, those of index,
 ///                                                                index + 1, ..., into memory of the caller
-/// and, if it likes,
-///     Targets targets() const                                    what of a target counts; all of it otherwise
-///     static constexpr bool ragged = true                        sequences have up to length() tokens
+/// and optionally
+///     Targets targets() const                                    which coordinates of a target count; by default all
+///     static constexpr bool ragged = true                        sequences may be shorter than length()
 template <class T>
 concept TaskDistribution = requires(const T& tasks) {
   { tasks.length() } -> std::convertible_to<Index>;
@@ -57,15 +56,15 @@ inline constexpr bool is_ragged<Tasks> = Tasks::ragged;
 
 }  // namespace detail
 
-/// Puts tasks of a distribution into batches, a group of lanes at a time, on any thread, groups apart from one another.
-/// The distribution's type is erased: what reads batches is compiled once for all. Keeps the tasks by reference; a copy
-/// has scratch of its own.
-/// Errors  std::invalid_argument: no groups; from `draw`: tasks of other sizes than the batch's, tokens that don't end
-///         with a window, a group beyond those that there is room for
+/// Draws tasks of a distribution into the lane groups of batches. Threads may draw different groups at the same time.
+/// The distribution's type is erased, so that code which reads batches is compiled once. Keeps the tasks by reference;
+/// copies do not share scratch. Errors  std::invalid_argument: no groups; from `draw`: tasks of other sizes than the
+/// batch's, tokens that do not end
+///         with a window, no such group
 template <class S>
 class TaskSource {
  public:
-  /// For batches of up to so many groups, whose windows are `window`.
+  /// For batches of up to `groups` groups and windows of the sizes `window`.
   template <class Tasks>
   TaskSource(const Tasks& tasks, const WindowSizes& window, Index groups)
       : length_(tasks.length()),
@@ -91,7 +90,7 @@ class TaskSource {
   const Targets& targets() const { return targets_; }  ///< what of a target counts
   bool ragged() const { return ragged_; }              ///< whether sequences differ in length
 
-  /// Tasks first, first + 1, ... of a seed become the batch's contexts; this draws those of group g.
+  /// Draws group g of a batch whose contexts are tasks first, first + 1, ... of a seed.
   void draw(std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) const {
     if (g < 0 || g >= groups_) refuse("TaskSource", "the group is ", g, ", expected 0 to ", groups_ - 1);
     draw_(seed, first + static_cast<std::uint64_t>(g * lane_count<S>), g, batch);
@@ -108,7 +107,7 @@ class TaskSource {
       using Scratch = std::vector<decltype(tasks.template workspace<S>())>;
       auto scratch = std::make_shared<Scratch>(static_cast<std::size_t>(groups), tasks.template workspace<S>());
       return [&tasks, scratch](std::uint64_t seed, std::uint64_t first, Index g, Batch<S>& batch) {
-        // Lanes beyond the batch's count are drawn too; they bear no loss.
+        // Draws tasks for unused lanes too; these have no loss.
         auto& [tokens, mask, targets, present] = batch.lane_group(g);
         tasks.sequence(seed, first, tokens.view(), targets.view(), (*scratch)[static_cast<std::size_t>(g)]);
       };

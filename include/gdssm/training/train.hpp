@@ -20,14 +20,14 @@
 
 namespace gdssm {
 
-/// Everything that a training run carries from one update to the next: with it and the options the rest of the run
-/// follows bit for bit. A value, to be copied, or saved (io/checkpoint.hpp) through `visit` and `visit_counters`.
+/// The state of a training run. It and the options determine the rest of the run, bit for bit. A value, which can be
+/// copied, and saved by io/checkpoint.hpp.
 template <class Parameters, class Optimizer = AdamW>
 struct TrainingRun {
-  Parameters parameters;                                     ///< what is trained, as the last update left it
+  Parameters parameters;                                     ///< after the last update
   typename Optimizer::template State<Parameters> optimizer;  ///< moments and the number of updates
 
-  Index updates() const { return optimizer.updates; }  ///< so far
+  Index updates() const { return optimizer.updates; }  ///< number made so far
 
   template <class Visitor, class... Self>
   static void visit(Visitor&& visitor, Self&&... self) {
@@ -40,42 +40,43 @@ struct TrainingRun {
   }
 };
 
-/// A run at its beginning.
+/// A run before its first update.
 template <class Parameters, class Optimizer>
 TrainingRun<Parameters, Optimizer> begin_run(const Optimizer& optimizer, const Parameters& parameters) {
   return {parameters, optimizer.initial_state(parameters)};
 }
 
-/// How long and on what. Draw n of a run (from 0) holds the tasks n batch, ..., (n + 1) batch - 1 of the seed.
+/// The length of a run, and its tasks. Draw n of a run, from 0, has the tasks n batch, ..., (n + 1) batch - 1 of the
+/// seed.
 struct TrainingOptions {
-  Index updates = 10000;       ///< total, those that the run has behind it included
+  Index updates = 10000;       ///< in all, with those that the run has already made
   Index batch = 64;            ///< tasks in a draw
-  Index updates_per_draw = 1;  ///< updates made on each draw; the reference makes 3
-  Index losses = 1;            ///< windows with a loss, the last of each context; N: a loss at every position
-  std::uint64_t seed = 0;      ///< of the tasks
+  Index updates_per_draw = 1;  ///< updates on each draw; the reference makes 3
+  Index losses = 1;            ///< the last windows of each context that have a loss; N for all of N windows
+  std::uint64_t seed = 0;      ///< seed of the tasks
 };
 
 /// Why a run ended.
 enum class TrainingStatus {
   finished,  ///< updates == options.updates
   stopped,   ///< a callback returned true
-  diverged,  ///< a loss or a gradient was not finite; the run holds the last weights at which both were
+  diverged,  ///< a loss or a gradient was not finite; the run has the last weights at which both were finite
 };
 
 /// How a run ended.
 struct TrainingResult {
   TrainingStatus status;  ///< why it ended
-  Index updates;          ///< made in all
-  double loss;            ///< of the last draw, before its update; NaN if there was none
-  std::string message;    ///< the status in words, with the update
+  Index updates;          ///< number made in all
+  double loss;            ///< on the last draw, before the update; NaN if no update was made
+  std::string message;    ///< the status in words
 };
 
-/// What callbacks see after each update.
+/// The argument of callbacks, after each update.
 template <class Parameters>
 struct TrainingProgress {
-  Index update;                  ///< from 1
-  double loss;                   ///< over the draw, before the update
-  const Parameters& parameters;  ///< after it
+  Index update;                  ///< number of the update, from 1
+  double loss;                   ///< on the draw, before the update
+  const Parameters& parameters;  ///< after the update
 };
 
 namespace detail {
@@ -87,7 +88,7 @@ bool all_finite(const T* numbers, Index n) {
   return finite;
 }
 
-/// Copies a value of one type, matrices and whole numbers, to one of another type that names the same.
+/// Copies the matrices and counters of a value to a value of another type with the same names.
 template <class P, class From, class To>
 void transfer(const From& from, To& to) {
   NamedWeights<P>(from).copy_to(to);
@@ -101,7 +102,7 @@ void transfer(const From& from, To& to) {
       to);
 }
 
-/// What counts of a target, from what the tasks say, if they do, and what was asked for.
+/// The kind of targets that was asked for. Refuses it if the tasks say another.
 inline Targets agreed_targets(const Targets& said, bool tasks_say, const Targets& asked, Index outputs) {
   const auto text = [&](const Targets& kind) {
     return std::to_string(kind.counted(outputs, "train")) +
@@ -112,11 +113,11 @@ inline Targets agreed_targets(const Targets& said, bool tasks_say, const Targets
   return asked;
 }
 
-/// Sensitivities, where a model has them.
+/// Forward sensitivity if a model has it, else stored history.
 template <class Model>
 using BestMethod = std::conditional_t<Model::sensitive, ForwardSensitivity, StoredHistory>;
 
-/// The loop, which knows no model: `gradient` makes the loss of one for batches of so many windows.
+/// The training loop, compiled once for all models. `gradient(windows)` returns the model's loss.
 template <class S, class Optimizer>
 TrainingResult run_training(const WindowSizes& window, Index outputs,
                             const std::function<LossAndGradient<S>(Index)>& gradient, const TaskSource<S>& tasks,
@@ -160,16 +161,16 @@ TrainingResult run_training(const WindowSizes& window, Index outputs,
 
 }  // namespace detail
 
-/// The training loop: draws tasks, takes the gradient of the mean loss over them, updates, and tells the callbacks, any
-/// objects that can be called with a `TrainingProgress`; one that returns true stops the run.
-///     `S`         what tasks run in, such as Lanes<float>
-///     `Kind`      what of a target counts: as the tasks say, or one that they must agree with
-///     `Method`    of the gradient
-///     `Schedule`  factor of the learning rates for update n = 1, 2, ...
-/// Same bits for any number of threads. `run` continues where it stands. The optimiser sees the weights as
-/// `NamedWeights`, whatever the model.
-/// Errors  std::invalid_argument: options below 1, tasks that don't fit the model, targets of another kind than the
-///         tasks', what the optimiser refuses. Divergence is a status.
+/// Trains a model. For each update it draws tasks unless it repeats a draw, takes the gradient of the mean loss,
+/// updates the weights, and calls the callbacks with a `TrainingProgress`. A callback that returns true stops the run.
+///     `S`         the type of tokens, such as Lanes<float>
+///     `Kind`      the kind of targets; by default what the tasks say, otherwise it must agree with them
+///     `Method`    of the gradient, StoredHistory or ForwardSensitivity; by default the latter if the model has it
+///     `Schedule`  returns the factor of the learning rates for update n = 1, 2, ...
+/// Gives the same bits on any number of threads. Continues a `run` that has made updates. The optimiser sees the
+/// weights of any model as `NamedWeights`. Errors  std::invalid_argument: options below their least values, tasks that
+/// do not fit the model, targets of another
+///         kind than the tasks', what the optimiser refuses. Divergence is a status, not an error.
 template <class S, class Kind = Targets, class Method = void, class Model, class Tasks, class Optimizer, class Schedule,
           class... Callback>
 TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& optimizer, const Schedule& schedule,
@@ -219,20 +220,20 @@ TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& op
   }
 }
 
-/// How a model is trained by the short call; every setting has a default.
+/// Settings of the short form of `train`.
 struct TrainingSettings {
-  double rate = 1e-3;                          ///< learning rate of AdamW, for all weights; `optimizer` takes its place
-  Index updates = 10000;                       ///< in all
-  Index batch = 64;                            ///< tasks in a draw
-  Index updates_per_draw = 1;                  ///< updates made on each draw
-  Index losses = 1;                            ///< windows with a loss, the last of each context
-  std::uint64_t seed = 1;                      ///< of the tasks, and of the start that is drawn
-  int threads = 1;                             ///< that share the work; the results are the same bits for any number
-  AdamW optimizer = {};                        ///< groups with rates and decays of their own
-  std::function<double(Index)> schedule = {};  ///< factor of the rates at update n; by default half a cosine to zero
+  double rate = 1e-3;          ///< learning rate of AdamW for all weights, unless `optimizer` has groups
+  Index updates = 10000;       ///< number of updates
+  Index batch = 64;            ///< tasks in a draw
+  Index updates_per_draw = 1;  ///< updates on each draw
+  Index losses = 1;            ///< the last windows of each context that have a loss
+  std::uint64_t seed = 1;      ///< seed of the tasks, and of random initial weights
+  int threads = 1;             ///< number of threads; it does not change the results
+  AdamW optimizer = {};        ///< AdamW with groups of its own, instead of `rate`
+  std::function<double(Index)> schedule = {};  ///< factor of the rate at update n; by default half a cosine to zero
 };
 
-/// What training made of a model.
+/// How a run ended, and the trained weights.
 template <class Parameters>
 struct Trained : TrainingResult {
   Parameters weights;  ///< after the last update
@@ -240,8 +241,8 @@ struct Trained : TrainingResult {
 
 /// Trains a model from given weights on a distribution of tasks.
 ///     auto run = train(layer, tasks, {.rate = 3e-3, .updates = 4000}, start);     // run.weights, run.message
-/// Callbacks are called as by the long form, which also continues and saves runs.
-/// Errors  as the long form's
+/// Callbacks are as in the long form, which can also continue and save runs.
+/// Errors  as the long form
 template <class P = float, class Model, class Tasks, class... Callback>
 Trained<typename Model::template Parameters<P>> train(const Model& model, const Tasks& tasks,
                                                       const TrainingSettings& settings,
@@ -261,7 +262,7 @@ Trained<typename Model::template Parameters<P>> train(const Model& model, const 
   return {std::move(result), std::move(run.parameters)};
 }
 
-/// Trains a model from random weights, those of `reference_initialization`.
+/// Trains a model from the random weights of `reference_initialization`.
 ///     auto run = train(layer, tasks, {.rate = 3e-3, .updates = 4000});
 template <class P = float, class Model, class Tasks>
 Trained<typename Model::template Parameters<P>> train(const Model& model, const Tasks& tasks,
