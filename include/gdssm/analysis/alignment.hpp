@@ -12,22 +12,22 @@
 
 namespace gdssm {
 
-/// How alike two models act, over tasks, in the derivative J and the prediction of the query:
-///     cosine                 of J's rows, averaged over outputs         scalar targets: of the one row
-///     model_difference       |J_j - J'_j| over outputs, averaged over   |J - J'| over inputs
-///                            the inputs j
-///     prediction_difference  |yhat - yhat'| over outputs                |yhat - yhat'|
+/// The similarity of two models over tasks, in the prediction yhat of the query and its derivative J by the query:
+///                            vector targets                             scalar targets
+///     cosine                 between rows of J, mean over outputs       between the one row
+///     model_difference       |J_j - J'_j| of column j, mean over j      |J - J'| of the one row
+///     prediction_difference  |yhat - yhat'|                             |yhat - yhat'|
 /// Source  arXiv:2410.11687v1; docs/theory.md, training and alignment
 struct Alignment {
-  Sample cosine;                 ///< of rows of J, averaged over outputs
-  Sample model_difference;       ///< of columns of J, averaged
-  Sample prediction_difference;  ///< norm over the outputs
+  Sample cosine;                 ///< between rows of J
+  Sample model_difference;       ///< distance of J
+  Sample prediction_difference;  ///< distance of yhat
 };
 
 namespace detail {
 
-/// Adds how alike two models act on the first `used` lanes of a group, in the outputs from `first`; `scalar` says that
-/// there is one.
+/// Adds the similarity of two models on the first `used` lanes of a group, in the outputs from `first` on. `scalar`
+/// says that this is one output.
 template <class S>
 void compare_derivatives(const Array<S>& prediction, const Array<S>& jacobian, const Array<S>& other_prediction,
                          const Array<S>& other_jacobian, Index first, bool scalar, Index used, Alignment& found) {
@@ -62,7 +62,7 @@ void compare_derivatives(const Array<S>& prediction, const Array<S>& jacobian, c
 
 }  // namespace detail
 
-/// The alignment of two models whose types, as the tasks', are forgotten; `kind` says what of a target counts.
+/// The alignment of two type-erased models. `kind` says which coordinates of a target count.
 /// Errors  as the forms below
 template <class S>
 Alignment align(const QueryDerivative<S>& one, const QueryDerivative<S>& other, const TaskSource<S>& tasks,
@@ -86,9 +86,9 @@ Alignment align(const QueryDerivative<S>& one, const QueryDerivative<S>& other, 
   return detail::measure_tasks<S, Alignment>(one.window(), m, tasks, range, 1, Alignment{}, make, merge, pool);
 }
 
-/// The alignment of two models with the same tokens and outputs, such as trained weights and `gradient_step`, in the
-/// coordinates that count as the tasks say. Same bits for any number of threads.
-/// Errors  std::invalid_argument: an empty range, tasks that don't fit the models
+/// The alignment of two models with the same tokens and outputs, such as trained weights and those of `gradient_step`.
+/// The tasks say which coordinates count. Gives the same bits on any number of threads. Errors  std::invalid_argument:
+/// an empty range, tasks that do not fit the models
 template <class One, class OneParameters, class Other, class OtherParameters, class Tasks>
 Alignment align(const One& one, const OneParameters& one_parameters, const Other& other,
                 const OtherParameters& other_parameters, const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {
@@ -97,7 +97,7 @@ Alignment align(const One& one, const OneParameters& one_parameters, const Other
                   TaskSource<S>(tasks, one.window(), 1), range, targets_of(tasks), pool);
 }
 
-/// The same in other scalars or lanes S, and with targets of a kind that is given: VectorTargets or ScalarTargets.
+/// The same in scalars or lanes S, for targets of the given kind: VectorTargets or ScalarTargets.
 template <class S, class Kind, class One, class Other, class Tasks>
 Alignment align(const One& one, const typename One::template Parameters<LaneScalar<S>>& one_parameters,
                 const Other& other, const typename Other::template Parameters<LaneScalar<S>>& other_parameters,

@@ -9,8 +9,8 @@
 
 namespace gdssm {
 
-/// A layer of the kind (7) brought to the one form that all layers of the same function share: A and C, and d and C,
-/// can trade a factor or a sign. A / (|A|_F sgn A_01), d / (|d| sgn d_2), and C times both factors.
+/// The canonical form of a layer. A and C can exchange a factor without a change of the layer's function, and so can d
+/// and C. In canonical form A is A / (|A|_F sgn A_01), d is d / (|d| sgn d_2), and C is multiplied by both divisors.
 /// Shapes  A (Width x Width), d (Width), C and L (f x f)
 /// Source  docs/theory.md, canonical form
 template <class T>
@@ -20,13 +20,13 @@ struct CanonicalForm {
 
   Matrix A;  ///< |A|_F = 1, A_01 >= 0
   Vector d;  ///< |d| = 1, d_2 >= 0
-  Matrix C;  ///< times both factors
-  Matrix L;  ///< the decays, which no symmetry touches
+  Matrix C;  ///< C times both divisors
+  Matrix L;  ///< the decays, which do not change
 };
 
-/// How far a canonical form is from the gradient step (7), and the effective step a = eta / f that it takes.
-/// For vector targets a = -tr(C) / f, over all of C and L. For scalar targets only C's last row and L's last column
-/// act: a = -C_{ff}; the other entries are not compared.
+/// The distance of a canonical form from the gradient step (7), and its effective step a = eta / f. For vector targets
+/// a = -tr(C) / f. For scalar targets a = -C_{ff}, and only C's last row and L's last column are compared, because the
+/// other entries have no effect.
 template <class T>
 struct StepDistance {
   T step;   ///< a
@@ -36,8 +36,8 @@ struct StepDistance {
   T decay;  ///< max |L - 1|
 };
 
-/// Weights of the same function in canonical scale: A / (|A|_F sgn A_01), d / (|d| sgn d_2), C times both factors.
-/// Errors  std::invalid_argument: A or d is zero, a window of other than three tokens
+/// Weights of the same function in canonical form. The recurrence's weights do not change.
+/// Errors  std::invalid_argument: A or d is zero, windows of other than three tokens
 template <class Parameters>
 Parameters canonicalised(Parameters p) {
   using T = typename std::remove_cvref_t<decltype(p.readout.C)>::Scalar;
@@ -55,7 +55,7 @@ Parameters canonicalised(Parameters p) {
 }
 
 /// The canonical form of a layer's weights.
-/// Errors  std::invalid_argument: A or d is zero; static_assert: a window of other than three tokens
+/// Errors  std::invalid_argument: A or d is zero; static_assert: windows of other than three tokens
 template <class Layer, class Parameters>
 auto canonical_form(const Layer& layer, const Parameters& p) {
   static_assert(Layer::Window::width == 3, "canonical_form: the window must have three tokens, x_t, y_t and x_{t+1}");

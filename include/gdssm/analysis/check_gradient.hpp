@@ -15,13 +15,13 @@
 #include "gdssm/models/augmented_ssm.hpp"
 #include "gdssm/training/gradient.hpp"
 
-// Whether a model's gradients are right on every path that training takes.
+// A check of a model's gradients on every path that training takes.
 
 namespace gdssm {
 
 namespace detail {
 
-/// The memories of a stack's layers, as one that can be visited.
+/// The memories of a stack's layers as one aggregate with `visit`.
 template <class Memory>
 struct Memories {
   std::vector<Memory> layers;
@@ -33,7 +33,7 @@ struct Memories {
   }
 };
 
-/// What a model's state holds beside tokens: Z_t, or one a layer.
+/// A state without its tokens: Z_t, or the Z_t of each layer.
 template <class State>
 auto memories_of(const State& state) {
   if constexpr (requires { state.layers; }) {
@@ -62,7 +62,7 @@ struct ModelPass {
   Index windows;
   Index k;
   Index held = 0;              ///< tokens that the first state holds
-  std::vector<int> mask = {};  ///< empty, or a number a window
+  std::vector<int> mask = {};  ///< empty, or a number for each window
 
   template <class T>
   auto input() const {
@@ -131,7 +131,7 @@ struct ModelPass {
     return state;
   }
 
-  /// The tokens that the last state holds; the others are nobody's input.
+  /// The tokens that the last state holds, and zeros in place of the others, which nothing reads.
   static auto shared(const auto& state) {
     auto tokens = state.window.tokens;
     for (Index i = state.window.held * tokens.rows(); i < tokens.size(); ++i) tokens[i] = 0;
@@ -139,7 +139,7 @@ struct ModelPass {
   }
 };
 
-/// A gradient as training computes it, by any scalar type and method, for parameters in double.
+/// The gradient that training computes, in any scalar type and by any method, for parameters in double.
 template <class Parameters>
 using TrainingGradient = std::function<void(const Parameters&, Parameters&)>;
 
@@ -164,7 +164,7 @@ auto training_gradient(const Model& model, const std::vector<Context<double>>& c
   });
 }
 
-/// Checks one way of computing gradients against another, at weights that change from call to call.
+/// Compares two ways of computing gradients. Weights change from call to call.
 template <class Parameters>
 VjpReport compare_gradients(const TrainingGradient<Parameters>& gradient, const TrainingGradient<Parameters>& reference,
                             Parameters parameters, double tolerance, RandomStream<>& stream) {
@@ -190,10 +190,12 @@ VjpReport compare_gradients(const TrainingGradient<Parameters>& gradient, const 
 
 }  // namespace detail
 
-/// Checks the gradients of a model on every path that training takes: `vjp` with respect to weights, tokens and state
-/// (`check_vjp`, for the last window and for all, with a state that holds tokens, with masks); and `BatchGradient` in
-/// plain numbers and in lanes, by stored history and by sensitivity, in runs of windows where the slots take them, of
-/// contexts of one length and of several, each at weights that change from call to call, against the first of these.
+/// Checks the gradients of a model on every path that training takes.
+///     `vjp`           by weights, tokens and state, as `check_vjp`: with a loss at the last window and at all windows,
+///                     from a state that holds tokens, and with masks
+///     `BatchGradient` by stored history in plain numbers, and against it every other way: in lanes, by sensitivity, in
+///                     runs of windows if the slots allow, for contexts of one and of several lengths. Weights change
+///                     from call to call.
 ///     if (const auto report = check_gradient(layer); !report) std::cerr << report.message << "\n";
 template <class Model>
 VjpReport check_gradient(const Model& model, std::uint64_t seed = 1) {

@@ -21,7 +21,7 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/random.hpp"
 
-// Whether a hand-written derivative is right: of a block, or of any function of named arrays to named arrays,
+// Checks of hand-written derivatives: of a block, or of any function from named arrays to named arrays,
 //
 //     struct Function {
 //       template <class T> auto input() const;                                        // a bundle of the right sizes
@@ -29,14 +29,14 @@
 //       template <class T> auto pull_back(const auto& in, const auto& out_bar) const; // a bundle like input()
 //     };
 //
-// for T float, double and their dual numbers. `check_vjp(Function{...})` and `check_vjp(block)` report.
+// where T is float, double or their dual numbers. The calls are `check_vjp(Function{...})` and `check_vjp(block)`.
 
 namespace gdssm {
 
-/// Named arrays, and aggregates of them, as one that can be visited; `auto& [a, b] = bundle.parts` names them again.
+/// Named arrays, and aggregates of them, as one aggregate with `visit`. `auto& [a, b] = bundle.parts` unpacks it.
 template <class... Part>
 struct Bundle {
-  std::array<std::string_view, sizeof...(Part)> names;  ///< one a part
+  std::array<std::string_view, sizeof...(Part)> names;  ///< a name for each part
   std::tuple<Part...> parts;                            ///< arrays, or aggregates of them
 
   template <class Visitor, class First, class... More>
@@ -61,15 +61,15 @@ Bundle<Part...> bundle(const std::array<std::string_view, sizeof...(Part)>& name
   return {names, {std::move(parts)...}};
 }
 
-/// What a check found. It converts to bool: true when nothing was wrong.
+/// The result of a check. Converts to bool: true if the check passed.
 struct VjpReport {
-  bool passed = true;   ///< whether nothing was wrong
-  double worst = 0;     ///< the largest difference over what was allowed for it; above 1 it fails
-  std::string message;  ///< of the largest difference: what was compared, which entry of which weight, both numbers
+  bool passed = true;   ///< no difference was above its tolerance
+  double worst = 0;     ///< the largest ratio of a difference to its tolerance; the check fails above 1
+  std::string message;  ///< on this difference: what was compared, the entry, and both numbers
 
   explicit operator bool() const { return passed; }  ///< `passed`
 
-  /// Takes in what another check found.
+  /// Merges the result of another check.
   void add(const VjpReport& other, const std::string& where = {}) {
     passed = passed && other.passed;
     if (other.message.empty() || !(message.empty() || other.worst > worst || std::isnan(other.worst))) return;
@@ -99,7 +99,7 @@ void assign(const std::vector<T>& all, Aggregate& aggregate) {
       aggregate);
 }
 
-/// For every entry the place of its array's first entry and last, and how to call it: "coefficients.A(0, 1)".
+/// For every entry the positions of its array's first and last entries, and its name, such as "coefficients.A(0, 1)".
 struct Place {
   std::ptrdiff_t begin, end;
   std::string name;
@@ -144,7 +144,7 @@ std::vector<T> random_vector(std::size_t size, RandomStream<>& stream) {
   return v;
 }
 
-/// The worst of many comparisons, as a report.
+/// A report of the worst of many comparisons.
 template <class T>
 class Comparison {
  public:
@@ -168,7 +168,7 @@ class Comparison {
   T got_ = 0, expected_ = 0, ratio_ = 0;
 };
 
-/// A function with its types erased, so that what follows is compiled once.
+/// A function with its types erased, so that the checks are compiled once.
 template <class T>
 struct ErasedFunction {
   std::function<std::vector<T>(const std::vector<T>&)> output;
@@ -221,7 +221,7 @@ VjpReport check_vjp_at(const ErasedFunction<T>& f, const std::vector<double>& po
     return Ju;
   };
 
-  // Every entry of J^T v. What rounding is relative to: the largest in its array, before terms cancel.
+  // Every entry of J^T v. Rounding errors are relative to the largest entry of the array, before terms cancel.
   std::vector<T> expected, terms, scale;
   for (std::size_t i = 0; i < x.size(); ++i) {
     std::vector<T> unit(x.size());
@@ -246,7 +246,7 @@ VjpReport check_vjp_at(const ErasedFunction<T>& f, const std::vector<double>& po
   adjoint.compare("<J^T v, u>", dot(gradient, u), dot(v, push_forward(u)), tolerance * size);
   report.add(adjoint.report());
 
-  // Central differences: coarse, but they know nothing of duals.
+  // Central differences: less precise, but independent of dual numbers.
   if constexpr (precise) {
     const auto value = [&](std::size_t i, T step) {
       std::vector<T> moved = x;
@@ -321,7 +321,7 @@ struct AttentionFunction {
   }
 };
 
-/// Coefficients, factors and Z_{t-1}^T -> Z_t^T; `mask` is a number, or absent.
+/// Coefficients, factors and Z_{t-1}^T -> Z_t^T, with or without a `mask`.
 template <class Block>
 struct RecurrenceFunction {
   static constexpr Index rank = rank_taken<Block>;
@@ -435,9 +435,9 @@ concept DifferentiableFunction = requires(const F& f) {
 
 }  // namespace detail
 
-/// Checks a function's pull-back at a point, a bundle like `f.input<double>()`, in float and double: every entry of the
-/// gradient against dual numbers (to 1e-12 and 1e-4 of the largest in its array), the adjoint identity
-/// <v, J u> = <J^T v, u>, and central differences.
+/// Checks a function's pull-back at one point, a bundle like `f.input<double>()`, in float and double. Compares every
+/// entry of the gradient with dual numbers, to 1e-4 (float) or 1e-12 (double) of the largest entry of its array. Checks
+/// the adjoint identity <v, J u> = <J^T v, u>, and compares with central differences.
 template <detail::DifferentiableFunction Function, class Point>
 VjpReport check_vjp_at(const Function& f, const Point& point, std::uint64_t seed = 1) {
   RandomStream<> stream(seed);
@@ -447,7 +447,7 @@ VjpReport check_vjp_at(const Function& f, const Point& point, std::uint64_t seed
   return report;
 }
 
-/// The same at zero, at a tiny point and at a random one.
+/// The same at zero, at a tiny point and at a random point.
 template <detail::DifferentiableFunction Function>
 VjpReport check_vjp(const Function& f, std::uint64_t seed = 1) {
   RandomStream<> stream(seed, 1);
@@ -460,8 +460,8 @@ VjpReport check_vjp(const Function& f, std::uint64_t seed = 1) {
   return report;
 }
 
-/// Checks every derivative of a block: `prepare_vjp`, and `step_vjp` with respect to weights, inputs and state, with
-/// and without a mask.
+/// Checks every derivative of a block: `prepare_vjp`, and `step_vjp` by weights, inputs and state, with and without a
+/// mask.
 ///     if (const auto report = check_vjp(block); !report) std::cerr << report.message << "\n";
 template <Block B>
 VjpReport check_vjp(const B& block, std::uint64_t seed = 1) {

@@ -13,8 +13,8 @@
 
 namespace gdssm {
 
-/// After how many pairs half of what a state has taken in is left, log(1/2) / log |L|: infinite from |L| = 1 on, 0 at
-/// L = 0.
+/// The number of pairs after which half of a pair's share in the state is left, log(1/2) / log |L|. Infinite for
+/// |L| >= 1, 0 for L = 0.
 /// Source  docs/theory.md, closed form
 inline double half_life(double decay) {
   const double size = std::abs(decay);
@@ -22,15 +22,15 @@ inline double half_life(double decay) {
   return size > 0 ? std::log(0.5) / std::log(size) : 0.0;
 }
 
-/// The decays of a layer as the memory that they are. Half-lives are in pairs.
+/// A summary of a layer's decays. Half-lives are in pairs.
 struct HalfLives {
-  double decay = 1;                              ///< their mean
+  double decay = 1;                              ///< mean of the decays
   bool equal = true;                             ///< whether all decays are one number
   double shortest = 0, median = 0, longest = 0;  ///< half-lives of single entries
 };
 
-/// The memory of the decays L, entry by entry: the mean of L, and of the half-lives log(1/2) / log |L_ij| the least,
-/// the median (of an even number the upper one) and the greatest.
+/// The mean of the decays L, and the least, the median and the greatest of the half-lives log(1/2) / log |L_ij|. The
+/// median of an even number of entries is the upper one.
 /// Shapes  L (any)
 /// Errors  std::invalid_argument: no decay
 template <class Derived>

@@ -12,13 +12,13 @@
 
 namespace gdssm {
 
-/// How far the implicit model W_t = -E_t of one layer is from another's, after t = 1..N pairs, over tasks:
+/// The relative distance between the implicit models W_t = -E_t of two layers after t = 1..N pairs, over tasks:
 ///     |W_t - W'_t|_F / |W'_t|_F
-/// of the last row alone for scalar targets. Scale symmetries are not undone: hand in `canonicalised` parameters. Same
-/// bits for any number of threads.
-///     `S`     what tasks run in: a plain scalar, the parameters'
+/// For scalar targets it compares the last row alone. Pass `canonicalised` parameters: it does not undo symmetries.
+/// Gives the same bits on any number of threads.
+///     `S`     the type of tokens, which is the parameters' scalar type
 ///     `Kind`  VectorTargets or ScalarTargets
-/// Errors  std::invalid_argument: an empty range, tasks that don't fit the layer
+/// Errors  std::invalid_argument: an empty range, tasks that do not fit the layer
 /// Source  docs/theory.md, training and alignment
 template <class S, class Kind, class Layer, class Tasks>
 std::vector<Sample> implicit_weight_error(const Layer& layer, const typename Layer::template Parameters<S>& one,

@@ -16,8 +16,8 @@ namespace gdssm {
 
 namespace detail {
 
-/// The loss of one lane in column t: 1/2 |yhat - y|^2, a mean over the coordinates that count, or for classes the
-/// cross-entropy (13a).
+/// The loss of one lane in column t: the mean of 1/2 |yhat - y|^2 over the coordinates that count, or the cross-entropy
+/// (13a) for classes.
 template <class S>
 double lane_loss(const Targets& kind, const View<S>& predictions, const View<const S>& targets, Index t, Index l) {
   const Index m = predictions.rows(), counted = kind.counted(m, "loss_by_context");
@@ -37,7 +37,7 @@ double lane_loss(const Targets& kind, const View<S>& predictions, const View<con
   return std::log(sum) - weighed;
 }
 
-/// Whether the largest logit is that of the most probable class, 1 or 0; the first of equal ones counts.
+/// 1 if the largest logit is that of the most probable class, else 0. Of equal logits the first counts.
 template <class S>
 double lane_hit(const Targets& kind, const View<S>& predictions, const View<const S>& targets, Index t, Index l) {
   Index predicted = 0, expected = 0;
@@ -52,7 +52,7 @@ double lane_hit(const Targets& kind, const View<S>& predictions, const View<cons
 template <class S>
 using LaneScore = double (*)(const Targets&, const View<S>&, const View<const S>&, Index, Index);
 
-/// Calls add(found, t, score) for every lane in use and each of the last k windows, task by task.
+/// Calls add(found, t, score) for each task in order and each of its last k windows.
 template <class S, class Found>
 Found score_tasks(const Predictor<S>& predictor, const TaskSource<S>& source, const TaskRange& range, Index k,
                   LaneScore<S> score, const Targets& kind, const Found& nothing, void (*add)(Found&, Index, double),
@@ -85,7 +85,7 @@ std::vector<Sample> score_by_context(const Predictor<S>& predictor, const TaskSo
       pool);
 }
 
-/// The query's score, task by task.
+/// The query's score for each task.
 template <class S>
 std::vector<double> query_scores(const Predictor<S>& predictor, const TaskSource<S>& source, const TaskRange& range,
                                  LaneScore<S> score, const Targets& kind, ThreadPool& pool) {
@@ -98,10 +98,10 @@ std::vector<double> query_scores(const Predictor<S>& predictor, const TaskSource
 
 }  // namespace detail
 
-/// The loss a model makes after t = 1..N pairs: 1/2 |yhat_t - y_{t+1}|^2, a mean over the coordinates that count,
-/// targets being free of noise; for classes the cross-entropy (13a). What counts, the tasks say. Entry t - 1 is to be
-/// held against (9) for a context of t pairs; the last is the query's loss. Same bits for any number of threads.
-/// Errors  std::invalid_argument: an empty range, tasks that don't fit the model
+/// A model's loss after t = 1..N pairs: the mean of 1/2 |yhat_t - y_{t+1}|^2 over the coordinates that count, against
+/// targets without noise; or the cross-entropy (13a) for classes. The tasks say which coordinates count. Entry t - 1
+/// corresponds to (9) for a context of t pairs; the last entry is the query's loss. Gives the same bits on any number
+/// of threads. Errors  std::invalid_argument: an empty range, tasks that do not fit the model
 template <class Model, class Parameters, class Tasks>
 std::vector<Sample> loss_by_context(const Model& model, const Parameters& parameters, const Tasks& tasks,
                                     const TaskRange& range, ThreadPool& pool) {
@@ -110,15 +110,14 @@ std::vector<Sample> loss_by_context(const Model& model, const Parameters& parame
                                      detail::lane_loss<S>, targets_of(tasks), pool);
 }
 
-/// The same for a model and tasks whose types are forgotten; `kind` says what of a target counts.
+/// The same for a type-erased model and tasks. `kind` says which coordinates of a target count.
 template <class S>
 std::vector<Sample> loss_by_context(const Predictor<S>& predictor, const TaskSource<S>& tasks, const TaskRange& range,
                                     const Targets& kind, ThreadPool& pool) {
   return detail::score_by_context<S>(predictor, tasks, range, detail::lane_loss<S>, kind, pool);
 }
 
-/// The same in other scalars or lanes S, and with targets of a kind that is given: VectorTargets, ScalarTargets or
-/// ClassTargets.
+/// The same in scalars or lanes S, for targets of the given kind: VectorTargets, ScalarTargets or ClassTargets.
 template <class S, class Kind, class Model, class Tasks>
 std::vector<Sample> loss_by_context(const Model& model,
                                     const typename Model::template Parameters<LaneScalar<S>>& parameters,
@@ -127,8 +126,8 @@ std::vector<Sample> loss_by_context(const Model& model,
                                      detail::lane_loss<S>, Kind(), pool);
 }
 
-/// The share of tasks whose label a model gets right after t = 1..N pairs, by its largest logit.
-/// Errors  std::invalid_argument: an empty range, tasks that don't fit the model
+/// The share of tasks for which a model's largest logit is that of the label, after t = 1..N pairs.
+/// Errors  std::invalid_argument: an empty range, tasks that do not fit the model
 template <class S, Index Classes, class Model, class Tasks>
 std::vector<Sample> accuracy_by_context(const Model& model,
                                         const typename Model::template Parameters<LaneScalar<S>>& parameters,
@@ -137,16 +136,16 @@ std::vector<Sample> accuracy_by_context(const Model& model,
                                      detail::lane_hit<S>, ClassTargets<Classes>(), pool);
 }
 
-/// The same for a model and tasks whose types are forgotten.
+/// The same for a type-erased model and tasks.
 template <class S>
 std::vector<Sample> accuracy_by_context(const Predictor<S>& predictor, const TaskSource<S>& tasks,
                                         const TaskRange& range, const Targets& kind, ThreadPool& pool) {
   return detail::score_by_context<S>(predictor, tasks, range, detail::lane_hit<S>, kind, pool);
 }
 
-/// The query's loss task by task, in the order of the range: the same losses of which `loss_by_context`'s last entry is
-/// the mean. Two models' losses on the same tasks can be compared in pairs.
-/// Errors  std::invalid_argument: an empty range, tasks that don't fit the model
+/// The query's loss for each task, in the order of the range. Their mean is the last entry of `loss_by_context`. The
+/// losses of two models on the same range can be compared in pairs.
+/// Errors  std::invalid_argument: an empty range, tasks that do not fit the model
 template <class Model, class Parameters, class Tasks>
 std::vector<double> query_losses(const Model& model, const Parameters& parameters, const Tasks& tasks,
                                  const TaskRange& range, ThreadPool& pool) {
@@ -155,14 +154,14 @@ std::vector<double> query_losses(const Model& model, const Parameters& parameter
                                  detail::lane_loss<S>, targets_of(tasks), pool);
 }
 
-/// The same for a model and tasks whose types are forgotten; `kind` says what of a target counts.
+/// The same for a type-erased model and tasks. `kind` says which coordinates of a target count.
 template <class S>
 std::vector<double> query_losses(const Predictor<S>& predictor, const TaskSource<S>& tasks, const TaskRange& range,
                                  const Targets& kind, ThreadPool& pool) {
   return detail::query_scores<S>(predictor, tasks, range, detail::lane_loss<S>, kind, pool);
 }
 
-/// The same in other scalars or lanes S, and with targets of a kind that is given.
+/// The same in scalars or lanes S, for targets of the given kind.
 template <class S, class Kind, class Model, class Tasks>
 std::vector<double> query_losses(const Model& model,
                                  const typename Model::template Parameters<LaneScalar<S>>& parameters,

@@ -12,20 +12,20 @@
 
 namespace gdssm {
 
-/// Tasks first, ..., first + count - 1 of a seed: what a measurement averages over. Two models measured on the same
-/// range see the same tasks.
+/// Tasks first, ..., first + count - 1 of a seed, over which a measurement averages. The same range gives two models
+/// the same tasks.
 struct TaskRange {
-  std::uint64_t seed;       ///< of the tasks
-  Index count;              ///< how many
-  std::uint64_t first = 0;  ///< index of the first
+  std::uint64_t seed;       ///< seed of the tasks
+  Index count;              ///< number of tasks
+  std::uint64_t first = 0;  ///< index of the first task
 };
 
 namespace detail {
 
-/// Draws the tasks of a range, as many at once as S has lanes, and has them measured: make() is a callable for one
-/// thread, measure(group, used, found) adds what the first `used` lanes of a group show to `found`, which begins as
-/// `nothing`. Parts are fixed and merge(whole, part) is called in order, so the result doesn't depend on the pool.
-/// Errors  std::invalid_argument: an empty range
+/// Draws the tasks of a range, a group of lanes at a time, and measures them. make() returns a callable for one thread,
+/// measure(group, used, found), which adds the results of the group's first `used` lanes to `found`. `found` begins as
+/// `nothing`. The range is divided into fixed parts, and merge(whole, part) is called in order, so that the result does
+/// not depend on the pool. Errors  std::invalid_argument: an empty range
 template <class S, class Found>
 Found measure_tasks(const WindowSizes& window, Index outputs, const TaskSource<S>& source, const TaskRange& range,
                     Index losses, const Found& nothing,

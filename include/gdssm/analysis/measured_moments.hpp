@@ -9,11 +9,11 @@
 
 namespace gdssm {
 
-/// The moments that the best step and the best preconditioner need, (8a), as averages over drawn tasks: for
-/// distributions of one's own, of which no formula is known. Tasks are in normal tokens, x_1, y_1, ..., x_{N+1}.
+/// The moments (8a), from which the best step and the best preconditioner follow, as averages over drawn tasks. For
+/// distributions without a known formula. The tokens of a task must be x_1, y_1, ..., x_{N+1}.
 ///     const double a = best_step(measured_moments(tasks, {.seed = 1, .count = 100000}));
-/// (8a) takes the entries of W* to be independent of each other and of the inputs, of one variance.
-/// Same bits for any number of threads.
+/// (8a) assumes that the entries of W* have one variance and are independent of each other and of the inputs.
+/// Gives the same bits on any number of threads.
 /// Shapes  Sigma, E S, E S^2 (f x f)
 /// Errors  std::invalid_argument: an empty range, an even number of tokens
 template <TaskDistribution Tasks>

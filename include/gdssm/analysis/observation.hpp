@@ -13,21 +13,23 @@
 
 namespace gdssm {
 
-/// A context of pairs, a query, and what a model makes of them.
-/// Shapes  inputs (f x N), targets (m x N), query (f), prediction (m), weights (m x f); scalar targets are m = 1, of
-///         the model's outputs the last
+/// A context of pairs, a query, and a model's answer to them.
+/// Shapes  inputs (f x N), targets (m x N), query (f), prediction (m), weights (m x f); scalar targets have m = 1, the
+/// last
+///         of the model's outputs
 struct Observation {
-  Eigen::MatrixXd inputs;      ///< x_i, one a column
-  Eigen::MatrixXd targets;     ///< y_i, one a column
+  Eigen::MatrixXd inputs;      ///< x_i as columns
+  Eigen::MatrixXd targets;     ///< y_i as columns
   Eigen::VectorXd query;       ///< x_{N+1}
   Eigen::VectorXd prediction;  ///< the model's
-  Eigen::MatrixXd weights;     ///< of the linear map that fits the model's answers to many queries best
+  Eigen::MatrixXd weights;     ///< W, the linear map fitted to the model's answers to many queries
 };
 
-/// Watches a model at work, as a function from tokens to the last prediction. The implicit weights are those of Akyurek
-/// et al.: regressed on the answers to queries, here the 2 f queries s e_j and -s e_j, which are orthogonal, so that
-///     W e_j = (yhat(s e_j) - yhat(-s e_j)) / (2 s)
-/// and W = -E_N wherever the answer is linear in the query.
+/// Observes a model as a function from tokens to the last prediction. The implicit weights W are those of Akyurek et
+/// al., a regression on the answers to queries. The queries are s e_j and -s e_j for each j; they are orthogonal, so
+/// that
+///     W e_j = (yhat(s e_j) - yhat(-s e_j)) / (2 s).
+/// W = -E_N if the answer is linear in the query.
 /// Source  arXiv:2211.15661; docs/theory.md, which algorithm it is
 template <class Model>
 class Observer {
@@ -35,8 +37,8 @@ class Observer {
                 "Observer: the model must read normal tokens, windows of width 3 and stride 2");
 
  public:
-  /// `outputs` is m, `probe` is s, and `residual` times the query is added to every answer: the last row of a
-  /// `TwoStepStack` is its stack's without the residual connection, less the query.
+  /// `outputs` is m and `probe` is s. `residual` times the query is added to every answer: -1 turns the answer of
+  /// `TwoStepStack::without_residual` into that of the `TwoStepStack`.
   /// Errors  std::invalid_argument: more outputs than the model or a token has, or none; a probe of 0
   Observer(const Model& model, const typename Model::template Parameters<double>& parameters, Index outputs,
            double probe, double residual = 0)
@@ -52,7 +54,7 @@ class Observer {
   }
 
   /// Shapes  tokens (f x (2N+1)), N >= 1
-  /// Errors  std::invalid_argument: others
+  /// Errors  std::invalid_argument: tokens of another shape
   Observation operator()(const Eigen::MatrixXd& tokens) {
     expect_equal("Observer", "the number of features of a token", tokens.rows(), model_.feature_count());
     if (tokens.cols() < 3 || tokens.cols() % 2 == 0)
@@ -103,8 +105,9 @@ class Observer {
   double probe_, residual_;
 };
 
-/// What a model makes of the tasks of a range; `residual` as `Observer`'s. Same bits for any number of threads.
-/// Errors  std::invalid_argument: an empty range, tasks that don't fit the model
+/// Observes a model on the tasks of a range, with the `residual` of `Observer`. Gives the same bits on any number of
+/// threads.
+/// Errors  std::invalid_argument: an empty range, tasks that do not fit the model
 template <class Model>
 std::vector<Observation> observe(const Model& model, const typename Model::template Parameters<double>& parameters,
                                  const LinearRegression& tasks, const TaskRange& range, ThreadPool& pool,

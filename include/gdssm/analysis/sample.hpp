@@ -7,11 +7,12 @@
 
 namespace gdssm {
 
-/// Mean and standard error of numbers seen one by one, or in parts: merged in a fixed order they give the same bits.
-/// Source  Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample variances (1979)
+/// Mean and standard error of values that are added one by one, or merged in parts. The same parts in the same order
+/// give the same bits. Source  Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample
+/// variances (1979)
 class Sample {
  public:
-  /// Takes one more value in.
+  /// Adds a value.
   void add(double value) {
     ++count_;
     const double before = value - mean_;
@@ -19,7 +20,7 @@ class Sample {
     squares_ += before * (value - mean_);
   }
 
-  /// Takes in the values that `other` has seen.
+  /// Adds the values of `other`.
   void merge(const Sample& other) {
     if (other.count_ == 0) return;
     const double n = static_cast<double>(count_), m = static_cast<double>(other.count_), apart = other.mean_ - mean_;
@@ -28,10 +29,10 @@ class Sample {
     count_ += other.count_;
   }
 
-  Index count() const { return count_; }  ///< values so far
-  double mean() const { return mean_; }   ///< of the values so far
+  Index count() const { return count_; }  ///< number of values
+  double mean() const { return mean_; }   ///< mean of the values
 
-  /// Of the mean; NaN of fewer than two numbers.
+  /// The standard error of the mean; NaN for fewer than two values.
   double standard_error() const {
     const auto n = static_cast<double>(count_);
     return std::sqrt(squares_ / (n - 1) / n);

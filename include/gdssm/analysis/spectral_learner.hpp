@@ -12,26 +12,26 @@
 #include "gdssm/algorithms/descent.hpp"
 #include "gdssm/analysis/observation.hpp"
 
-// Learners that act on the spectrum of S: with S = U diag(s) U^T, all of
+// Learners that act on the spectrum of S. With S = U diag(s) U^T they are
 //
 //     W = M g(S) = M U diag(g(s)) U^T                                                                 (10c)
 //
-// where g, the filter, says which: gradient descent of any step sizes, ridge regression, least squares. What a filter
-// leaves open, its sizes or its penalty, is fitted to another learner's predictions by least squares.
+// with a filter g: that of gradient descent with any step sizes, of ridge regression, or of least squares. The filter's
+// open numbers, which are step sizes or the penalty, are fitted to another learner's predictions by least squares.
 // Source  docs/theory.md, which algorithm it is
 
 namespace gdssm {
 
 namespace detail {
 
-/// One product and one solution, so that Eigen's are compiled for one kind of operands.
+/// A product and a solution, so that Eigen's code for them is compiled once.
 inline Eigen::MatrixXd multiplied(const Eigen::MatrixXd& A, const Eigen::MatrixXd& B) { return A * B; }
 inline Eigen::MatrixXd solved(const Eigen::MatrixXd& A, const Eigen::MatrixXd& B) { return A.ldlt().solve(B); }
 
 }  // namespace detail
 
-/// A context in the eigenbasis of its S, pair i of N weighed by L^(N-i): all that learners of the kind (10c) read.
-/// Shapes  spectrum (f), basis (f x f), moment (m x f), query (f)
+/// A context in the eigenbasis of S, with pair i of N weighted by L^(N-i). Learners of the form (10c) read nothing
+/// else. Shapes  spectrum (f), basis (f x f), moment (m x f), query (f)
 struct SpectralContext {
   Eigen::VectorXd spectrum;  ///< s >= 0, exactly 0 where it is zero up to rounding
   Eigen::MatrixXd basis;     ///< U
@@ -39,8 +39,8 @@ struct SpectralContext {
   Eigen::VectorXd query;     ///< U^T q
 };
 
-/// What learners of the kind (10c) read of a context, with S = sum_i L^(N-i) x_i x_i^T = U diag(s) U^T, M = sum_i
-/// L^(N-i) y_i x_i^T and the decay L.
+/// The `SpectralContext` of a context and the decay L, with S = sum_i L^(N-i) x_i x_i^T = U diag(s) U^T and
+/// M = sum_i L^(N-i) y_i x_i^T.
 /// Shapes  inputs (f x N), targets (m x N), query (f)  ->  s (f), U (f x f), M U (m x f), U^T q (f)
 /// Errors  std::invalid_argument: a decay that is not in [0, 1]
 inline SpectralContext spectral_context(const Observation& seen, double decay) {
@@ -55,8 +55,8 @@ inline SpectralContext spectral_context(const Observation& seen, double decay) {
           M * eigen.eigenvectors(), eigen.eigenvectors().transpose() * seen.query};
 }
 
-// A filter has `count()` open numbers, all positive, which are fitted by their logarithms: `logs()`, `set_logs(v)`;
-// and `at(s, by_log)`, which returns g(s) and fills in its derivatives by the logarithms.
+// A filter has `count()` open numbers, which are positive. Fits read and set their logarithms by `logs()` and
+// `set_logs(v)`. `at(s, by_log)` returns g(s) and writes its derivatives by the logarithms.
 
 /// K steps of sizes a_k:    g(s) = (1 - prod_k (1 - a_k s)) / s,    d g / d log a_k = a_k prod_{j != k} (1 - a_j s)
 struct DescentFilter {
@@ -117,7 +117,7 @@ struct RidgeFilter {
   }
 };
 
-/// Least squares, of minimal norm where the context leaves W open:    g(s) = 1 / s,    g(0) = 0
+/// Least squares; of all solutions, that of least norm:    g(s) = 1 / s,    g(0) = 0
 struct LeastSquaresFilter {
   Index count() const { return 0; }
   Eigen::VectorXd logs() const { return {}; }
@@ -141,25 +141,24 @@ Eigen::MatrixXd implicit_weights(const Filter& filter, const SpectralContext& co
   return detail::multiplied(scaled, context.basis.transpose());
 }
 
-/// Where a fit ended: a filter, the multiple of the query that is added to its predictions, and the sum over contexts
-/// of |yhat - M g(S) q - residual q|^2.
+/// The result of a fit, which minimises the sum of |yhat - M g(S) q - residual q|^2 over contexts.
 template <class Filter>
 struct FilterFit {
-  Filter filter;    ///< with the numbers that fit best
-  double residual;  ///< the multiple of the query that is added to the predictions; 0 where none is
-  double squares;   ///< sum over contexts of the squared differences
+  Filter filter;    ///< the filter with the fitted numbers
+  double residual;  ///< the multiple of the query that is added to predictions; 0 if it was not fitted
+  double squares;   ///< the sum of squares over contexts
 };
 
 namespace detail {
 
-/// Where the fit of a filter of any kind ended.
+/// The result of a fit for any type of filter.
 struct LogsFit {
   Eigen::VectorXd logs;
   double residual, squares;
 };
 
-/// Levenberg's and Marquardt's method on the logarithms of a filter's open numbers. set(logs) makes the filter;
-/// at(s, by_log) is g(s), with its derivatives.
+/// Levenberg's and Marquardt's method on the logarithms of a filter's open numbers. set(logs) sets the filter;
+/// at(s, by_log) returns g(s) and writes its derivatives.
 inline LogsFit fit_logs(const Eigen::VectorXd& start, bool has_residual, const std::vector<SpectralContext>& contexts,
                         const std::vector<Observation>& seen, const std::function<void(const Eigen::VectorXd&)>& set,
                         const std::function<double(double, Eigen::VectorXd&)>& at) {
@@ -167,7 +166,7 @@ inline LogsFit fit_logs(const Eigen::VectorXd& start, bool has_residual, const s
   const Index open = start.size(), count = open + (has_residual ? 1 : 0);
   Eigen::MatrixXd normal(count, count);
   Eigen::VectorXd slope(count);
-  // The sum of squares at a point, and half its gradient and Gauss's and Newton's second derivative.
+  // The sum of squares at a point. With `derive` also half its negative gradient, and half its Gauss-Newton Hessian.
   const auto measure = [&](double residual, bool derive) {
     double squares = 0;
     if (derive) {
@@ -230,9 +229,9 @@ inline LogsFit fit_logs(const Eigen::VectorXd& start, bool has_residual, const s
 
 }  // namespace detail
 
-/// The filter nearest to a model's predictions yhat, in the sum of squares, that Levenberg's and Marquardt's method
-/// finds from `start`; with a multiple of the query's last m entries added when `has_residual`.
-/// Shapes  contexts and predictions side by side, one each a task
+/// Fits a filter to a model's predictions yhat in the sum of squares, by Levenberg's and Marquardt's method from
+/// `start`. With `has_residual` it also fits a multiple of the query's last m entries, which is added to the
+/// predictions. Shapes  `contexts` and `seen` have one entry for each task
 template <class Filter>
 FilterFit<Filter> fit(const Filter& start, bool has_residual, const std::vector<SpectralContext>& contexts,
                       const std::vector<Observation>& seen) {
