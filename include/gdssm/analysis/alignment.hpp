@@ -87,8 +87,8 @@ Alignment align(const QueryDerivative<S>& one, const QueryDerivative<S>& other, 
 }
 
 /// The alignment of two models with the same tokens and outputs, such as trained weights and those of `gradient_step`.
-/// The tasks say which coordinates count. Gives the same bits on any number of threads. Errors  std::invalid_argument:
-/// an empty range, tasks that do not fit the models
+/// The tasks say which coordinates count. Gives the same bits on any number of threads.
+/// Errors  std::invalid_argument: an empty range, tasks that do not fit the models
 template <class One, class OneParameters, class Other, class OtherParameters, class Tasks>
 Alignment align(const One& one, const OneParameters& one_parameters, const Other& other,
                 const OtherParameters& other_parameters, const Tasks& tasks, const TaskRange& range, ThreadPool& pool) {

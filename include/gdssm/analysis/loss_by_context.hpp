@@ -101,7 +101,8 @@ std::vector<double> query_scores(const Predictor<S>& predictor, const TaskSource
 /// A model's loss after t = 1..N pairs: the mean of 1/2 |yhat_t - y_{t+1}|^2 over the coordinates that count, against
 /// targets without noise; or the cross-entropy (13a) for classes. The tasks say which coordinates count. Entry t - 1
 /// corresponds to (9) for a context of t pairs; the last entry is the query's loss. Gives the same bits on any number
-/// of threads. Errors  std::invalid_argument: an empty range, tasks that do not fit the model
+/// of threads.
+/// Errors  std::invalid_argument: an empty range, tasks that do not fit the model
 template <class Model, class Parameters, class Tasks>
 std::vector<Sample> loss_by_context(const Model& model, const Parameters& parameters, const Tasks& tasks,
                                     const TaskRange& range, ThreadPool& pool) {

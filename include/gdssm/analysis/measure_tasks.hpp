@@ -25,7 +25,8 @@ namespace detail {
 /// Draws the tasks of a range, a group of lanes at a time, and measures them. make() returns a callable for one thread,
 /// measure(group, used, found), which adds the results of the group's first `used` lanes to `found`. `found` begins as
 /// `nothing`. The range is divided into fixed parts, and merge(whole, part) is called in order, so that the result does
-/// not depend on the pool. Errors  std::invalid_argument: an empty range
+/// not depend on the pool.
+/// Errors  std::invalid_argument: an empty range
 template <class S, class Found>
 Found measure_tasks(const WindowSizes& window, Index outputs, const TaskSource<S>& source, const TaskRange& range,
                     Index losses, const Found& nothing,

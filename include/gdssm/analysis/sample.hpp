@@ -8,8 +8,8 @@
 namespace gdssm {
 
 /// Mean and standard error of values that are added one by one, or merged in parts. The same parts in the same order
-/// give the same bits. Source  Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample
-/// variances (1979)
+/// give the same bits.
+/// Source  Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample variances (1979)
 class Sample {
  public:
   /// Adds a value.

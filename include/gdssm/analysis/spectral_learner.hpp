@@ -31,7 +31,8 @@ inline Eigen::MatrixXd solved(const Eigen::MatrixXd& A, const Eigen::MatrixXd& B
 }  // namespace detail
 
 /// A context in the eigenbasis of S, with pair i of N weighted by L^(N-i). Learners of the form (10c) read nothing
-/// else. Shapes  spectrum (f), basis (f x f), moment (m x f), query (f)
+/// else.
+/// Shapes  spectrum (f), basis (f x f), moment (m x f), query (f)
 struct SpectralContext {
   Eigen::VectorXd spectrum;  ///< s >= 0, exactly 0 where it is zero up to rounding
   Eigen::MatrixXd basis;     ///< U
@@ -231,7 +232,8 @@ inline LogsFit fit_logs(const Eigen::VectorXd& start, bool has_residual, const s
 
 /// Fits a filter to a model's predictions yhat in the sum of squares, by Levenberg's and Marquardt's method from
 /// `start`. With `has_residual` it also fits a multiple of the query's last m entries, which is added to the
-/// predictions. Shapes  `contexts` and `seen` have one entry for each task
+/// predictions.
+/// Shapes  `contexts` and `seen` have one entry for each task
 template <class Filter>
 FilterFit<Filter> fit(const Filter& start, bool has_residual, const std::vector<SpectralContext>& contexts,
                       const std::vector<Observation>& seen) {

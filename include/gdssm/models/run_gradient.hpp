@@ -33,7 +33,8 @@ concept TakesRuns = detail::takes_runs<Model, S>;
 
 /// The gradient of a loss at the end of a sequence from Z_0 = 0, for many windows at once: (11), and L_bar by (12).
 /// With k windows after t, the cotangent of Z_t^T is (v o^T) * L^k. The way back therefore carries nothing of the
-/// state's size, and all sequences share the powers of L. Source  docs/theory.md, exact gradients
+/// state's size, and all sequences share the powers of L.
+/// Source  docs/theory.md, exact gradients
 template <class Layer, class S>
 requires TakesRuns<Layer, S>
 class RunGradient {
@@ -80,8 +81,8 @@ class RunGradient {
   /// Adds to `c_bar` the gradient of a loss at the last of n windows. run(t, count) must return the tokens of windows
   /// t, ..., t + count - 1 (Features x (count - 1) Stride + Width), valid until its next call. It is called for the
   /// runs of the sequence first to last, then last to first, and must return the same tokens both times. `cotangent` is
-  /// as in `AugmentedSsm::vjp`; it is called once. Memory does not depend on n. Errors  std::invalid_argument: n < 1,
-  /// arguments or tokens of other sizes
+  /// as in `AugmentedSsm::vjp`; it is called once. Memory does not depend on n.
+  /// Errors  std::invalid_argument: n < 1, arguments or tokens of other sizes
   template <class Run, class Cotangent>
   void operator()(const Coefficients& c, Index n, Run&& run, Cotangent&& cotangent,
                   typename Layer::template Coefficients<S>& c_bar, Workspace& ws) const {

@@ -36,8 +36,9 @@ class Batch {
 
  public:
   /// Room for `count` contexts of one length, which `set` fills in. If the batch is `ragged`, contexts may be shorter,
-  /// and `replace` fills them in. Shapes  tokens (Features x length), targets (height x losses) Errors
-  /// std::invalid_argument: no context, a length that does not end with a window, more losses than windows, a
+  /// and `replace` fills them in.
+  /// Shapes  tokens (Features x length), targets (height x losses)
+  /// Errors  std::invalid_argument: no context, a length that does not end with a window, more losses than windows, a
   ///         height below 1
   Batch(const WindowSizes& window, Index count, Index length, Index height, Index losses, bool ragged = false)
       : windows_(window.windows(length)), losses_(losses), loss_count_(count * losses), count_(count), ragged_(ragged) {

@@ -17,8 +17,9 @@ namespace gdssm {
 ///     (log sum_k exp yhat_k - sum_k p_k yhat_k) scale,   its gradient (softmax(yhat) - p) scale            (13a)
 /// It does not overflow, because softplus adds the exponentials up one by one under the logarithm. Rounding gives no
 /// class a probability above 1, so the loss is at least 0 for p >= 0. The gradient is zero in coordinates that do not
-/// count. Shapes  targets (m x k), column j for the j-th of the last k windows; predictions (m) Errors
-/// std::invalid_argument: targets with too few coordinates, a prediction or a derivative of another length, a
+/// count.
+/// Shapes  targets (m x k), column j for the j-th of the last k windows; predictions (m)
+/// Errors  std::invalid_argument: targets with too few coordinates, a prediction or a derivative of another length, a
 ///         window without a target, `present` of another length than the targets
 template <class S>
 class Loss {

@@ -15,7 +15,8 @@ namespace gdssm {
 ///     V^ab_t = L * V^ab_{t-1} + x_a x_b^T, Z_t = sum_ab A_ab V^ab_t   A_bar_ab = sum_t <R_t^loc, V^ab_t>     (13)
 /// with R_t^loc = o_t v_t^T, v_t = -C^T g_t. Memory does not depend on the length of the stream. The gradient is exact
 /// from Z_0 = 0 while the parameters do not change. After a change, the sensitivities still contain earlier windows at
-/// the earlier parameters. Shapes  Y and each of the Width^2 matrices V^ab (f x f), held transposed as the state is
+/// the earlier parameters.
+/// Shapes  Y and each of the Width^2 matrices V^ab (f x f), held transposed as the state is
 /// Source  Zucchet et al., Online learning of long-range dependencies, 2305.15947; docs/theory.md, exact gradients
 template <class Layer>
 class OnlineGradient;

@@ -58,8 +58,8 @@ inline constexpr bool is_ragged<Tasks> = Tasks::ragged;
 
 /// Draws tasks of a distribution into the lane groups of batches. Threads may draw different groups at the same time.
 /// The distribution's type is erased, so that code which reads batches is compiled once. Keeps the tasks by reference;
-/// copies do not share scratch. Errors  std::invalid_argument: no groups; from `draw`: tasks of other sizes than the
-/// batch's, tokens that do not end
+/// copies do not share scratch.
+/// Errors  std::invalid_argument: no groups; from `draw`: tasks of other sizes than the batch's, tokens that do not end
 ///         with a window, no such group
 template <class S>
 class TaskSource {

@@ -168,8 +168,8 @@ TrainingResult run_training(const WindowSizes& window, Index outputs,
 ///     `Method`    of the gradient, StoredHistory or ForwardSensitivity; by default the latter if the model has it
 ///     `Schedule`  returns the factor of the learning rates for update n = 1, 2, ...
 /// Gives the same bits on any number of threads. Continues a `run` that has made updates. The optimiser sees the
-/// weights of any model as `NamedWeights`. Errors  std::invalid_argument: options below their least values, tasks that
-/// do not fit the model, targets of another
+/// weights of any model as `NamedWeights`.
+/// Errors  std::invalid_argument: options below their least values, tasks that do not fit the model, targets of another
 ///         kind than the tasks', what the optimiser refuses. Divergence is a status, not an error.
 template <class S, class Kind = Targets, class Method = void, class Model, class Tasks, class Optimizer, class Schedule,
           class... Callback>
