@@ -3,8 +3,8 @@
 
 #include <limits>
 
-#include "baselines/layer_case.hpp"
 #include "support/catch.hpp"
+#include "support/random.hpp"
 
 #include "gdssm/algorithms/gd_plus_plus.hpp"
 

@@ -1,122 +1,115 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-#include <tuple>
-#include <type_traits>
+#include <algorithm>
+#include <cstddef>
+#include <utility>
 
+#include "models/pass.hpp"
+#include "models/runs.hpp"
+#include "support/catch.hpp"
+#include "support/no_heap.hpp"
 #include "support/vjp.hpp"
 
-#include "gdssm/baselines/sequence_layer.hpp"
-#include "gdssm/core/elementary.hpp"
-#include "gdssm/models/augmented_ssm.hpp"
-
+// What every model that reads a token at a time has to show, layers of other papers and stacks of them.
 namespace gdssm::test {
 
-/// A layer's coefficients and a sequence -> its output. The pull-back adds to its result, so it is half of the result
-/// of two calls.
-template <class Layer>
-struct LayerCase {
-  Layer layer;
-  Index length;
-
-  template <class T>
-  auto input() const {
-    return bundle({"coefficients", "X"}, layer.template coefficients<T>(), Array<T>(layer.width(), length));
-  }
-  template <class T>
-  auto output(const auto& in) const {
-    const auto& [c, X] = in.parts;
-    auto ws = layer.template workspace<T>(length);
-    Array<T> Y(layer.width(), length);
-    layer.forward(c, X, Y, ws);
-    return bundle({"Y"}, Y);
-  }
-  template <class T>
-  auto pull_back(const auto& in, const auto& out_bar) const {
-    const auto& [c, X] = in.parts;
-    const auto& Y_bar = std::get<0>(out_bar.parts);
-    auto in_bar = input<T>();
-    auto& [c_bar, X_bar] = in_bar.parts;
-    auto ws = layer.template workspace<T>(length);
-    auto Y = X;
-    for (int pass = 0; pass < 2; ++pass) {
-      layer.forward(c, X, Y, ws);
-      layer.vjp(c, X, Y_bar, X_bar, c_bar, ws);
-    }
-    visit(
-        [](const Name&, auto& twice) {
-          for (Index i = 0; i < twice.size(); ++i) twice.data()[i] *= T(1) / T(2);
-        },
-        in_bar);
-    return in_bar;
-  }
-};
-
-/// A whole model's parameters -> its predictions at the last k windows of given tokens.
-template <class Model>
-struct ModelCase {
-  Model model;
-  Eigen::MatrixXd tokens;
-  Index k;
-
-  template <class T>
-  auto input() const {
-    return bundle({"parameters"}, model.template parameters<T>());
-  }
-  template <class T>
-  auto output(const auto& in) const {
-    auto ws = model.template workspace<T>();
-    typename Model::template State<T> state;
-    Array<T> predictions(model.output_count(), k);
-    const Array<T> x = sequence<T>();
-    model.forward(model.prepare(std::get<0>(in.parts)), Sequence<T>{x.view()}, state, predictions.view(), ws);
-    return bundle({"predictions"}, predictions);
-  }
-  template <class T>
-  auto pull_back(const auto& in, const auto& out_bar) const {
-    const auto& p = std::get<0>(in.parts);
-    const auto& g = std::get<0>(out_bar.parts);
-    auto in_bar = input<T>();
-    const auto c = model.prepare(p);
-    auto c_bar = model.template coefficients<T>();
-    auto ws = model.template gradient_workspace<T>((tokens.cols() - 1) / 2, k);
-    const Array<T> x = sequence<T>();
-    auto state = model.template initial_state<T>();
-    model.vjp(
-        c, Sequence<T>{x.view()}, state, k,
-        [&g](Index j, View<const T, Dynamic, 1>, View<T, Dynamic, 1> y_bar) {
-          for (Index i = 0; i < y_bar.size(); ++i) y_bar[i] = g(i, j);
-        },
-        c_bar, ws);
-    model.prepare_vjp(p, c, c_bar, std::get<0>(in_bar.parts));
-    return in_bar;
-  }
-
- private:
-  template <class T>
-  Array<T> sequence() const {
-    Array<T> x(tokens.rows(), tokens.cols());
-    for (Index i = 0; i < x.size(); ++i) x[i] = gdssm::detail::constant<T>(tokens.data()[i]);
-    return x;
-  }
-};
-
-/// A random matrix, the same for the same seed.
-inline Eigen::MatrixXd random_matrix(Index rows, Index cols, std::uint64_t seed) {
-  Eigen::MatrixXd matrix(rows, cols);
-  Random(seed).fill(matrix);
-  return matrix;
+/// The output of a layer for a sequence, of which the last column is a query if it `asks`.
+template <class Layer, class Coefficients>
+Eigen::MatrixXd applied(const Layer& layer, const Coefficients& c, const Eigen::MatrixXd& X, bool asks = false) {
+  Array<double> x(X.rows(), X.cols()), mask(1, X.cols());
+  x.matrix() = X;
+  mask.fill(1);
+  if (asks) mask[X.cols() - 1] = 0;
+  auto state = layer.template initial_state<double>();
+  return run<double>(layer, c, {std::as_const(x).view(), std::as_const(mask).view()}, state, X.cols()).matrix();
 }
 
-/// The output of a layer for a sequence.
-template <class Layer, class Coefficients>
-Eigen::MatrixXd applied(const Layer& layer, const Coefficients& c, const Eigen::MatrixXd& X) {
-  Array<double> x(X.rows(), X.cols()), y = x;
-  x.matrix() = X;
-  auto ws = layer.template workspace<double>(X.cols());
-  layer.forward(c, x, y, ws);
-  return y.matrix();
+/// A random state in the middle of a stream, with no token of a window.
+template <class S, class Model>
+auto anywhere(const Model& model, Random& random) {
+  auto state = model.template initial_state<S>();
+  random.fill(state);
+  return state;
+}
+
+/// `step` is `forward` bit for bit, and neither allocates; a sequence cut anywhere is the whole, bit for bit, and so is
+/// the cotangent of its first state; a masked window leaves the state as it was.
+template <class S, class Model>
+void expect_stream(const Model& model) {
+  Random random(7);
+  const Index windows = 4, stride = Model::Window::stride;
+  const auto c = random_coefficients<LaneScalar<S>>(model, random);
+  const auto tokens = random_tokens<S>(model, windows, random);
+  const auto first = anywhere<S>(model, random);
+  auto last = first;
+  const auto whole = run<S>(model, c, {tokens.view()}, last, windows);
+
+  auto state = first;
+  auto ws = model.template workspace<S>();
+  Array<S> prediction(model.output_count(), 1);
+  Index t = 0;
+  bool same = true;
+  const std::size_t allocated = allocations_of([&] {
+    for (Index i = 0; i < tokens.cols(); ++i)
+      if (model.step(c, tokens.view().column(i), state, prediction.view().column(0), ws)) {
+        for (Index o = 0; o < prediction.size(); ++o) same = same && prediction[o] == whole(o, t);
+        ++t;
+      }
+  });
+  CHECK(same);
+  CHECK(t == windows);
+  CHECK(state == last);
+  CHECK(allocated == 0);
+
+  const auto g = random_array(Array<S>(model.output_count(), windows), random);
+  const auto last_bar = anywhere<S>(model, random);
+  const auto whole_bar = pull_back<StoredHistory>(model, c, {tokens.view()}, first, g, last_bar);
+  for (Index cut = 1; cut < windows; ++cut) {
+    CAPTURE(cut);
+    const Index length = Model::Window::width + stride * (cut - 1);
+    const Sequence<S> head{tokens.view().columns(0, length)};
+    const Sequence<S> tail{tokens.view().columns(length, tokens.cols() - length)};
+    auto between = first;
+    const auto front = run<S>(model, c, head, between, cut);
+    state = between;
+    const auto back = run<S>(model, c, tail, state, windows - cut);
+    CHECK(std::equal(front.data(), front.data() + front.size(), whole.data()));
+    CHECK(std::equal(back.data(), back.data() + back.size(), whole.data() + front.size()));
+    CHECK(state == last);
+
+    Array<S> front_g(g.rows(), cut), back_g(g.rows(), windows - cut);
+    std::copy_n(g.data(), front_g.size(), front_g.data());
+    std::copy_n(g.data() + front_g.size(), back_g.size(), back_g.data());
+    auto back_bar = pull_back<StoredHistory>(model, c, tail, between, back_g, last_bar);
+    const auto front_bar = pull_back<StoredHistory>(model, c, head, first, front_g, back_bar.state);
+    visit(
+        [](const Name&, auto& sum, const auto& more) {
+          for (Index i = 0; i < sum.size(); ++i) sum.data()[i] += more.data()[i];
+        },
+        back_bar.coefficients, front_bar.coefficients);
+    CHECK(roundings(whole_bar.coefficients, back_bar.coefficients) < 100);
+    CHECK(roundings(whole_bar.state, front_bar.state) < 100);
+  }
+
+  Array<S> mask(1, windows);
+  mask.fill(S(1));
+  mask[windows - 1] = S(0);
+  state = first;
+  run<S>(model, c, {tokens.view().columns(0, tokens.cols() - stride)}, state, 0);
+  auto masked = first;
+  run<S>(model, c, {tokens.view(), mask.view()}, masked, 1);
+  if constexpr (requires { state.window; }) state.window = masked.window;
+  CHECK(state == masked);
+}
+
+/// All of this in plain numbers and in lanes, and the derivative by weights, tokens and state, with masks and without.
+template <class Model>
+void expect_model(const Model& model) {
+  expect_stream<double>(model);
+  expect_stream<Lanes<float>>(model);
+  expect_vjp(Pass<Model>{model, 3, 2});
+  expect_vjp(Pass<Model>{model, 3, 3, 0, {1, 0, 1}});
 }
 
 }  // namespace gdssm::test

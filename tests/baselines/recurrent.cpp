@@ -16,8 +16,6 @@ using test::random_matrix;
 using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 
-static_assert(SequenceLayer<SelectiveSsmLayer> && SequenceLayer<GatedLinearRnnLayer> && SequenceLayer<RgLruLayer>);
-
 Vector sigma(const Vector& z) { return (1 / (1 + (-z.array()).exp())).matrix(); }
 Vector product(const Vector& a, const Vector& b) { return a.cwiseProduct(b); }
 double softplus_of(double z) { return std::log(1 + std::exp(z)); }
@@ -48,9 +46,7 @@ TEST_CASE("The gated linear RNN is its recurrence between two products", "[defin
   const GatedLinearRnnLayer layer(d, n, 2);
   auto p = layer.parameters<double>();
   test::Random(2).fill(p);
-  auto c = layer.coefficients<double>();
-  layer.prepare(p, c);
-  const Matrix X = 3 * random_matrix(d, T, 1), Y = test::applied(layer, c, X);
+  const Matrix X = 3 * random_matrix(d, T, 1), Y = layer.predict(p, X);
   Vector s = Vector::Zero(n);
   for (Index t = 0; t < T; ++t) {
     const Vector h = X.col(t), lambda = (-p.decay.array().exp()).exp().matrix();

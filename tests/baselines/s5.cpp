@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <complex>
+#include <utility>
 #include <vector>
 
 #include "baselines/layer_case.hpp"
@@ -11,49 +12,33 @@
 namespace gdssm {
 namespace {
 
-using test::expect_vjp;
-using test::LayerCase;
 using test::random_matrix;
 
-static_assert(SequenceLayer<S5Layer>);
+static_assert(CausalLayer<S5Layer>);
 
-TEST_CASE("S5 pulls back to its complex coefficients and to the sequence", "[vjp]") {
-  expect_vjp(LayerCase<S5Layer>{{1, 1}, 1});
-  expect_vjp(LayerCase<S5Layer>{{3, 2}, 4});
+S5Layer::Parameters<double> random_parameters(const S5Layer& layer, std::uint64_t seed) {
+  auto p = layer.parameters<double>();
+  layer.draw(p, seed);
+  test::Random(seed).fill(p.gate_bias);
+  return p;
 }
 
-/// Parameters -> coefficients.
-struct Discretize {
-  S5Layer layer;
+TEST_CASE("S5 steps as it goes forward, anywhere", "[state]") {
+  test::expect_stream<double>(S5Layer(3, 2));
+  test::expect_stream<Lanes<float>>(S5Layer(3, 2));
+}
 
-  template <class T>
-  auto input() const {
-    return bundle({"parameters"}, layer.template parameters<T>());
+TEST_CASE("S5 pulls back to its weights, the sequence and the state, away from Lambda = 0 where it is not defined",
+          "[vjp]") {
+  for (const S5Layer layer : {S5Layer(1, 1), S5Layer(3, 2)}) {
+    const test::Pass<S5Layer> pass{layer, 3, 2, 0, {1, 0, 1}};
+    auto point = pass.input<double>();
+    test::Random(3).fill(point);
+    auto& p = std::get<0>(point.parts);
+    p.Lambda_re.array() -= 1;
+    p.Lambda_im.array() += 2;
+    test::expect_vjp_at(pass, point);
   }
-  template <class T>
-  auto output(const auto& in) const {
-    auto c = layer.template coefficients<T>();
-    layer.prepare(std::get<0>(in.parts), c);
-    return bundle({"coefficients"}, c);
-  }
-  template <class T>
-  auto pull_back(const auto& in, const auto& out_bar) const {
-    const auto out = output<T>(in);
-    auto in_bar = input<T>();
-    layer.prepare_vjp(std::get<0>(in.parts), std::get<0>(out.parts), std::get<0>(out_bar.parts),
-                      std::get<0>(in_bar.parts));
-    return in_bar;
-  }
-};
-
-TEST_CASE("S5's discretisation pulls back, away from Lambda = 0 where it is not defined", "[vjp]") {
-  const Discretize discretize{{3, 2}};
-  auto point = discretize.input<double>();
-  test::Random(3).fill(point);
-  auto& p = std::get<0>(point.parts);
-  p.Lambda_re.array() -= 1;
-  p.Lambda_im.array() += 2;
-  test::expect_vjp_at(discretize, point);
 }
 
 using Vector = Eigen::VectorXcd;
@@ -96,19 +81,10 @@ struct Reference {
   }
 };
 
-S5Layer::Parameters<double> random_parameters(const S5Layer& layer, std::uint64_t seed) {
-  auto p = layer.parameters<double>();
-  RandomStream<> stream(seed);
-  layer.draw(p, stream);
-  test::Random(seed).fill(p.gate_bias);
-  return p;
-}
-
 TEST_CASE("S5 is its definition in complex numbers with both of each conjugate pair", "[definition]") {
   const S5Layer layer(3, 4);
   const auto p = random_parameters(layer, 7);
-  auto c = layer.coefficients<double>();
-  layer.prepare(p, c);
+  const auto c = layer.prepare(p);
   const Eigen::MatrixXd U = 2 * random_matrix(3, 6, 1);
   CHECK((test::applied(layer, c, U) - Reference(p, U).output).norm() < 1e-13);
 }
@@ -117,14 +93,14 @@ TEST_CASE("S5's recurrence leaves the states that its associative scan does, in 
           "[theorem]") {
   const S5Layer layer(3, 2);
   const auto p = random_parameters(layer, 8);
-  auto c = layer.coefficients<double>();
-  layer.prepare(p, c);
+  const auto c = layer.prepare(p);
   const Index T = 7;
   const Eigen::MatrixXd U = random_matrix(3, T, 2);
   Array<double> X(3, T), Y = X;
   X.matrix() = U;
-  auto ws = layer.workspace<double>(T);
-  layer.forward(c, X, Y, ws);
+  auto state = layer.initial_state<double>();
+  auto history = layer.history<double>(T);
+  layer.columns(c, std::as_const(X).view(), static_cast<const double*>(nullptr), state, Y.view(), history);
 
   // Inclusive scan by doubling, over (a, b) with (a2, b2) after (a1, b1) = (a2 a1, a2 b1 + b2).
   const Reference reference(p, U);
@@ -136,8 +112,8 @@ TEST_CASE("S5's recurrence leaves the states that its associative scan does, in 
     }
   for (Index t = 0; t < T; ++t)
     for (Index j = 0; j < 2; ++j) {
-      const std::complex<double> state(ws.states(j, t).re, ws.states(j, t).im);
-      CHECK(std::abs(state - b[static_cast<std::size_t>(t)][j]) < 1e-14);
+      const std::complex<double> x(history.states(j, t).re, history.states(j, t).im);
+      CHECK(std::abs(x - b[static_cast<std::size_t>(t)][j]) < 1e-14);
     }
 }
 

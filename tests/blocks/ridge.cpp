@@ -58,8 +58,9 @@ TEST_CASE("Moments that add up, and a readout that solves, are the Mesa layer wi
 }
 
 TEST_CASE("a readout that solves says which sizes it does not have", "[misuse]") {
-  CHECK_THROWS_WITH(RidgeReadout<>(4, 0, 3), "RidgeReadout: there are 4 outputs, 0 values and 3 keys, expected at "
-                                             "least 1 of each");
+  CHECK_THROWS_WITH(RidgeReadout<>(4, 0, 3),
+                    "RidgeReadout: there are 4 outputs, 0 values and 3 keys, expected at "
+                    "least 1 of each");
   CHECK_THROWS_WITH((RidgeReadout<4, 2, 3>(4, 2, 2)), "RidgeReadout: the number of keys is 2, expected 3");
 }
 

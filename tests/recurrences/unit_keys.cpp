@@ -8,7 +8,6 @@
 
 #include "gdssm/blocks/recurrences/delta_rule.hpp"
 
-
 using namespace gdssm;
 
 TEST_CASE("Rules on keys of length one pull back, cut anywhere, in lanes too", "[vjp]") {

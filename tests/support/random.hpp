@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <random>
 
+#include <Eigen/Core>
+
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/parameters.hpp"
 
@@ -32,5 +34,12 @@ class Random {
  private:
   std::mt19937_64 engine_;
 };
+
+/// A random matrix, the same for the same seed.
+inline Eigen::MatrixXd random_matrix(Index rows, Index cols, std::uint64_t seed) {
+  Eigen::MatrixXd matrix(rows, cols);
+  Random(seed).fill(matrix);
+  return matrix;
+}
 
 }  // namespace gdssm::test

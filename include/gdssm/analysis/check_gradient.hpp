@@ -21,36 +21,17 @@ namespace gdssm {
 
 namespace detail {
 
-/// The memories of a stack's layers as one aggregate with `visit`.
-template <class Memory>
-struct Memories {
-  std::vector<Memory> layers;
-
-  template <class Visitor, class First, class... More>
-  static void visit(Visitor&& visitor, First&& first, More&&... more) {
-    for (std::size_t l = 0; l < first.layers.size(); ++l)
-      visitor(Name{"layers", nullptr, 0, static_cast<Index>(l)}, first.layers[l], more.layers[l]...);
-  }
-};
-
-/// A state without its tokens: Z_t, or the Z_t of each layer.
+/// Sets to zero what no prediction depends on: tokens that a state does not hold, decays kept for `merge`.
 template <class State>
-auto memories_of(const State& state) {
-  if constexpr (requires { state.layers; }) {
-    Memories<std::remove_cvref_t<decltype(state.layers.front().memory)>> memories;
-    for (const auto& layer : state.layers) memories.layers.push_back(layer.memory);
-    return memories;
-  } else {
-    return state.recurrence.memory;
+void forget(State& state) {
+  if constexpr (requires { state.window.tokens; }) {
+    auto& tokens = state.window.tokens;
+    for (Index i = state.window.held * tokens.rows(); i < tokens.size(); ++i) tokens[i] = 0;
   }
-}
-
-template <class State>
-void set_memories(const auto& memories, State& state) {
+  if constexpr (requires { state.retained; }) state.retained.fill(0);
+  if constexpr (requires { state.recurrence; }) forget(state.recurrence);
   if constexpr (requires { state.layers; })
-    for (std::size_t l = 0; l < state.layers.size(); ++l) state.layers[l].memory = memories.layers[l];
-  else
-    state.recurrence.memory = memories;
+    for (auto& layer : state.layers) forget(layer);
 }
 
 /// Parameters, tokens and first state -> the last k predictions and the last state.
@@ -67,41 +48,39 @@ struct ModelPass {
   template <class T>
   auto input() const {
     const Index first = Window::width - held;
-    const auto start = model.template initial_state<T>();
-    return bundle({"parameters", "tokens", "window", "memories"}, model.template parameters<T>(),
+    auto start = model.template initial_state<T>();
+    if constexpr (requires { start.window.held; }) start.window.held = held;
+    return bundle({"parameters", "tokens", "state"}, model.template parameters<T>(),
                   Array<T, Model::features>(model.feature_count(), first + Window::stride * (windows - 1)),
-                  start.window.tokens, memories_of(start));
+                  std::move(start));
   }
 
   template <class T>
   auto output(const auto& in) const {
-    const auto& [p, tokens, window, memories] = in.parts;
+    const auto& [p, tokens, first_state] = in.parts;
     const Array<T> mask_row = masks<T>();
-    auto state = first_state<T>(window, memories);
+    auto state = first_state;
     auto ws = model.template workspace<T>();
     Array<T, Model::outputs> predictions(model.output_count(), k);
     model.forward(model.prepare(p), {tokens.view(), mask_row.size() > 0 ? mask_row.view() : View<const T>::absent()},
                   state, predictions.view(), ws);
-    return bundle({"predictions", "window", "memories"}, predictions, shared(state), memories_of(state));
+    forget(state);
+    return bundle({"predictions", "state"}, predictions, std::move(state));
   }
 
   template <class T>
   auto pull_back(const auto& in, const auto& out_bar) const {
-    const auto& [p, tokens, window, memories] = in.parts;
-    const auto& [predictions_bar, last_window_bar, last_memories_bar] = out_bar.parts;
+    const auto& [p, tokens, first_state] = in.parts;
+    const auto& g = std::get<0>(out_bar.parts);
     auto in_bar = input<T>();
-    auto& [p_bar, tokens_bar, window_bar, memories_bar] = in_bar.parts;
-
+    auto& [p_bar, tokens_bar, state_bar] = in_bar.parts;
     const Array<T> mask_row = masks<T>();
-    auto state = first_state<T>(window, memories);
-    auto state_bar = model.template initial_state<T>();
-    for (Index i = 0; i < last_window_bar.size(); ++i) state_bar.window.tokens[i] = last_window_bar[i];
-    set_memories(last_memories_bar, state_bar);
-
+    auto state = first_state;
+    state_bar = std::get<1>(out_bar.parts);
+    forget(state_bar);
     const auto c = model.prepare(p);
     auto c_bar = model.template coefficients<T>();
     auto ws = model.template gradient_workspace<T, Method>(windows, k);
-    const auto& g = predictions_bar;
     model.vjp(
         c, {tokens.view(), mask_row.size() > 0 ? mask_row.view() : View<const T>::absent()}, state, k,
         [&g](Index j, View<const T, Model::outputs, 1>, View<T, Model::outputs, 1> y_bar) {
@@ -109,8 +88,6 @@ struct ModelPass {
         },
         c_bar, state_bar, tokens_bar.view(), ws);
     model.prepare_vjp(p, c, c_bar, p_bar);
-    window_bar = state_bar.window.tokens;
-    memories_bar = memories_of(state_bar);
     return in_bar;
   }
 
@@ -120,22 +97,6 @@ struct ModelPass {
     Array<T> row(1, static_cast<Index>(mask.size()));
     for (std::size_t t = 0; t < mask.size(); ++t) row[static_cast<Index>(t)] = mask[t] != 0 ? T(1) : T(0);
     return row;
-  }
-
-  template <class T>
-  auto first_state(const auto& window, const auto& memories) const {
-    auto state = model.template initial_state<T>();
-    state.window.tokens = window;
-    state.window.held = held;
-    set_memories(memories, state);
-    return state;
-  }
-
-  /// The tokens that the last state holds, and zeros in place of the others, which nothing reads.
-  static auto shared(const auto& state) {
-    auto tokens = state.window.tokens;
-    for (Index i = state.window.held * tokens.rows(); i < tokens.size(); ++i) tokens[i] = 0;
-    return tokens;
   }
 };
 

@@ -3,134 +3,147 @@
 
 #include <cmath>
 
-#include "gdssm/baselines/projections.hpp"
 #include "gdssm/baselines/sequence_layer.hpp"
 #include "gdssm/core/elementary.hpp"
+#include "gdssm/core/initial_laws.hpp"
 
 namespace gdssm {
 
-/// Weights of linear attention: the products of keys and query themselves.
-struct LinearWeighting {
-  static double scale(Index) { return 1; }  ///< of the products <k_i, q>
-  /// Turns N products for one query into N weights, in place.
-  template <class S>
-  static void weigh(S*, Index) {}
-  /// VJP of `weigh`: turns cotangents of weights into those of products, in place.
-  template <class S>
-  static void weigh_vjp(const S*, S*, Index) {}
-};
-
-/// Weights of softmax attention: exp(s_i) / sum_j exp(s_j), with s the products over the square root of a key's length.
-struct SoftmaxWeighting {
-  static double scale(Index keys) { return 1 / std::sqrt(static_cast<double>(keys)); }  ///< of the products <k_i, q>
-  /// Turns n products into weights, in place.
-  template <class S>
-  static void weigh(S* s, Index n) {
-    using std::exp;
-    S most = s[0], sum = S(0);
-    for (Index i = 1; i < n; ++i) most = larger(most, s[i]);
-    for (Index i = 0; i < n; ++i) {
-      s[i] = exp(s[i] - most);
-      sum += s[i];
-    }
-    for (Index i = 0; i < n; ++i) s[i] = s[i] / sum;
-  }
-  /// s_bar_i = p_i (p_bar_i - sum_j p_j p_bar_j)
-  template <class S>
-  static void weigh_vjp(const S* p, S* bar, Index n) {
-    S mean = S(0);
-    for (Index i = 0; i < n; ++i) mean = multiply_add(p[i], bar[i], mean);
-    for (Index i = 0; i < n; ++i) bar[i] = p[i] * (bar[i] - mean);
-  }
-};
-
-/// Self-attention on pairs: every column, including the query's, attends to the N pairs,
-///     o_t = sum_{i <= N} p_ti v_i,   p_t = weighting(<k_i, q_t> scale), i = 1..N                   (B6)
-/// with the products as weights (linear attention) or their softmax. Under
-///     W_Q = W_K = [I 0],   W_V = I,   W_O = -diag(gamma I, a I)                                    (B7)
-/// a layer of linear attention on [x; y] is the step y_i <- y_i - a M x_i, x_i <- x_i - gamma S x_i of GD++ (10b), or
-/// of gradient descent for gamma = 0; the query's second half becomes minus the prediction.
-/// Shapes  as `Projections`
-/// Source  von Oswald et al., arXiv:2212.07677        VJP  `vjp`
-template <class Weighting>
-class AttentionLayer : public PlainBlock<AttentionLayer<Weighting>> {
+/// Softmax self-attention on a context: every column attends to those that are written, of a mask of pairs and a query
+/// to the pairs, with q_t = W_Q h_t, k_t = W_K h_t and v_t = W_V h_t, (B5),
+///     o_t = sum_i p_ti v_i,   p_t = softmax_i(<k_i, q_t> / sqrt(keys)),   layer(H)_t = W_O o_t     (B6)
+/// It reads a context as a whole and has no state. A mask must leave something written.
+/// Shapes  W_Q, W_K (keys x width), W_V (values x width), W_O (width x values)
+/// Source  von Oswald et al., arXiv:2212.07677        VJP  `columns_vjp`
+class SoftmaxAttention : public PlainBlock<SoftmaxAttention>, public Stateless {
  public:
+  /// For contexts of so many pairs at most.
+  SoftmaxAttention(Index width, Index keys, Index values, Index pairs)
+      : width_(detail::expect_size("SoftmaxAttention", "width", width)),
+        keys_(detail::expect_size("SoftmaxAttention", "number of keys' coordinates", keys)),
+        values_(detail::expect_size("SoftmaxAttention", "number of values' coordinates", values)),
+        pairs_(detail::expect_size("SoftmaxAttention", "number of pairs", pairs)) {}
+  Index width() const { return width_; }
+  Index context() const { return pairs_ + 1; }  ///< columns of the longest context
+
   template <class Storage>
-  using Weights = Projections::Weights<Storage>;
+  struct Weights {
+    MatrixIn<Storage> query, key, value, output;  ///< W_Q, W_K, W_V, W_O of (B5)
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      visitor(Name{"query"}, self.query...);
+      visitor(Name{"key"}, self.key...);
+      visitor(Name{"value"}, self.value...);
+      visitor(Name{"output"}, self.output...);
+    }
+  };
   template <class T>
   using Parameters = Weights<InMatrices<T>>;
   template <class T>
   using Coefficients = Weights<InArrays<T>>;
 
-  AttentionLayer(Index width, Index keys, Index values) : maps_("AttentionLayer", width, keys, values) {}
-  Index width() const { return maps_.width(); }
-
   template <class Storage>
   Weights<Storage> weights() const {
-    return maps_.weights<Storage>();
+    return {zeros_in<Storage>(keys_, width_), zeros_in<Storage>(keys_, width_), zeros_in<Storage>(values_, width_),
+            zeros_in<Storage>(width_, values_)};
   }
 
   template <class T>
-  struct Workspace {
-    Projections::Workspace<T> maps;
+  struct History {
+    Array<T> q, k, v, o, q_bar, k_bar, v_bar, o_bar;
     Array<T> p, p_bar;  ///< weights, a query a column (N x T)
   };
   template <class T>
-  Workspace<T> workspace(Index length) const {
-    return {maps_.workspace<T>(length), Array<T>(length - 1, length), Array<T>(length - 1, length)};
+  History<T> history(Index length) const {
+    const Array<T> keys(keys_, length), values(values_, length), weights(length, length);
+    return {keys, keys, values, values, keys, keys, values, values, weights, weights};
   }
 
   template <class P, class S>
-  void forward(const Coefficients<P>& c, const Array<S>& X, Array<S>& Y, Workspace<S>& ws) const {
-    auto& [q, k, v, o, q_bar, k_bar, v_bar, o_bar] = ws.maps;
-    const Index N = ws.p.rows();
-    const S scale = detail::constant<S>(Weighting::scale(maps_.keys()));
-    maps_.read(c, X, ws.maps);
-    o.fill(S(0));
-    for (Index t = 0; t < X.cols(); ++t) {
-      for (Index i = 0; i < N; ++i) ws.p(i, t) = scale * detail::column_product(k, i, q, t);
-      Weighting::weigh(&ws.p(0, t), N);
-      for (Index i = 0; i < N; ++i) detail::add_column(ws.p(i, t), v, i, o, t);
+  void columns(const Coefficients<P>& c, View<const S> X, const S* mask, State<S>&, View<S> Y, History<S>& h) const {
+    const Index T = X.cols();
+    detail::map(T, c.query, X, h.q);
+    detail::map(T, c.key, X, h.k);
+    detail::map(T, c.value, X, h.v);
+    h.o.fill(S(0));
+    for (Index t = 0; t < T; ++t) {
+      S* const p = &h.p(0, t);
+      for (Index i = 0; i < T; ++i) p[i] = scale<S>() * product(h.k, i, h.q, t);
+      softmax(p, mask, T);
+      for (Index i = 0; i < T; ++i) add_column(p[i], h.v, i, h.o, t);
     }
-    maps_.write(c, Y, ws.maps);
+    detail::map(T, c.output, h.o, Y);
   }
 
-  /// Of o_t = sum_i p_ti v_i:  p_bar_ti = <v_i, o_bar_t>,  v_bar_i += p_ti o_bar_t;  of s_ti = <k_i, q_t> scale:
-  /// q_bar_t += s_bar_ti scale k_i,  k_bar_i += s_bar_ti scale q_t.
+  /// Of o_t = sum_i p_ti v_i:  p_bar_ti = <v_i, o_bar_t>,  v_bar_i += p_ti o_bar_t;  of the softmax of s:
+  /// s_bar_i = p_i (p_bar_i - sum_j p_j p_bar_j);  of s_ti = <k_i, q_t> / sqrt(keys):
+  /// q_bar_t += s_bar_ti / sqrt(keys) k_i,  k_bar_i += s_bar_ti / sqrt(keys) q_t.
   template <class P, class S>
-  void vjp(const Coefficients<P>& c, const Array<S>& X, const Array<S>& Y_bar, Array<S>& X_bar, Coefficients<S>& c_bar,
-           Workspace<S>& ws) const {
-    auto& [q, k, v, o, q_bar, k_bar, v_bar, o_bar] = ws.maps;
-    const Index N = ws.p.rows();
-    const S scale = detail::constant<S>(Weighting::scale(maps_.keys()));
-    maps_.write_vjp(c, Y_bar, c_bar, ws.maps);
-    for (Index t = 0; t < X.cols(); ++t) {
-      for (Index i = 0; i < N; ++i) {
-        ws.p_bar(i, t) = detail::column_product(v, i, o_bar, t);
-        detail::add_column(ws.p(i, t), o_bar, t, v_bar, i);
+  void columns_vjp(const Coefficients<P>& c, View<const S> X, const S*, View<const S> Y_bar, State<S>&, View<S> X_bar,
+                   Coefficients<S>& c_bar, History<S>& h) const {
+    const Index T = X.cols();
+    for (Array<S>* const bar : {&h.q_bar, &h.k_bar, &h.v_bar, &h.o_bar}) bar->fill(S(0));
+    detail::map_vjp(T, c.output, h.o, Y_bar, c_bar.output, h.o_bar);
+    for (Index t = 0; t < T; ++t) {
+      S mean = S(0);
+      for (Index i = 0; i < T; ++i) {
+        h.p_bar(i, t) = product(h.v, i, h.o_bar, t);
+        add_column(h.p(i, t), h.o_bar, t, h.v_bar, i);
+        mean = multiply_add(h.p(i, t), h.p_bar(i, t), mean);
       }
-      Weighting::weigh_vjp(&ws.p(0, t), &ws.p_bar(0, t), N);
-      for (Index i = 0; i < N; ++i) {
-        const S s_bar = scale * ws.p_bar(i, t);
-        detail::add_column(s_bar, k, i, q_bar, t);
-        detail::add_column(s_bar, q, t, k_bar, i);
+      for (Index i = 0; i < T; ++i) {
+        const S s_bar = scale<S>() * (h.p(i, t) * (h.p_bar(i, t) - mean));
+        add_column(s_bar, h.k, i, h.q_bar, t);
+        add_column(s_bar, h.q, t, h.k_bar, i);
       }
     }
-    maps_.read_vjp(c, X, X_bar, c_bar, ws.maps);
+    detail::map_vjp(T, c.query, X, h.q_bar, c_bar.query, X_bar);
+    detail::map_vjp(T, c.key, X, h.k_bar, c_bar.key, X_bar);
+    detail::map_vjp(T, c.value, X, h.v_bar, c_bar.value, X_bar);
   }
 
-  /// Random initial weights; the map out of the layer is zero.
+  /// W_Q, W_K and W_V by LeCun's law, W_O zero.
   template <class T>
   void draw(Parameters<T>& p, RandomStream<>& stream) const {
-    maps_.draw(p, stream);
+    for (auto* const W : {&p.query, &p.key, &p.value}) detail::draw_map(*W, stream);
   }
 
  private:
-  Projections maps_;
+  template <class S>
+  S scale() const {
+    return detail::constant<S>(1 / std::sqrt(static_cast<double>(keys_)));
+  }
+  /// Turns n products into weights, in place: zero where a mask is.
+  template <class S>
+  static void softmax(S* s, const S* mask, Index n) {
+    using std::exp;
+    S most = s[0], sum = S(0);
+    for (Index i = 1; i < n; ++i) most = larger(most, s[i]);
+    for (Index i = 0; i < n; ++i) {
+      s[i] = exp(s[i] - most);
+      if (mask) s[i] = select(mask[i], s[i], S(0));
+      sum += s[i];
+    }
+    for (Index i = 0; i < n; ++i) s[i] = s[i] / sum;
+  }
+  /// sum_r A(r, i) B(r, j)
+  template <class S>
+  static S product(const Array<S>& A, Index i, const Array<S>& B, Index j) {
+    S sum = S(0);
+    for (Index r = 0; r < A.rows(); ++r) sum = multiply_add(A(r, i), B(r, j), sum);
+    return sum;
+  }
+  /// Adds w times column i of A to column j of B.
+  template <class S>
+  static void add_column(const S& w, const Array<S>& A, Index i, Array<S>& B, Index j) {
+    for (Index r = 0; r < A.rows(); ++r) B(r, j) = multiply_add(w, A(r, i), B(r, j));
+  }
+
+  Index width_, keys_, values_, pairs_;
 };
 
-/// (B6) with the products as weights.
-using LinearAttentionLayer = AttentionLayer<LinearWeighting>;
-using SoftmaxAttentionLayer = AttentionLayer<SoftmaxWeighting>;  ///< (B6) with the softmax of the products
+/// (B6) as a layer.
+using SoftmaxAttentionLayer = ColumnLayer<SoftmaxAttention>;
 
 }  // namespace gdssm

@@ -3,7 +3,9 @@
 
 #include <cmath>
 
+#include "gdssm/baselines/diagonal_scan.hpp"
 #include "gdssm/baselines/sequence_layer.hpp"
+#include "gdssm/core/initial_laws.hpp"
 
 namespace gdssm {
 
@@ -13,12 +15,12 @@ namespace gdssm {
 /// It can express any linear attention: the first gate forms products of keys and values, which stay (lambda = 1), and
 /// products of queries and a constant, which are forgotten at once (lambda = 0); the second gate multiplies the two.
 /// Shapes  W_m, W_x (n x width), b_m, b_x, l, s (n), U_m, U_x (gates x n), d_m, d_x (gates), W_O (width x gates)
-/// Source  Zucchet et al., arXiv:2309.01775; the decay's form is the LRU's, arXiv:2303.06349        VJP  `vjp`
-class GatedLinearRnnLayer : public PlainBlock<GatedLinearRnnLayer> {
-  using Plain = PlainBlock<GatedLinearRnnLayer>;
+/// Source  Zucchet et al., arXiv:2309.01775; the decay's form is the LRU's, arXiv:2303.06349        VJP  `columns_vjp`
+class GatedLinearRnn : public PlainBlock<GatedLinearRnn> {
+  using Plain = PlainBlock<GatedLinearRnn>;
 
  public:
-  GatedLinearRnnLayer(Index width, Index states, Index gates)
+  GatedLinearRnn(Index width, Index states, Index gates)
       : width_(detail::expect_size("GatedLinearRnnLayer", "width", width)),
         states_(detail::expect_size("GatedLinearRnnLayer", "number of states", states)),
         gates_(detail::expect_size("GatedLinearRnnLayer", "number of gates", gates)) {}
@@ -60,15 +62,22 @@ class GatedLinearRnnLayer : public PlainBlock<GatedLinearRnnLayer> {
   }
 
   template <class T>
-  struct Workspace {
+  using State = detail::ScanState<T>;  ///< s_t (n x 1)
+  template <class T>
+  State<T> initial_state() const {
+    return {Array<T>(states_, 1)};
+  }
+
+  template <class T>
+  struct History {
+    Array<T> first;                                               ///< s_0
     Array<T> in_m, in_x, states, in_m_bar, in_x_bar, states_bar;  ///< (n x T)
     Array<T> out_m, out_x, out, out_m_bar, out_x_bar, out_bar;    ///< (gates x T)
   };
-
   template <class T>
-  Workspace<T> workspace(Index length) const {
+  History<T> history(Index length) const {
     const Array<T> s(states_, length), g(gates_, length);
-    return {s, s, s, s, s, s, g, g, g, g, g, g};
+    return {Array<T>(states_, 1), s, s, s, s, s, s, g, g, g, g, g, g};
   }
 
   template <class P>
@@ -88,46 +97,45 @@ class GatedLinearRnnLayer : public PlainBlock<GatedLinearRnnLayer> {
   }
 
   template <class P, class S>
-  void forward(const Coefficients<P>& c, const Array<S>& X, Array<S>& Y, Workspace<S>& ws) const {
-    detail::affine(c.in_m, c.in_m_bias, X, ws.in_m);
-    detail::affine(c.in_x, c.in_x_bias, X, ws.in_x);
-    for (Index t = 0; t < X.cols(); ++t)
-      for (Index j = 0; j < states_; ++j) {
-        const S in = ws.in_m(j, t) * ws.in_x(j, t);
-        ws.states(j, t) = t > 0 ? multiply_add(S(c.decay[j]), ws.states(j, t - 1), in) : in;
-      }
-    detail::affine(c.out_m, c.out_m_bias, ws.states, ws.out_m);
-    detail::affine(c.out_x, c.out_x_bias, ws.states, ws.out_x);
-    for (Index i = 0; i < ws.out.size(); ++i) ws.out[i] = ws.out_m[i] * ws.out_x[i];
-    detail::map(c.output, ws.out, Y);
+  void columns(const Coefficients<P>& c, View<const S> X, const S* mask, State<S>& state, View<S> Y,
+               History<S>& h) const {
+    const Index T = X.cols();
+    h.first = state.memory;
+    detail::affine(T, c.in_m, c.in_m_bias, X, h.in_m);
+    detail::affine(T, c.in_x, c.in_x_bias, X, h.in_x);
+    for (Index e = 0; e < states_ * T; ++e) h.states[e] = h.in_m[e] * h.in_x[e];
+    detail::scan(detail::first(h.states, T), mask, state.memory, [&](Index j, Index) { return S(c.decay[j]); });
+    detail::affine(T, c.out_m, c.out_m_bias, h.states, h.out_m);
+    detail::affine(T, c.out_x, c.out_x_bias, h.states, h.out_x);
+    for (Index i = 0; i < gates_ * T; ++i) h.out[i] = h.out_m[i] * h.out_x[i];
+    detail::map(T, c.output, h.out, Y);
   }
 
-  /// From a product a * b:  a_bar = b * out_bar,  b_bar = a * out_bar. From the recurrence, last to first:
-  /// R_t = s_bar_t + lambda * R_{t+1},  lambda_bar += R_t * s_{t-1}, where R_t is also the cotangent of its input.
+  /// From a product a * b:  a_bar = b * out_bar,  b_bar = a * out_bar. From the recurrence:  lambda_bar += R_t *
+  /// s_{t-1}.
   template <class P, class S>
-  void vjp(const Coefficients<P>& c, const Array<S>& X, const Array<S>& Y_bar, Array<S>& X_bar, Coefficients<S>& c_bar,
-           Workspace<S>& ws) const {
-    ws.out_bar.fill(S(0));
-    ws.states_bar.fill(S(0));
-    detail::map_vjp(c.output, ws.out, Y_bar, c_bar.output, ws.out_bar);
-    for (Index i = 0; i < ws.out.size(); ++i) {
-      ws.out_m_bar[i] = ws.out_x[i] * ws.out_bar[i];
-      ws.out_x_bar[i] = ws.out_m[i] * ws.out_bar[i];
+  void columns_vjp(const Coefficients<P>& c, View<const S> X, const S* mask, View<const S> Y_bar, State<S>& state_bar,
+                   View<S> X_bar, Coefficients<S>& c_bar, History<S>& h) const {
+    const Index T = X.cols();
+    h.out_bar.fill(S(0));
+    h.states_bar.fill(S(0));
+    detail::map_vjp(T, c.output, h.out, Y_bar, c_bar.output, h.out_bar);
+    for (Index i = 0; i < gates_ * T; ++i) {
+      h.out_m_bar[i] = h.out_x[i] * h.out_bar[i];
+      h.out_x_bar[i] = h.out_m[i] * h.out_bar[i];
     }
-    detail::affine_vjp(c.out_m, ws.states, ws.out_m_bar, c_bar.out_m, c_bar.out_m_bias, ws.states_bar);
-    detail::affine_vjp(c.out_x, ws.states, ws.out_x_bar, c_bar.out_x, c_bar.out_x_bias, ws.states_bar);
-    for (Index t = X.cols() - 1; t >= 0; --t)
-      for (Index j = 0; j < states_; ++j) {
-        const S R = ws.states_bar(j, t);
-        if (t > 0) {
-          c_bar.decay[j] = multiply_add(R, ws.states(j, t - 1), c_bar.decay[j]);
-          ws.states_bar(j, t - 1) = multiply_add(S(c.decay[j]), R, ws.states_bar(j, t - 1));
-        }
-        ws.in_m_bar(j, t) = ws.in_x(j, t) * R;
-        ws.in_x_bar(j, t) = ws.in_m(j, t) * R;
-      }
-    detail::affine_vjp(c.in_m, X, ws.in_m_bar, c_bar.in_m, c_bar.in_m_bias, X_bar);
-    detail::affine_vjp(c.in_x, X, ws.in_x_bar, c_bar.in_x, c_bar.in_x_bias, X_bar);
+    detail::affine_vjp(T, c.out_m, h.states, h.out_m_bar, c_bar.out_m, c_bar.out_m_bias, h.states_bar);
+    detail::affine_vjp(T, c.out_x, h.states, h.out_x_bar, c_bar.out_x, c_bar.out_x_bias, h.states_bar);
+    detail::scan_vjp(
+        detail::first(h.states, T).as_const(), h.first, mask, detail::first(h.states_bar, T), state_bar.memory,
+        [&](Index j, Index) { return S(c.decay[j]); },
+        [&](Index j, Index t, const S& R, const S& before) {
+          c_bar.decay[j] = multiply_add(R, before, c_bar.decay[j]);
+          h.in_m_bar(j, t) = h.in_x(j, t) * R;
+          h.in_x_bar(j, t) = h.in_m(j, t) * R;
+        });
+    detail::affine_vjp(T, c.in_m, X, h.in_m_bar, c_bar.in_m, c_bar.in_m_bias, X_bar);
+    detail::affine_vjp(T, c.in_x, X, h.in_x_bar, c_bar.in_x, c_bar.in_x_bias, X_bar);
   }
 
   /// Maps with LeCun's initial values, W_O zero, lambda uniform on [0.9, 0.999]. Biases are standard normal, so that
@@ -143,5 +151,8 @@ class GatedLinearRnnLayer : public PlainBlock<GatedLinearRnnLayer> {
  private:
   Index width_, states_, gates_;
 };
+
+/// (B13) as a layer.
+using GatedLinearRnnLayer = ColumnLayer<GatedLinearRnn>;
 
 }  // namespace gdssm

@@ -3,8 +3,10 @@
 
 #include <cmath>
 
+#include "gdssm/baselines/diagonal_scan.hpp"
 #include "gdssm/baselines/sequence_layer.hpp"
 #include "gdssm/core/elementary.hpp"
+#include "gdssm/core/initial_laws.hpp"
 
 namespace gdssm {
 
@@ -15,10 +17,10 @@ namespace gdssm {
 /// Windows take the place of Griffin's short convolution. The term 1e-6 bounds the root's slope where a token keeps
 /// everything; Griffin's code clips that slope.
 /// Shapes  W_u, W_g (n x width), W_r, W_i (n x n), b_u, b_g, b_r, b_i, l, s (n), W_O (width x n)
-/// Source  De et al., arXiv:2402.19427; without normalisation and multi-layer perceptrons        VJP  `vjp`
-class RgLruLayer : public PlainBlock<RgLruLayer> {
+/// Source  De et al., arXiv:2402.19427; without normalisation and multi-layer perceptrons        VJP  `columns_vjp`
+class RgLru : public PlainBlock<RgLru> {
  public:
-  RgLruLayer(Index width, Index states)
+  RgLru(Index width, Index states)
       : width_(detail::expect_size("RgLruLayer", "width", width)),
         states_(detail::expect_size("RgLruLayer", "number of states", states)) {}
   Index width() const { return width_; }
@@ -60,73 +62,82 @@ class RgLruLayer : public PlainBlock<RgLruLayer> {
   }
 
   template <class T>
-  struct Workspace {
+  using State = detail::ScanState<T>;  ///< s_t (n x 1)
+  template <class T>
+  State<T> initial_state() const {
+    return {Array<T>(states_, 1)};
+  }
+
+  template <class T>
+  struct History {
     Array<T> u, branch, bent, r, i, a, size, states, out;  ///< (n x T); size = sqrt(1 - a^2 + 1e-6)
-    Array<T> u_bar, branch_bar, bent_bar, r_bar, i_bar, states_bar, out_bar;
-    Array<T> rate, rate_slope;  ///< -8 softplus(l) and its derivative (n x 1)
+    Array<T> u_bar, branch_bar, r_bar, i_bar, states_bar, out_bar;
+    Array<T> rate, rate_slope, first;  ///< -8 softplus(l), its derivative, s_0 (n x 1)
   };
   template <class T>
-  Workspace<T> workspace(Index length) const {
+  History<T> history(Index length) const {
     const Array<T> s(states_, length), column(states_, 1);
-    return {s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, column, column};
+    return {s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, column, column, column};
   }
 
   template <class P, class S>
-  void forward(const Coefficients<P>& c, const Array<S>& X, Array<S>& Y, Workspace<S>& ws) const {
+  void columns(const Coefficients<P>& c, View<const S> X, const S* mask, State<S>& state, View<S> Y,
+               History<S>& h) const {
     using std::exp, std::sqrt;
+    const Index T = X.cols();
+    h.first = state.memory;
     for (Index j = 0; j < states_; ++j) {
-      ws.rate[j] = S(P(-8) * softplus(P(c.decay[j])));
-      ws.rate_slope[j] = S(P(-8) * logistic(P(c.decay[j])));
+      h.rate[j] = S(P(-8) * softplus(P(c.decay[j])));
+      h.rate_slope[j] = S(P(-8) * logistic(P(c.decay[j])));
     }
-    detail::affine(c.input, c.input_bias, X, ws.u);
-    detail::affine(c.branch, c.branch_bias, X, ws.branch);
-    detail::affine(c.recurrence_gate, c.recurrence_gate_bias, ws.u, ws.r);
-    detail::affine(c.input_gate, c.input_gate_bias, ws.u, ws.i);
-    for (Index t = 0; t < X.cols(); ++t)
+    detail::affine(T, c.input, c.input_bias, X, h.u);
+    detail::affine(T, c.branch, c.branch_bias, X, h.branch);
+    detail::affine(T, c.recurrence_gate, c.recurrence_gate_bias, h.u, h.r);
+    detail::affine(T, c.input_gate, c.input_gate_bias, h.u, h.i);
+    for (Index t = 0; t < T; ++t)
       for (Index j = 0; j < states_; ++j) {
-        const S r = logistic(ws.r(j, t)), i = logistic(ws.i(j, t)), a = exp(ws.rate[j] * r);
-        const S size = sqrt(multiply_add(S(-a), a, detail::constant<S>(1 + 1e-6))), in = size * (i * ws.u(j, t));
-        ws.r(j, t) = r;
-        ws.i(j, t) = i;
-        ws.a(j, t) = a;
-        ws.size(j, t) = size;
-        ws.states(j, t) = t > 0 ? multiply_add(a, ws.states(j, t - 1), in) : in;
-        ws.bent(j, t) = gelu(ws.branch(j, t));
-        ws.out(j, t) = ws.bent(j, t) * ws.states(j, t);
+        const S r = logistic(h.r(j, t)), i = logistic(h.i(j, t)), a = exp(h.rate[j] * r);
+        const S size = sqrt(multiply_add(S(-a), a, detail::constant<S>(1 + 1e-6)));
+        h.r(j, t) = r;
+        h.i(j, t) = i;
+        h.a(j, t) = a;
+        h.size(j, t) = size;
+        h.states(j, t) = size * (i * h.u(j, t));
+        h.bent(j, t) = gelu(h.branch(j, t));
       }
-    detail::map(c.output, ws.out, Y);
+    detail::scan(detail::first(h.states, T), mask, state.memory, [&](Index j, Index t) { return h.a(j, t); });
+    for (Index e = 0; e < states_ * T; ++e) h.out[e] = h.bent[e] * h.states[e];
+    detail::map(T, c.output, h.out, Y);
   }
 
-  /// With R the cotangent of s_t and z the root:  a_bar = R s_{t-1} - R i u a / z,  i_bar = R z u,  u_bar = R z i,  and
-  /// a R is passed on to s_{t-1}. From a = exp(q r), q = -8 softplus(l):  r_bar = a_bar a q, q_bar += a_bar a r,
+  /// With R the cotangent of s_t's input and z the root:  a_bar = R s_{t-1} - R i u a / z,  i_bar = R z u,
+  /// u_bar = R z i. From a = exp(q r), q = -8 softplus(l):  r_bar = a_bar a q, q_bar += a_bar a r,
   /// l_bar = -8 logistic(l) q_bar. From a logistic g:  its argument's cotangent g_bar g (1 - g).
   template <class P, class S>
-  void vjp(const Coefficients<P>& c, const Array<S>& X, const Array<S>& Y_bar, Array<S>& X_bar, Coefficients<S>& c_bar,
-           Workspace<S>& ws) const {
-    ws.out_bar.fill(S(0));
-    detail::map_vjp(c.output, ws.out, Y_bar, c_bar.output, ws.out_bar);
-    for (Index e = 0; e < ws.out.size(); ++e) {
-      ws.branch_bar[e] = gelu_derivative(ws.branch[e]) * ws.states[e] * ws.out_bar[e];
-      ws.states_bar[e] = ws.bent[e] * ws.out_bar[e];
+  void columns_vjp(const Coefficients<P>& c, View<const S> X, const S* mask, View<const S> Y_bar, State<S>& state_bar,
+                   View<S> X_bar, Coefficients<S>& c_bar, History<S>& h) const {
+    const Index T = X.cols();
+    h.out_bar.fill(S(0));
+    detail::map_vjp(T, c.output, h.out, Y_bar, c_bar.output, h.out_bar);
+    for (Index e = 0; e < states_ * T; ++e) {
+      h.branch_bar[e] = gelu_derivative(h.branch[e]) * h.states[e] * h.out_bar[e];
+      h.states_bar[e] = h.bent[e] * h.out_bar[e];
     }
-    for (Index t = X.cols() - 1; t >= 0; --t)
-      for (Index j = 0; j < states_; ++j) {
-        const S R = ws.states_bar(j, t), a = ws.a(j, t), r = ws.r(j, t), i = ws.i(j, t), u = ws.u(j, t);
-        const S size = ws.size(j, t);
-        S a_bar = -(R * i * u * a) / size;
-        if (t > 0) {
-          a_bar = multiply_add(R, ws.states(j, t - 1), a_bar);
-          ws.states_bar(j, t - 1) = multiply_add(a, R, ws.states_bar(j, t - 1));
-        }
-        ws.r_bar(j, t) = a_bar * a * ws.rate[j] * r * (S(1) - r);
-        ws.i_bar(j, t) = R * size * u * i * (S(1) - i);
-        ws.u_bar(j, t) = R * size * i;
-        c_bar.decay[j] = multiply_add(a_bar * a * r, ws.rate_slope[j], c_bar.decay[j]);
-      }
-    detail::affine_vjp(c.recurrence_gate, ws.u, ws.r_bar, c_bar.recurrence_gate, c_bar.recurrence_gate_bias, ws.u_bar);
-    detail::affine_vjp(c.input_gate, ws.u, ws.i_bar, c_bar.input_gate, c_bar.input_gate_bias, ws.u_bar);
-    detail::affine_vjp(c.input, X, ws.u_bar, c_bar.input, c_bar.input_bias, X_bar);
-    detail::affine_vjp(c.branch, X, ws.branch_bar, c_bar.branch, c_bar.branch_bias, X_bar);
+    detail::scan_vjp(
+        detail::first(h.states, T).as_const(), h.first, mask, detail::first(h.states_bar, T), state_bar.memory,
+        [&](Index j, Index t) { return h.a(j, t); },
+        [&](Index j, Index t, const S& R, const S& before) {
+          const S a = h.a(j, t), r = h.r(j, t), i = h.i(j, t), u = h.u(j, t), size = h.size(j, t);
+          const S a_bar = multiply_add(R, before, -(R * i * u * a) / size);
+          h.r_bar(j, t) = a_bar * a * h.rate[j] * r * (S(1) - r);
+          h.i_bar(j, t) = R * size * u * i * (S(1) - i);
+          h.u_bar(j, t) = R * size * i;
+          c_bar.decay[j] = multiply_add(a_bar * a * r, h.rate_slope[j], c_bar.decay[j]);
+        });
+    detail::affine_vjp(T, c.recurrence_gate, h.u, h.r_bar, c_bar.recurrence_gate, c_bar.recurrence_gate_bias, h.u_bar);
+    detail::affine_vjp(T, c.input_gate, h.u, h.i_bar, c_bar.input_gate, c_bar.input_gate_bias, h.u_bar);
+    detail::affine_vjp(T, c.input, X, h.u_bar, c_bar.input, c_bar.input_bias, X_bar);
+    detail::affine_vjp(T, c.branch, X, h.branch_bar, c_bar.branch, c_bar.branch_bias, X_bar);
   }
 
   /// Griffin's initial values: exp(-8 softplus(l)) uniform on [0.9, 0.999]; maps by LeCun's law, W_O and biases zero.
@@ -139,5 +150,8 @@ class RgLruLayer : public PlainBlock<RgLruLayer> {
  private:
   Index width_, states_;
 };
+
+/// (B14) as a layer.
+using RgLruLayer = ColumnLayer<RgLru>;
 
 }  // namespace gdssm

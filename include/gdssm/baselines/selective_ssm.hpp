@@ -3,8 +3,10 @@
 
 #include <cmath>
 
+#include "gdssm/baselines/diagonal_scan.hpp"
 #include "gdssm/baselines/sequence_layer.hpp"
 #include "gdssm/core/elementary.hpp"
+#include "gdssm/core/initial_laws.hpp"
 
 namespace gdssm {
 
@@ -13,13 +15,13 @@ namespace gdssm {
 ///     u_t = silu(W_u h_t),   Delta_t = softplus(W_D u_t + b),   b_t = W_B u_t,   c_t = W_C u_t,
 ///     s_t,ij = exp(-exp(l_ij) Delta_ti) s_{t-1},ij + Delta_ti u_ti b_tj,   s_0 = 0,
 ///     y_ti = sum_j s_t,ij c_tj + D_i u_ti,   layer(H)_t = W_O (y_t * silu(W_g h_t))                (B12)
-/// The kernel is that of (2), with a selective decay. Windows take the place of Mamba's short convolution.
+/// Windows take the place of Mamba's short convolution.
 /// Shapes  W_u, W_g (channels x width), W_D (channels x channels), b, D (channels), W_B, W_C (n x channels),
 ///         l, s (channels x n), W_O (width x channels)
-/// Source  Gu, Dao, arXiv:2312.00752; without normalisation        VJP  `vjp`
-class SelectiveSsmLayer : public PlainBlock<SelectiveSsmLayer> {
+/// Source  Gu, Dao, arXiv:2312.00752; without normalisation        VJP  `columns_vjp`
+class SelectiveSsm : public PlainBlock<SelectiveSsm> {
  public:
-  SelectiveSsmLayer(Index width, Index channels, Index states)
+  SelectiveSsm(Index width, Index channels, Index states)
       : width_(detail::expect_size("SelectiveSsmLayer", "width", width)),
         channels_(detail::expect_size("SelectiveSsmLayer", "number of channels", channels)),
         states_(detail::expect_size("SelectiveSsmLayer", "number of states", states)) {}
@@ -61,111 +63,110 @@ class SelectiveSsmLayer : public PlainBlock<SelectiveSsmLayer> {
   }
 
   template <class T>
-  struct Workspace {
-    Array<T> raw, u, step, Delta, gate, z, y, out;  ///< (channels x T): W_u h, its silu, W_D u + b, its softplus, ...
-    Array<T> into, out_of;                          ///< b_t, c_t (n x T)
-    Array<T> rates;                                 ///< -exp(l)^T (n x channels)
-    Array<T> decays, memories;                      ///< of every t, states transposed (n x channels T)
-    Array<T> pushed, pushed_bar;                    ///< Delta_t u_t (channels x 1)
-    Array<T> u_bar, Delta_bar, gate_bar, y_bar, out_bar, into_bar, out_of_bar;
-    Array<T> memory_bar, decay_bar;  ///< (n x channels)
+  using State = detail::ScanState<T>;  ///< s_t, entry (i, j) at row j + i n (n channels x 1)
+  template <class T>
+  State<T> initial_state() const {
+    return {Array<T>(states_ * channels_, 1)};
+  }
+
+  template <class T>
+  struct History {
+    Array<T> raw, u, step, Delta, gate, z, y, out;    ///< (channels x T): W_u h, its silu, W_D u + b, its softplus, ...
+    Array<T> into, out_of;                            ///< b_t, c_t (n x T)
+    Array<T> rates, first;                            ///< -exp(l)^T, s_0 (n channels x 1)
+    Array<T> decays, states, decays_bar, states_bar;  ///< as the state is laid out (n channels x T)
+    Array<T> u_bar, Delta_bar, gate_bar, out_bar, into_bar, out_of_bar;
   };
   template <class T>
-  Workspace<T> workspace(Index length) const {
-    const Array<T> column(channels_, 1), row(channels_, length), states(states_, length), memory(states_, channels_),
-        memories(states_, channels_ * length);
-    return {row,      row,    row,    row, row, row, row, row, states, states, memory, memories,
-            memories, column, column, row, row, row, row, row, states, states, memory, memory};
+  History<T> history(Index length) const {
+    const Array<T> row(channels_, length), states(states_, length), memory(states_ * channels_, 1),
+        memories(states_ * channels_, length);
+    return {row,    row,      row,      row,      row,      row, row, row, states, states, memory,
+            memory, memories, memories, memories, memories, row, row, row, row,    states, states};
   }
 
   template <class P, class S>
-  void forward(const Coefficients<P>& c, const Array<S>& X, Array<S>& Y, Workspace<S>& ws) const {
+  void columns(const Coefficients<P>& c, View<const S> X, const S* mask, State<S>& state, View<S> Y,
+               History<S>& h) const {
     using std::exp;
-    const Index n = states_, m = channels_;
-    detail::map(c.input, X, ws.raw);
-    detail::map(c.gate, X, ws.gate);
-    for (Index i = 0; i < ws.u.size(); ++i) {
-      ws.u[i] = silu(ws.raw[i]);
-      ws.z[i] = silu(ws.gate[i]);
+    const Index T = X.cols(), n = states_, m = channels_;
+    h.first = state.memory;
+    detail::map(T, c.input, X, h.raw);
+    detail::map(T, c.gate, X, h.gate);
+    for (Index i = 0; i < m * T; ++i) {
+      h.u[i] = silu(h.raw[i]);
+      h.z[i] = silu(h.gate[i]);
     }
-    detail::affine(c.step, c.step_bias, ws.u, ws.step);
-    detail::map(c.into, ws.u, ws.into);
-    detail::map(c.out_of, ws.u, ws.out_of);
-    for (Index i = 0; i < ws.Delta.size(); ++i) ws.Delta[i] = softplus(ws.step[i]);
-    for (Index i = 0; i < n * m; ++i) ws.rates[i] = S(-exp(P(c.log_decay[i])));
-
-    for (Index t = 0; t < X.cols(); ++t) {
-      const View<S> decay = ws.decays.view().columns(t * m, m), memory = ws.memories.view().columns(t * m, m);
+    detail::affine(T, c.step, c.step_bias, h.u, h.step);
+    detail::map(T, c.into, h.u, h.into);
+    detail::map(T, c.out_of, h.u, h.out_of);
+    for (Index e = 0; e < n * m; ++e) h.rates[e] = S(-exp(P(c.log_decay[e])));
+    for (Index t = 0; t < T; ++t)
       for (Index i = 0; i < m; ++i) {
-        ws.pushed[i] = ws.Delta(i, t) * ws.u(i, t);
+        h.Delta(i, t) = softplus(h.step(i, t));
+        const S pushed = h.Delta(i, t) * h.u(i, t);
         for (Index j = 0; j < n; ++j) {
-          decay(j, i) = exp(ws.rates(j, i) * ws.Delta(i, t));
-          memory(j, i) = t > 0 ? ws.memories(j, (t - 1) * m + i) : S(0);
+          h.decays(j + i * n, t) = exp(h.rates[j + i * n] * h.Delta(i, t));
+          h.states(j + i * n, t) = h.into(j, t) * pushed;
         }
       }
-      kernels::decayed_outer_sum(View<const S>(decay), View<const S, Dynamic, 1>(ws.pushed.view()),
-                                 View<const S, Dynamic, 1>(ws.into.view().column(t)), memory);
+    detail::scan(detail::first(h.states, T), mask, state.memory, [&](Index e, Index t) { return h.decays(e, t); });
+    for (Index t = 0; t < T; ++t)
       for (Index i = 0; i < m; ++i) {
-        S y = S(c.direct[i]) * ws.u(i, t);
-        for (Index j = 0; j < n; ++j) y = multiply_add(memory(j, i), ws.out_of(j, t), y);
-        ws.y(i, t) = y;
-        ws.out(i, t) = y * ws.z(i, t);
+        S y = S(c.direct[i]) * h.u(i, t);
+        for (Index j = 0; j < n; ++j) y = multiply_add(h.states(j + i * n, t), h.out_of(j, t), y);
+        h.y(i, t) = y;
+        h.out(i, t) = y * h.z(i, t);
       }
-    }
-    detail::map(c.output, ws.out, Y);
+    detail::map(T, c.output, h.out, Y);
   }
 
-  /// From out = y * silu(g):  y_bar = silu(g) out_bar,  g_bar = silu'(g) y out_bar. With R the cotangent of s_t,
-  /// y_t = s_t c_t + D u_t gives R += y_bar c^T. The kernel's VJP gives the cotangents of Delta u, of b and of the
-  /// decay L, and Delta_bar_i += sum_j L_bar_ij L_ij r_ij,  l_bar_ij += L_bar_ij L_ij r_ij Delta_i  with the rates
-  /// r = -exp(l).
+  /// From out = y * silu(g):  y_bar = silu(g) out_bar,  g_bar = silu'(g) y out_bar;  from y_t = s_t c_t + D u_t:
+  /// s_bar = y_bar c^T. With R the cotangent of s_t's input Delta u b^T, L the decay and r = -exp(l) the rates:
+  /// b_bar_j = sum_i R_ij Delta_i u_i,  L_bar = R * s_{t-1},  Delta_bar_i = sum_j (L_bar_ij L_ij r_ij + R_ij u_i b_j),
+  /// l_bar_ij += L_bar_ij L_ij r_ij Delta_i.
   template <class P, class S>
-  void vjp(const Coefficients<P>& c, const Array<S>& X, const Array<S>& Y_bar, Array<S>& X_bar, Coefficients<S>& c_bar,
-           Workspace<S>& ws) const {
-    const Index n = states_, m = channels_;
-    for (Array<S>* const bar : {&ws.out_bar, &ws.u_bar, &ws.out_of_bar, &ws.memory_bar}) bar->fill(S(0));
-    detail::map_vjp(c.output, ws.out, Y_bar, c_bar.output, ws.out_bar);
-    for (Index i = 0; i < ws.y.size(); ++i) {
-      ws.y_bar[i] = ws.z[i] * ws.out_bar[i];
-      ws.gate_bar[i] = silu_derivative(ws.gate[i]) * ws.y[i] * ws.out_bar[i];
-    }
-    for (Index t = X.cols() - 1; t >= 0; --t) {
-      const View<const S> decay = ws.decays.view().columns(t * m, m), memory = ws.memories.view().columns(t * m, m);
+  void columns_vjp(const Coefficients<P>& c, View<const S> X, const S* mask, View<const S> Y_bar, State<S>& state_bar,
+                   View<S> X_bar, Coefficients<S>& c_bar, History<S>& h) const {
+    const Index T = X.cols(), n = states_, m = channels_;
+    for (Array<S>* const bar : {&h.out_bar, &h.out_of_bar, &h.into_bar}) bar->fill(S(0));
+    detail::map_vjp(T, c.output, h.out, Y_bar, c_bar.output, h.out_bar);
+    for (Index t = 0; t < T; ++t)
       for (Index i = 0; i < m; ++i) {
-        const S y_bar = ws.y_bar(i, t);
-        c_bar.direct[i] = multiply_add(y_bar, ws.u(i, t), c_bar.direct[i]);
-        ws.u_bar(i, t) = multiply_add(S(c.direct[i]), y_bar, ws.u_bar(i, t));
+        const S y_bar = h.z(i, t) * h.out_bar(i, t);
+        h.gate_bar(i, t) = silu_derivative(h.gate(i, t)) * h.y(i, t) * h.out_bar(i, t);
+        c_bar.direct[i] = multiply_add(y_bar, h.u(i, t), c_bar.direct[i]);
+        h.u_bar(i, t) = S(c.direct[i]) * y_bar;
         for (Index j = 0; j < n; ++j) {
-          ws.out_of_bar(j, t) = multiply_add(memory(j, i), y_bar, ws.out_of_bar(j, t));
-          ws.memory_bar(j, i) = multiply_add(y_bar, ws.out_of(j, t), ws.memory_bar(j, i));
+          h.out_of_bar(j, t) = multiply_add(h.states(j + i * n, t), y_bar, h.out_of_bar(j, t));
+          h.states_bar(j + i * n, t) = y_bar * h.out_of(j, t);
         }
-        ws.pushed[i] = ws.Delta(i, t) * ws.u(i, t);
       }
-      const View<const S, Dynamic, 1> pushed(ws.pushed.view()), into = ws.into.view().column(t);
-      const View<const S> before =
-          t > 0 ? View<const S>(ws.memories.view().columns((t - 1) * m, m)) : View<const S>::absent();
-      ws.decay_bar.fill(S(0));
-      kernels::decayed_outer_sum_vjp(
-          decay, pushed, into, before, ws.memory_bar.view(), t > 0 ? ws.decay_bar.view() : View<S>::absent(),
-          View<S, Dynamic, 1>(ws.pushed_bar.view()), View<S, Dynamic, 1>(ws.into_bar.view().column(t)));
+    detail::scan_vjp(
+        detail::first(h.states, T).as_const(), h.first, mask, detail::first(h.states_bar, T), state_bar.memory,
+        [&](Index e, Index t) { return h.decays(e, t); },
+        [&](Index e, Index t, const S& R, const S& before) { h.decays_bar(e, t) = R * before; });
+    for (Index t = 0; t < T; ++t)
       for (Index i = 0; i < m; ++i) {
-        ws.u_bar(i, t) = multiply_add(ws.Delta(i, t), ws.pushed_bar[i], ws.u_bar(i, t));
-        S Delta_bar = ws.u(i, t) * ws.pushed_bar[i];
+        const S pushed = h.Delta(i, t) * h.u(i, t);
+        S pushed_bar = S(0), Delta_bar = S(0);
         for (Index j = 0; j < n; ++j) {
-          const S slope = ws.decay_bar(j, i) * decay(j, i) * ws.rates(j, i);
+          const Index e = j + i * n;
+          const S R = h.states_bar(e, t), slope = h.decays_bar(e, t) * h.decays(e, t) * h.rates[e];
+          pushed_bar = multiply_add(R, h.into(j, t), pushed_bar);
+          h.into_bar(j, t) = multiply_add(R, pushed, h.into_bar(j, t));
           Delta_bar += slope;
-          c_bar.log_decay(j, i) = multiply_add(slope, ws.Delta(i, t), c_bar.log_decay(j, i));
+          c_bar.log_decay[e] = multiply_add(slope, h.Delta(i, t), c_bar.log_decay[e]);
         }
-        ws.Delta_bar(i, t) = Delta_bar;
+        h.u_bar(i, t) = multiply_add(h.Delta(i, t), pushed_bar, h.u_bar(i, t));
+        h.Delta_bar(i, t) = multiply_add(h.u(i, t), pushed_bar, Delta_bar) * logistic(h.step(i, t));
       }
-    }
-    for (Index i = 0; i < ws.Delta_bar.size(); ++i) ws.Delta_bar[i] = ws.Delta_bar[i] * logistic(ws.step[i]);
-    detail::affine_vjp(c.step, ws.u, ws.Delta_bar, c_bar.step, c_bar.step_bias, ws.u_bar);
-    detail::map_vjp(c.into, ws.u, ws.into_bar, c_bar.into, ws.u_bar);
-    detail::map_vjp(c.out_of, ws.u, ws.out_of_bar, c_bar.out_of, ws.u_bar);
-    for (Index i = 0; i < ws.u_bar.size(); ++i) ws.u_bar[i] = ws.u_bar[i] * silu_derivative(ws.raw[i]);
-    detail::map_vjp(c.input, X, ws.u_bar, c_bar.input, X_bar);
-    detail::map_vjp(c.gate, X, ws.gate_bar, c_bar.gate, X_bar);
+    detail::affine_vjp(T, c.step, h.u, h.Delta_bar, c_bar.step, c_bar.step_bias, h.u_bar);
+    detail::map_vjp(T, c.into, h.u, h.into_bar, c_bar.into, h.u_bar);
+    detail::map_vjp(T, c.out_of, h.u, h.out_of_bar, c_bar.out_of, h.u_bar);
+    for (Index i = 0; i < m * T; ++i) h.u_bar[i] = h.u_bar[i] * silu_derivative(h.raw[i]);
+    detail::map_vjp(T, c.input, X, h.u_bar, c_bar.input, X_bar);
+    detail::map_vjp(T, c.gate, X, h.gate_bar, c_bar.gate, X_bar);
   }
 
   /// Mamba's initial values: rates -1, ..., -n in every channel, softplus(b) ~ exp U(log 0.001, log 0.1), D = 1; maps
@@ -182,5 +183,8 @@ class SelectiveSsmLayer : public PlainBlock<SelectiveSsmLayer> {
  private:
   Index width_, channels_, states_;
 };
+
+/// (B12) as a layer.
+using SelectiveSsmLayer = ColumnLayer<SelectiveSsm>;
 
 }  // namespace gdssm

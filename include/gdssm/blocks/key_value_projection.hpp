@@ -32,7 +32,7 @@ class KeyValueProjection : public PlainBlock<KeyValueProjection<Rank, Keys, Valu
   static constexpr bool left_trains = true;
   static constexpr bool right_trains = true;
 
-  explicit KeyValueProjection(Index token_size, Index key_size, Index value_size, Index controls = Rank - 1)
+  KeyValueProjection(Index token_size, Index key_size, Index value_size, Index controls = Rank - 1)
       : window_(detail::fixed_or<Tokens>(token_size), "KeyValueProjection"),
         keys_(detail::fixed_or<Keys>(key_size)),
         values_(detail::fixed_or<Values>(value_size)),
@@ -54,8 +54,8 @@ class KeyValueProjection : public PlainBlock<KeyValueProjection<Rank, Keys, Valu
 
   template <class Storage>
   struct Weights {
-    MatrixIn<Storage, Keys, Tokens> key;        ///< W_K
-    MatrixIn<Storage, Values, Tokens> value;    ///< W_V
+    MatrixIn<Storage, Keys, Tokens> key;         ///< W_K
+    MatrixIn<Storage, Values, Tokens> value;     ///< W_V
     MatrixIn<Storage, Dynamic, Tokens> control;  ///< W; absent with rank 1
 
     template <class Visitor, class... Self>
@@ -128,8 +128,7 @@ class KeyValueProjection : public PlainBlock<KeyValueProjection<Rank, Keys, Valu
   static void map_vjp(const Array<P, Rows, Tokens>& W, View<const S, Tokens, 1> token, View<const S, Rows, 1> y_bar,
                       Array<S, Rows, Tokens>& W_bar, View<S, Tokens, 1> token_bar) {
     kernels::add_outer(y_bar, token, W_bar.view());
-    if (token_bar.present())
-      kernels::add_transposed(View<const P>(W.view()), View<const S>(y_bar), View<S>(token_bar));
+    if (token_bar.present()) kernels::add_transposed(View<const P>(W.view()), View<const S>(y_bar), View<S>(token_bar));
   }
 
  private:

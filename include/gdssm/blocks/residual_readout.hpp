@@ -5,8 +5,8 @@
 
 namespace gdssm {
 
-/// `Readout` of a layer to whose output its input is added: C begins at zero, so that a stack of any depth begins as the
-/// identity.        VJP  `step_vjp`
+/// `Readout` of a layer to whose output its input is added: C begins at zero, so that a stack of any depth begins as
+/// the identity.        VJP  `step_vjp`
 template <Index Outputs = Dynamic, Index Cols = Outputs>
 class ResidualReadout : public Readout<Outputs, Cols> {
  public:

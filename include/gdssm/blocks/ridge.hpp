@@ -106,7 +106,7 @@ class RidgeReadout : public PlainBlock<RidgeReadout<Outputs, Values, Keys>>, pub
 
   template <class Storage>
   struct Weights {
-    MatrixIn<Storage, Outputs, Values> C;    ///< readout (Outputs x Values)
+    MatrixIn<Storage, Outputs, Values> C;  ///< readout (Outputs x Values)
     MatrixIn<Storage, Keys, 1> log_ridge;  ///< l (Keys)
 
     template <class Visitor, class... Self>
@@ -167,8 +167,8 @@ class RidgeReadout : public PlainBlock<RidgeReadout<Outputs, Values, Keys>>, pub
   }
 
   /// VJP of `step` for the prediction's cotangent g, right after it in the same workspace. With p = -C^T g and
-  /// y = (H + diag(rho))^{-T} M^T p:  C_bar -= g (M x)^T,  o_bar = y,  l_bar -= rho * y * x,  and the memory's cotangent
-  /// is [p; -y] x^T.
+  /// y = (H + diag(rho))^{-T} M^T p:  C_bar -= g (M x)^T,  o_bar = y,  l_bar -= rho * y * x,  and the memory's
+  /// cotangent is [p; -y] x^T.
   template <class P, class S, Index Rows>
   void step_vjp(const Coefficients<P>& c, View<const S, cols, Rows> memory, View<const S, Outputs, 1> g,
                 Coefficients<S>& c_bar, View<S, Rows, 1> o_bar, Workspace<S>& ws) const {

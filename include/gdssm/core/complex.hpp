@@ -41,6 +41,11 @@ struct Complex {
             multiply_add(a.re, b.im, multiply_add(a.im, b.re, c.im))};
   }
 
+  friend constexpr Complex select(const T& mask, const Complex& a, const Complex& b) {
+    using gdssm::select;
+    return {select(mask, a.re, b.re), select(mask, a.im, b.im)};
+  }
+
   friend Complex exp(const Complex& a) {
     using std::cos, std::exp, std::sin;
     const T size = exp(a.re);
