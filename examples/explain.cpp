@@ -10,7 +10,6 @@
 #include <sstream>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -76,14 +75,6 @@ void refuse_gated_readout(const gdssm::Safetensors& file, const std::string& whe
   if (readout != file.metadata.end() && readout->second == "half_glu2")
     gdssm::refuse(where,
                   "metadata 'readout' is 'half_glu2', expected 'none': the candidates are learners of linear maps");
-}
-
-/// Every tensor as F64: single precision is exact in double.
-gdssm::Safetensors in_double(gdssm::Safetensors file) {
-  for (auto& [name, tensor] : file.tensors)
-    if (const auto* single = std::get_if<std::vector<float>>(&tensor.data))
-      tensor.data = std::vector<double>(single->begin(), single->end());
-  return file;
 }
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
@@ -230,8 +221,8 @@ int main(int argc, char** argv) {
     gdssm::programs::expect_different_files({{"MODEL", model}}, {{"--json", json}});
     gdssm::Safetensors file = gdssm::read_safetensors(model);
     refuse_gated_readout(file, model);
-    const ReferenceWeights stored(file, model);  // refuses mixed precisions, too
-    const ReferenceWeights weights(in_double(std::move(file)), model);
+    gdssm::widen(file.tensors, "F64");
+    const ReferenceWeights weights(std::move(file), model);
     gdssm::ThreadPool pool(threads);
     gdssm::programs::Progress progress("explain", 100);
     options.done = [&](double share) { progress.advance_to([&] { return static_cast<Index>(100 * share); }); };
