@@ -15,7 +15,7 @@ namespace gdssm::predict {
 
 /// A mark by its name, or as itself.
 inline std::optional<char> mark_of(const std::string& text) {
-  constexpr std::pair<const char*, char> names[] = {{"comma", ','}, {"semicolon", ';'}, {"tab", '\t'}, {"\\t", '\t'},
+  constexpr std::pair<const char*, char> names[] = {{"comma", ','}, {"semicolon", ';'}, {"tab", '\t'},  {"\\t", '\t'},
                                                     {"bar", '|'},   {"blank", ' '},     {"point", '.'}, {"none", '\0'}};
   for (const auto& [name, mark] : names)
     if (text == name) return mark;
@@ -45,8 +45,7 @@ inline void add_dialect_options(CLI::App& app, DialectOptions& options) {
          "The decimal mark: point or comma (default: what fits the numbers)")
       ->type_name("MARK");
   app.add_flag_callback(
-      "--no-header", [&options] { options.header = false; },
-      "The first line is a row; columns are called x1, x2, ...");
+      "--no-header", [&options] { options.header = false; }, "The first line is a row; columns are called x1, x2, ...");
 }
 
 }  // namespace gdssm::predict

@@ -83,9 +83,12 @@ TEST_CASE("The gradient of the plateau's loss is its derivative", "[theorem]") {
       CHECK((loss(up) - loss(down)) / (2 * h) == Approx(of.data()[i]).epsilon(1e-6).margin(1e-9));
     }
   };
-  check([](PlateauWeights& w) -> auto& { return w.A; }, slope.A);
-  check([](PlateauWeights& w) -> auto& { return w.d; }, slope.d);
-  check([](PlateauWeights& w) -> auto& { return w.C; }, slope.C);
+  check(
+      [](PlateauWeights & w) -> auto& { return w.A; }, slope.A);
+  check(
+      [](PlateauWeights & w) -> auto& { return w.d; }, slope.d);
+  check(
+      [](PlateauWeights & w) -> auto& { return w.C; }, slope.C);
 }
 
 TEST_CASE("A start at half the scale stays on the plateau twice as long", "[theorem]") {
@@ -110,7 +113,8 @@ TEST_CASE("The loss of the plateau refuses what it leaves out", "[misuse]") {
   CHECK(message_of([&] { PlateauLoss(noisy, Eigen::MatrixXd::Ones(3, 3)); }) ==
         "PlateauLoss: the noise's variance is 0.5 and distractors are 0, expected 0 and 0");
   CHECK(message_of([&] {
-          PlateauLoss(task, Eigen::MatrixXd::Ones(3, 3)).updates_until(0, {Eigen::Matrix3d::Zero(), unit(0), Eigen::VectorXd::Ones(2)}, 0.1, 1);
+          PlateauLoss(task, Eigen::MatrixXd::Ones(3, 3))
+              .updates_until(0, {Eigen::Matrix3d::Zero(), unit(0), Eigen::VectorXd::Ones(2)}, 0.1, 1);
         }) == "PlateauLoss: the length of C's diagonal is 2, expected 3");
 }
 

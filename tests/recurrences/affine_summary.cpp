@@ -108,8 +108,7 @@ void expect_summary(const Rule& rule, Index part = 2) {
   CHECK(same(a.then(none_after).offset, a.offset));
   CHECK(same(none(x.first), x.first));
   // The order matters, and so does every token.
-  if constexpr (!std::is_same_v<Rule, rules::LinearAttention<>>)
-    CHECK_FALSE(same(a.then(b).offset, b.then(a).offset));
+  if constexpr (!std::is_same_v<Rule, rules::LinearAttention<>>) CHECK_FALSE(same(a.then(b).offset, b.then(a).offset));
 }
 
 /// In double, within 1e-12 of the largest entry.

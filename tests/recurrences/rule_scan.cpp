@@ -12,9 +12,9 @@
 
 #include "recurrences/exact_rules.hpp"
 #include "recurrences/rule_checks.hpp"
-#include "support/no_heap.hpp"
 #include "support/catch.hpp"
 #include "support/message_of.hpp"
+#include "support/no_heap.hpp"
 
 #include "gdssm/blocks/recurrences/head_scans.hpp"
 
@@ -217,8 +217,7 @@ TEST_CASE("A scan has the same bits wherever it is cut after a multiple of eight
     auto front_bar = front_out, back_bar = back_out;
     auto &front_o = std::get<0>(front_bar.parts), &back_o = std::get<0>(back_bar.parts);
     const auto& o_bar = std::get<0>(out_bar.parts);
-    for (Index i = 0; i < o_bar.size(); ++i)
-      (i < front_o.size() ? front_o[i] : back_o[i - front_o.size()]) = o_bar[i];
+    for (Index i = 0; i < o_bar.size(); ++i) (i < front_o.size() ? front_o[i] : back_o[i - front_o.size()]) = o_bar[i];
     std::get<1>(back_bar.parts) = std::get<1>(out_bar.parts);
     const auto back_in_bar = scanned_pull_back<float>(rule, back, back_bar);
     std::get<1>(front_bar.parts) = std::get<3>(back_in_bar.parts);

@@ -269,12 +269,13 @@ class Regimes {
   }
 
   void add_overview(Result& result) const {
-    result.overview = {"regimes: A, C and d of the reference's start at a scale; updates until the loss is half way "
-                       "down, and after " +
-                           grouped(last_) + " updates; mean (least to most)",
-                       {"scale", "loss after 1", "exit, predicted", "exit, descent", "exit, AdamW", "moved, descent",
-                        "excess, descent", "excess, AdamW"},
-                       {}};
+    result.overview = {
+        "regimes: A, C and d of the reference's start at a scale; updates until the loss is half way "
+        "down, and after " +
+            grouped(last_) + " updates; mean (least to most)",
+        {"scale", "loss after 1", "exit, predicted", "exit, descent", "exit, AdamW", "moved, descent",
+         "excess, descent", "excess, AdamW"},
+        {}};
     for (std::size_t s = 0; s < std::size(scales); ++s)
       result.overview.row(
           {rounded(scales[s], 2),
@@ -338,27 +339,28 @@ class Regimes {
             series.y.push_back(*path.exit);
           }
     }
-    Figure losses{"regimes-loss",
-                  "Loss by gradient descent from the first seed's start at every second scale. Dashed: predicting zero, "
-                  "the closed form.",
-                  {"updates", true},
-                  {"loss per output", true},
-                  {}};
+    Figure losses{
+        "regimes-loss",
+        "Loss by gradient descent from the first seed's start at every second scale. Dashed: predicting zero, "
+        "the closed form.",
+        {"updates", true},
+        {"loss per output", true},
+        {}};
     constexpr Colour colours[] = {Colour::purple, Colour::blue, Colour::green, Colour::orange, Colour::grey};
     for (std::size_t s = 0; s < std::size(scales); s += 2) {
       const Path& path = paths(Method::descent, s).front();
-      losses.series.push_back(
-          {"scale " + rounded(scales[s], 2), Mark::line, colours[s / 2], path.update, path.loss});
+      losses.series.push_back({"scale " + rounded(scales[s], 2), Mark::line, colours[s / 2], path.update, path.loss});
     }
     const double zero = expected_loss(task(), 0.0), best = expected_loss(task(), best_step(task()));
     const std::vector<double> ends{1, static_cast<double>(last_)};
     losses.series.push_back({"", Mark::dashed, Colour::grey, ends, {zero, zero}});
     losses.series.push_back({"", Mark::dashed, Colour::grey, ends, {best, best}});
 
-    Table tails{"The way down by gradient descent, first seed: the excess over the closed form, from 50 to 1 %, fitted "
-                "by updates^-p; and the distance from (7) at the end",
-                {"scale", "p", "A", "d", "C", "decay"},
-                {}};
+    Table tails{
+        "The way down by gradient descent, first seed: the excess over the closed form, from 50 to 1 %, fitted "
+        "by updates^-p; and the distance from (7) at the end",
+        {"scale", "p", "A", "d", "C", "decay"},
+        {}};
     for (std::size_t s = 0; s < std::size(scales); ++s) {
       const Path& path = paths(Method::descent, s).front();
       const PowerLaw law = tail(path, best);
@@ -372,21 +374,25 @@ class Regimes {
     const Spread small = spread(Method::descent, 0, &Path::moved), large = spread(Method::descent, last, &Path::moved);
     const auto slow = exits(Method::reference, last), quick = exits(Method::reference, 0);
     std::string text =
-        "The prediction is a product of A, C and d. Near zero the loss falls with the third power of their scale and its "
+        "The prediction is a product of A, C and d. Near zero the loss falls with the third power of their scale and "
+        "its "
         "gradient with the second, so gradient descent from a start at scale s does in n updates what it does from "
         "scale 1 in s n: the time on the plateau goes as 1 / s (docs/theory.md, (13c)). From s = " +
         rounded(scales[0], 2) + " to " + rounded(power_law_up_to, 2) + " it was measured to go as s^" +
-        rounded(measured.power, 3) + "; descent on (13c), the terms of third order alone until the loss falls, gives s^" +
+        rounded(measured.power, 3) +
+        "; descent on (13c), the terms of third order alone until the loss falls, gives s^" +
         rounded(predicted.power, 3) + " and no exit that is wrong by more than a factor of " +
-        rounded(worst_prediction(), 3) + ". AdamW takes steps whose length does not depend on the gradient's: its exit "
-        "goes as s^" + rounded(reference.power, 2) + ". ";
+        rounded(worst_prediction(), 3) +
+        ". AdamW takes steps whose length does not depend on the gradient's: its exit "
+        "goes as s^" +
+        rounded(reference.power, 2) + ". ";
     text += "A start at scale " + rounded(scales[last], 2) + " loses " +
-            rounded(spread_over(paths(Method::descent, last), [](const Path& p) { return p.loss.front(); }).mean /
-                        zero, 3) +
+            rounded(spread_over(paths(Method::descent, last), [](const Path& p) { return p.loss.front(); }).mean / zero,
+                    3) +
             " times what predicting zero loses after one update. Weights from the smallest start end " +
             rounded(small.mean, 3) + " times its length away from it, weights from the largest " +
             rounded(large.mean, 2) + " times (gradient descent): " +
-            (large.mean < 0.5 ? "there the layer learns lazily, near its start." 
+            (large.mean < 0.5 ? "there the layer learns lazily, near its start."
                               : "no start was so large that the layer learns near it, lazily.") +
             " With AdamW the largest start leaves " +
             (slow && quick ? "after " + text_of(slow->mean) + " updates, the smallest after " + text_of(quick->mean)

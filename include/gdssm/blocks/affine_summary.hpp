@@ -9,8 +9,8 @@
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/core/view.hpp"
 
-// What a stretch of tokens does to a recurrent state, as a value: S -> F(S) + U, with F linear. Two stretches in a row are
-// one, whose summary is the composition of theirs; no token at all is the neutral one. Merging states, chunks and
+// What a stretch of tokens does to a recurrent state, as a value: S -> F(S) + U, with F linear. Two stretches in a row
+// are one, whose summary is the composition of theirs; no token at all is the neutral one. Merging states, chunks and
 // machines need nothing else.
 //
 // The types of F follow, by what they keep of a memory (Values x Keys). Each is an aggregate with
@@ -199,8 +199,8 @@ struct RowFactors {
       for (Index m = 0; m < keys; ++m)
         for (Index l = 0; l < keys; ++l)
           for (Index i = 0; i < factors.rows(); ++i)
-            both.factors(i, l + j * keys) = multiply_add(factors(i, l + m * keys), later.factors(i, m + j * keys),
-                                                         both.factors(i, l + j * keys));
+            both.factors(i, l + j * keys) =
+                multiply_add(factors(i, l + m * keys), later.factors(i, m + j * keys), both.factors(i, l + j * keys));
     return both;
   }
   static Index probes(Index, Index cols) { return cols; }

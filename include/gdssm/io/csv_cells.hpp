@@ -110,7 +110,8 @@ inline void split(char* at, char* const end, const Dialect& dialect, CsvCells& c
       if (at != end) ++at;
       char* const closed = at;
       at += find_delimiter(at, end, delimiter) - at;
-      if (cells.after_quote.data() == nullptr && !without_blanks({closed, static_cast<std::size_t>(at - closed)}).empty())
+      if (cells.after_quote.data() == nullptr &&
+          !without_blanks({closed, static_cast<std::size_t>(at - closed)}).empty())
         cells.after_quote = text;
     } else {
       char* const from = at;

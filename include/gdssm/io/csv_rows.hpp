@@ -26,7 +26,7 @@ namespace gdssm {
 
 /// Lines within a table that are no rows.
 struct LinesLeftOut {
-  std::size_t blank = 0;     ///< without a cell; in a table of one column those before a later row are rows
+  std::size_t blank = 0;  ///< without a cell; in a table of one column those before a later row are rows
   std::size_t comments = 0;
   std::size_t headers = 0;  ///< the header once more, as in files that were joined
 
@@ -64,7 +64,8 @@ class CsvRows {
   /// messages. The stream must outlive the reader; it reads ahead.
   CsvRows(std::istream& in, std::string name, const DialectOptions& known = {})
       : source_(in.rdbuf()), name_(std::move(name)) {
-    if (!in || in.rdbuf() == nullptr) throw std::runtime_error(name_ + ": cannot be read, the stream had failed before");
+    if (!in || in.rdbuf() == nullptr)
+      throw std::runtime_error(name_ + ": cannot be read, the stream had failed before");
     const std::string_view beginning = read_beginning();
     expect_text(beginning, name_);
     const detail::Sniffed sniffed = detail::sniff(beginning, known);
@@ -155,7 +156,8 @@ class CsvRows {
     constexpr std::size_t longest = 1 << 24;  // of two lines, in which a dialect shows
     for (;;) {
       const auto [lines, end] = detail::whole_lines(source_.text());
-      const bool enough = source_.size() >= longest || (lines >= 2 && (source_.size() >= source_.chunk || source_.waits()));
+      const bool enough =
+          source_.size() >= longest || (lines >= 2 && (source_.size() >= source_.chunk || source_.waits()));
       if (source_.at_end()) return source_.text();
       if (enough) return source_.text().substr(0, end);
       refill();
@@ -295,8 +297,7 @@ class CsvRows {
     const std::size_t got = cells_.text.size(), expected = columns_.size();
     const bool fits = got >= expected && std::all_of(cells_.text.begin() + static_cast<std::ptrdiff_t>(expected),
                                                      cells_.text.end(), [](auto cell) { return cell.empty(); });
-    if (!fits)
-      refuse(place(line_), "got ", got, " cells, expected ", expected, ", one for each column of the header");
+    if (!fits) refuse(place(line_), "got ", got, " cells, expected ", expected, ", one for each column of the header");
   }
 
   detail::TextSource source_;

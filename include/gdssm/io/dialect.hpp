@@ -36,8 +36,9 @@ struct DialectOptions {
 namespace detail {
 
 inline std::string name_of_mark(char mark) {
-  constexpr std::pair<char, const char*> names[] = {{',', "comma"}, {';', "semicolon"}, {'\t', "tab"},
-                                                    {'|', "bar"},   {' ', "blank"},     {'.', "point"}, {'\'', "apostrophe"}};
+  constexpr std::pair<char, const char*> names[] = {{',', "comma"},      {';', "semicolon"}, {'\t', "tab"},
+                                                    {'|', "bar"},        {' ', "blank"},     {'.', "point"},
+                                                    {'\'', "apostrophe"}};
   for (const auto& [known, name] : names)
     if (mark == known) return name;
   return in_quotes(std::string_view(&mark, 1));

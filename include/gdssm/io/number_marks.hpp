@@ -47,7 +47,8 @@ struct NumberMarks {
     }
     if (!std::all_of(cell.begin(), cell.end(), is_mark_or_digit) || std::none_of(cell.begin(), cell.end(), is_digit))
       return false;
-    const auto point_count = std::count(cell.begin(), cell.end(), '.'), comma_count = std::count(cell.begin(), cell.end(), ',');
+    const auto point_count = std::count(cell.begin(), cell.end(), '.'),
+               comma_count = std::count(cell.begin(), cell.end(), ',');
     if (point_count + comma_count == 0) return false;
     if (point_count > 0 && comma_count > 0) {
       const std::size_t last = cell.find_last_of(".,");

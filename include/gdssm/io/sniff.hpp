@@ -100,7 +100,9 @@ class Sample {
   }
 
   /// Whether the first column has no name because the header has one name less than rows have cells.
-  bool has_row_names() const { return fits_ && dialect_.header && records_[first_].width() + 1 == width_ && columns() == width_; }
+  bool has_row_names() const {
+    return fits_ && dialect_.header && records_[first_].width() + 1 == width_ && columns() == width_;
+  }
 
  private:
   struct Record {
@@ -183,15 +185,16 @@ class Sample {
     if (header_ == false) return begin_at(at, false);
     if (at > 0 && is_header_of_other_width(lines_[at - 1], at)) return begin_at(at - 1, true);
     if (at == 0) {
-      dialect_.header_in_comment = header_ != true && lines_[0] > 0 && first.has_numbers() && is_commented_header(lines_[0] - 1);
+      dialect_.header_in_comment =
+          header_ != true && lines_[0] > 0 && first.has_numbers() && is_commented_header(lines_[0] - 1);
       return begin_at(0, dialect_.header_in_comment || !is_row(first));
     }
     if (!first.has_numbers() && at + 1 < lines_.size()) return begin_at(at, true);
     first_ = lines_[0];  // whose number of cells is not the rows', as the reader will say
   }
 
-  /// A header with one name less than the rows have cells, the first of which are row names: quoted, text, or 1, 2, ...;
-  /// or with an empty name more.
+  /// A header with one name less than the rows have cells, the first of which are row names: quoted, text, or 1, 2,
+  /// ...; or with an empty name more.
   bool is_header_of_other_width(std::size_t header, std::size_t at) const {
     const Record& names = records_[header];
     if (names.has_numbers()) return false;
@@ -329,9 +332,9 @@ inline Sniffed sniff(std::string_view beginning, const DialectOptions& known) {
 }  // namespace detail
 
 /// Guesses what a table is written in from its first lines, of which the last is whole: the delimiter by which most
-/// lines have the same number of cells and cells hold no other delimiter; the marks of numbers by those that can be read
-/// in one way alone (12,5 or 1.234.567); lines before the header by their number of cells; a missing header by a first
-/// line of numbers. What `known` says is taken as it is.
+/// lines have the same number of cells and cells hold no other delimiter; the marks of numbers by those that can be
+/// read in one way alone (12,5 or 1.234.567); lines before the header by their number of cells; a missing header by a
+/// first line of numbers. What `known` says is taken as it is.
 inline Dialect sniff(std::string_view beginning, const DialectOptions& known = {}) {
   return detail::sniff(beginning, known).dialect;
 }

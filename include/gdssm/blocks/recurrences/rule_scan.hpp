@@ -7,8 +7,8 @@
 namespace gdssm {
 
 /// A rule of rank one along a sequence by `RankOneScan`: in place of `SequencePass` where speed counts, with the same
-/// calls. Its numbers are those of the rule's steps but for rounding, forward and back, and it must be asked for: nothing
-/// in the library takes it in place of the steps.
+/// calls. Its numbers are those of the rule's steps but for rounding, forward and back, and it must be asked for:
+/// nothing in the library takes it in place of the steps.
 ///     `Rule`  one that has a `recurrences::RankOneForm`        `T`  float or double
 /// Shapes  queries (Keys x T), outputs (Values x T), tokens as `tokens_of` makes them; o_t is read after token t
 /// Errors  a rule without that form: static_assert; std::invalid_argument: lengths and sizes that differ

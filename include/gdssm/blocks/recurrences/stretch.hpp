@@ -9,7 +9,9 @@ namespace gdssm::recurrences {
 /// A rule that says what a stretch of its tokens does to its memory: `LinearPart<T>` is one of the types of
 /// affine_summary.hpp.
 template <class R, class S = float>
-concept RuleWithSummary = LearningRule<R> && requires { typename R::template LinearPart<S>; };
+concept RuleWithSummary = LearningRule<R> && requires {
+  typename R::template LinearPart<S>;
+};
 
 }  // namespace gdssm::recurrences
 
@@ -31,7 +33,8 @@ auto affine_summary(const Rule& rule, const typename Rule::template Constants<In
                 "affine_summary: a stretch of this rule is no affine map of its memory, as it has no LinearPart<T>");
   if constexpr (recurrences::RuleWithSummary<Rule>) {
     using Factor = typename Rule::template LinearPart<S>;
-    constexpr TokenRole learned = std::is_same_v<Factor, LeftFactor<S, Rule::values>> ? TokenRole::key : TokenRole::value;
+    constexpr TokenRole learned =
+        std::is_same_v<Factor, LeftFactor<S, Rule::values>> ? TokenRole::key : TokenRole::value;
     auto ws = rule.template workspace<S>();
     const auto run = [&](const auto& sequence, auto& state) {
       Index length = 0;
