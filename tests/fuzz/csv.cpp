@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/io/csv.hpp"
 
+#include <cmath>
+#include <cstddef>
+#include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fuzz/harness.hpp"
@@ -13,6 +17,24 @@ struct Table {
   std::vector<std::string> columns;
   std::vector<double> cells;
 };
+
+/// Reads cells as text, in whatever dialect.
+void read_rows(std::string_view bytes) {
+  std::istringstream in{std::string(bytes)};
+  gdssm::CsvRows rows(in, "fuzz");
+  expect(!gdssm::describe(rows.dialect()).empty(), "a dialect has a description");
+  const std::set<std::string> names(rows.columns().begin(), rows.columns().end());
+  expect(names.size() == rows.columns().size(), "names are different");
+  for (std::size_t i = 1; i < rows.columns().size(); ++i) expect(!rows.columns()[i].empty(), "columns have names");
+  std::size_t line = 0;
+  for (gdssm::CsvRows::Cells cells; rows.next(cells);) {
+    expect(cells.size() == names.size(), "a row has a cell for each column");
+    expect(rows.line() >= line, "lines are counted upwards");
+    line = rows.line();
+    for (const std::string_view cell : cells)
+      if (const auto number = gdssm::parse_number(cell, rows.dialect())) expect(std::isfinite(*number), "a number");
+  }
+}
 
 Table table_of(std::string_view bytes) {
   std::istringstream in{std::string(bytes)};
@@ -29,8 +51,9 @@ bool same(double a, double b) { return gdssm::is_missing(a) ? gdssm::is_missing(
 
 }  // namespace
 
-// A table that was read can be written and read again with the same value.
+// Any table's cells can be read, and a table of numbers can be written and read again with the same value.
 void read_bytes(std::string_view bytes) {
+  read_rows(bytes);
   const Table table = table_of(bytes);
   std::ostringstream out;
   gdssm::CsvWriter writer(out, table.columns);

@@ -39,7 +39,8 @@ struct LinesLeftOut {
 ///     for (CsvRows::Cells cells; rows.next(cells);) ...
 /// The dialect is sniffed from the first 64 KB, or from fewer lines, but at least two, when the stream has no more at
 /// hand: a pipe may be slow. A row is returned as soon as its line is complete. Cells may be quoted (a doubled quote is
-/// one quote) and then hold line ends, and have blanks around them. A UTF-8 byte order mark is skipped.
+/// one quote) and then hold line ends, and have blanks around them. A byte order mark is skipped; text in UTF-16 with
+/// one is read as UTF-8, other text byte by byte.
 ///
 /// Names. The first column may lack one, and its name is "" then: it is an index. Where a header has one name less
 /// than rows have cells, as R writes tables with row names, that column lacks its name. Columns without a name behind
@@ -82,10 +83,13 @@ class CsvRows {
   /// Columns that are called otherwise than in the header.
   const std::vector<Renamed>& renamed() const { return renamed_; }
 
-  /// The position of a column.
+  /// The position of a column; blanks around the name need not be those in the file.
   /// Errors  std::invalid_argument, listing the columns
   std::size_t column(const std::string& name) const {
     if (const auto found = positions_.find(name); found != positions_.end() && !name.empty()) return found->second;
+    const std::string_view bare = detail::without_blanks(name);
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+      if (!bare.empty() && detail::without_blanks(columns_[i]) == bare) return i;
     std::string names;
     for (const std::string& known : columns_)
       if (!known.empty()) names += (names.empty() ? "" : ", ") + in_quotes(known);
@@ -93,7 +97,7 @@ class CsvRows {
   }
 
   /// Reads the next row: for each column its cell, without quotes and the blanks around it. The cells are valid until
-  /// the next call. False at the end of the table.
+  /// the next call of this or `ready`. False at the end of the table.
   bool next(Cells& cells) {
     if (!next_row()) {
       if (rows_ == 0) refuse(name_, "a header without rows, expected at least one row after it");
@@ -106,6 +110,7 @@ class CsvRows {
 
   /// Whether `next` need not wait for the stream: a whole line is at hand, or the end.
   bool ready() {
+    if (is_held_) return true;
     while (!source_.at_end() && source_.text().find(dialect_.line_end, next_) == std::string_view::npos) {
       if (source_.waits()) return false;
       refill();
@@ -168,7 +173,7 @@ class CsvRows {
   /// end of the input.
   bool read_record(bool joined = true) {
     at_ = next_;
-    detail::OpenQuote quote(dialect_.delimiter);
+    detail::OpenQuote quote(dialect_);
     std::size_t begin = 0, lines = 0;  // of the last line, from at_
     for (bool open = false;;) {
       end_ = find_line_end(begin);
@@ -176,7 +181,8 @@ class CsvRows {
       const bool is_last = end_ == source_.size();
       if (is_last && line.empty() && !open) break;
       ++lines;
-      open = joined && (open || line.find('"') != std::string_view::npos) && quote.read(line);
+      has_quotes_ = open || line.find('"') != std::string_view::npos;
+      open = joined && has_quotes_ && quote.read(line);
       if (!open) break;
       if (is_last || end_ - at_ > longest_quoted) {
         refuse(place(line_number_ + quote.line()), "the quote before ", in_quotes(quote.text()), " is not closed",
@@ -189,6 +195,7 @@ class CsvRows {
     line_ = line_number_ + 1;
     line_number_ += lines;
     while (end_ > at_ && source_.text()[end_ - 1] == '\r') --end_;
+    if (next_ == source_.size() && record().ends_with('\x1A')) --end_;  // the end of a file of DOS
     return true;
   }
 
@@ -212,10 +219,14 @@ class CsvRows {
   bool is_comment() const { return dialect_.comment != '\0' && record().starts_with(dialect_.comment); }
 
   void split_record() {
+    if (!has_quotes_) {
+      detail::split_plain(source_.data() + at_, source_.data() + end_, dialect_.delimiter, cells_.text);
+      return;
+    }
     detail::split(source_.data() + at_, source_.data() + end_, dialect_, cells_);
     if (cells_.after_quote.data() != nullptr)
-      refuse(place(line_), "text after the closing quote of ", in_quotes(cells_.after_quote), ", expected a ",
-             detail::name_of_mark(dialect_.delimiter));
+      refuse(place(line_), "text after the closing quote of ", in_quotes(cells_.after_quote), ", expected ",
+             dialect_.delimiter == '\0' ? "the line's end" : "a " + detail::name_of_mark(dialect_.delimiter));
   }
 
   void read_header(const detail::Sniffed& sniffed) {
@@ -240,7 +251,7 @@ class CsvRows {
       comment.erase(0, comment.find_first_not_of("# \t"));
       detail::split(comment.data(), comment.data() + comment.size(), dialect_, cells_);
     } else {
-      header_ = record();
+      if (record() != "\"\"") header_ = record();  // which may also be a missing cell
       split_record();
     }
     std::vector<std::string> names(cells_.text.begin(), cells_.text.end());
@@ -297,7 +308,9 @@ class CsvRows {
     const std::size_t got = cells_.text.size(), expected = columns_.size();
     const bool fits = got >= expected && std::all_of(cells_.text.begin() + static_cast<std::ptrdiff_t>(expected),
                                                      cells_.text.end(), [](auto cell) { return cell.empty(); });
-    if (!fits) refuse(place(line_), "got ", got, " cells, expected ", expected, ", one for each column of the header");
+    if (!fits)
+      refuse(place(line_), "got ", got, " cells, expected ", expected, ", one for each column of the header",
+             dialect_.delimiter == ',' ? "" : " (" + describe(dialect_) + ")");
   }
 
   detail::TextSource source_;
@@ -309,8 +322,9 @@ class CsvRows {
   std::vector<Renamed> renamed_;
   std::string header_;  // as it stands in the text
   detail::CsvCells cells_;
-  bool is_held_ = false;    // whether the last record is still to be read as a row
-  std::size_t blanks_ = 0;  // lines before the last record
+  bool has_quotes_ = false;  // in the last record
+  bool is_held_ = false;     // whether the last record is still to be read as a row
+  std::size_t blanks_ = 0;   // lines before the last record
   std::size_t line_number_ = 0, line_ = 0, first_line_ = 0, rows_ = 0;
   LinesLeftOut left_out_;
 };

@@ -19,6 +19,7 @@ struct Dialect {
   char decimal = '.';     ///< the decimal mark: '.' or ','
   char thousands = '\0';  ///< between groups of three digits: ',', '.', '\'', ' ' (also the no-break blanks); '\0' none
   char line_end = '\n';   ///< '\n', which may follow '\r', or '\r' alone
+  char escape = '\0';     ///< before a quote within a quoted cell, as other than doubling it; '\0' none
   char comment = '#';     ///< lines that begin with it are left out; '\0' none
   bool header = true;     ///< whether the table begins with the columns' names
   bool header_in_comment = false;  ///< whether these are the last comment before the first row
@@ -29,8 +30,8 @@ struct Dialect {
 
 /// What is known of a file's dialect beforehand; the rest is sniffed.
 struct DialectOptions {
-  std::optional<char> delimiter, decimal;
-  std::optional<bool> header;
+  std::optional<char> delimiter = {}, decimal = {};
+  std::optional<bool> header = {};
 };
 
 namespace detail {

@@ -130,7 +130,7 @@ class Sample {
       };
       const std::size_t first = line++;
       std::size_t end = end_of(at);
-      OpenQuote quote(dialect_.delimiter);
+      OpenQuote quote(dialect_);
       for (std::size_t from = at; quote.read(beginning.substr(from, end - from)) && end < beginning.size(); ++line)
         end = end_of(from = end + 1);
       std::string text(beginning.substr(at, end - at));
@@ -151,6 +151,7 @@ class Sample {
   /// Lines that begin with # are comments, unless all those below the first that does not have the table's width and
   /// text behind the #.
   void find_comments() {
+    if (dialect_.comment == '\0') return;
     const auto hash = [](const Record& record) { return record.text.front() == '#'; };
     const auto first = std::find_if_not(records_.begin(), records_.end(), hash);
     if (first == records_.end() || first->width() == 1) return;
@@ -235,6 +236,7 @@ class Sample {
   /// Whether the first line is a row: its cells are numbers or empty.
   static bool is_row(const Record& record) {
     std::size_t numbers = 0;
+    if (record.cell(0).empty()) return false;  // above an index
     for (std::size_t i = 0; i < record.width(); ++i) {
       if (record.cell(i).empty()) continue;
       if (record.quoted(i) || !record.is_number(i)) return false;
@@ -295,6 +297,14 @@ inline char delimiter_of_first_line(std::string_view text, char line_end) {
   return best;
 }
 
+/// Whether a quote behind a backslash has text behind it, as it would have nowhere if it closed a cell.
+inline bool has_escaped_quotes(std::string_view text) {
+  for (std::size_t at = 0; (at = text.find("\\\"", at)) != std::string_view::npos; ++at)
+    if (at > 0 && at + 2 < text.size() && std::string_view("\",;|\t \r\n").find(text[at + 2]) == std::string_view::npos)
+      return true;
+  return false;
+}
+
 struct Sniffed {
   Dialect dialect;
   std::size_t columns;  ///< that have a name or a cell
@@ -306,9 +316,11 @@ inline Sniffed sniff(std::string_view beginning, const DialectOptions& known) {
   Dialect dialect;
   if (beginning.find('\n') == std::string_view::npos && beginning.find('\r') != std::string_view::npos)
     dialect.line_end = '\r';
+  if (has_escaped_quotes(beginning)) dialect.escape = '\\';
   std::optional<char> delimiter = known.delimiter;
   if (!delimiter) delimiter = declared_delimiter(beginning.substr(0, beginning.find(dialect.line_end)));
 
+  if (delimiter == dialect.comment) dialect.comment = '\0';
   std::optional<Sample> best;
   const auto consider = [&](char candidate) {
     dialect.delimiter = candidate;
