@@ -26,11 +26,13 @@ set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_PACKAGE_MAINTAINER "gdssm maintainers <maintainers@gdssm.invalid>")
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "libeigen3-dev (>= ${gdssm_eigen_version})")
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "nlohmann-json3-dev (>= ${gdssm_nlohmann_json_version})")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "zlib1g-dev, libbz2-dev")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
     "A header-only C++20 library: diagonal recurrent layers with local
 self-attention and a multiplicative output gate, whose state accumulates the
 gradient of the linear model behind a stream of examples. Weights in closed
 form, exact gradients, training, and learners for streams that need none.
 .
-gdssm/io/, for files of weights, needs nlohmann-json3-dev.")
+gdssm/io/, for files of weights, needs nlohmann-json3-dev, and zlib1g-dev and
+libbz2-dev for compressed ones.")
 include(CPack)

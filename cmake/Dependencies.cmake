@@ -42,6 +42,12 @@ if(GDSSM_IO)
                 ${gdssm_nlohmann_json_version})
 endif()
 
+if(GDSSM_COMPRESSION)
+  # Debian's zlib1g-dev and libbz2-dev.
+  find_package(ZLIB REQUIRED)
+  find_package(BZip2 REQUIRED)
+endif()
+
 if(GDSSM_BUILD_EXAMPLES)
   gdssm_headers(CLI11 CLI11::CLI11 https://github.com/CLIUtils/CLI11.git v2.4.2 include 2.1)
 endif()

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <CLI/CLI.hpp>
@@ -28,7 +29,7 @@ inline void add_dialect_options(CLI::App& app, DialectOptions& options) {
          "--delimiter",
          [&options](const std::string& text) {
            options.delimiter = mark_of(text);
-           if (!options.delimiter || *options.delimiter == '"' || *options.delimiter == '.')
+           if (!options.delimiter || std::string_view("\"\r\n.").find(*options.delimiter) != std::string_view::npos)
              throw CLI::ValidationError("--delimiter", "got '" + text +
                                                            "', expected one character, comma, semicolon, tab, bar, "
                                                            "blank (any run of them) or none");

@@ -26,6 +26,7 @@
 #include "gdssm/io/aggregate.hpp"
 #include "gdssm/io/atomic_file.hpp"
 #include "gdssm/io/csv.hpp"
+#include "gdssm/io/decompressed.hpp"
 #include "gdssm/io/safetensors.hpp"
 #include "gdssm/io/text.hpp"
 #include "gdssm/learners/any_learner.hpp"
@@ -206,21 +207,25 @@ class Input {
   explicit Input(const std::string& file) : name_(file == "-" ? "standard input" : file) {
     if (file == "-") {
       std::ios::sync_with_stdio(false);
-      return;
+    } else {
+      file_ = gdssm::open_input(file);
+      struct stat status {};
+      if (::stat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode)) size_ = status.st_size;
     }
-    file_ = gdssm::open_input(file);
-    struct stat status {};
-    if (::stat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode)) size_ = status.st_size;
+    bytes_.emplace(file_.is_open() ? file_.rdbuf() : std::cin.rdbuf(), name_);
+    stream_.rdbuf(&*bytes_);
   }
 
-  std::istream& stream() { return file_.is_open() ? file_ : std::cin; }
+  std::istream& stream() { return stream_; }
   const std::string& name() const { return name_; }
   Index size() const { return size_; }  // 0: unknown
-  Index position() { return size_ == 0 ? 0 : static_cast<Index>(stream().tellg()); }
+  Index position() { return size_ == 0 ? 0 : static_cast<Index>(file_.tellg()); }
 
  private:
   std::string name_;
   std::ifstream file_;
+  std::optional<gdssm::Decompressed> bytes_;
+  std::istream stream_{nullptr};
   Index size_ = 0;
 };
 
@@ -531,7 +536,7 @@ void predict(const Options& options) {
 
   if (features.empty() && setting.learner.lags == 0)
     gdssm::refuse(input.name() + ":1", "every column is a target, expected at least one feature column beside them, ",
-                  "or --lags (", gdssm::describe(table.dialect()), ")");
+                  "or --lags (", gdssm::describe(table.dialect()), "; --delimiter says what separates cells)");
   if (!options.state.empty()) expect_utf8(table, input.name());
 
   std::vector<Target> targets = make_targets(setting);
@@ -656,7 +661,8 @@ int main(int argc, char** argv) {
       "Predicts a CSV stream row by row, each target from its own features and the rows before it, learning as it\n"
       "goes. Predictions with 95 % intervals go to standard output, a line a row, or to a file.",
       "predict");
-  app.add_option("FILE", options.file, "CSV file with a header line and numeric columns; - reads standard input");
+  app.add_option("FILE", options.file,
+                 "Table as text, compressed by gzip, bzip2 or zip or not; - reads standard input");
   app.add_option("--target", options.targets, "Column to predict, may be given several times (default: the last)")
       ->type_name("NAME")
       ->allow_extra_args(false);

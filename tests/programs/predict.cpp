@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include <zlib.h>
 #include <nlohmann/json.hpp>
 
 #include "gdssm/io/atomic_file.hpp"
@@ -405,12 +406,65 @@ TEST_CASE("A file that is not a table of numbers is refused with its line", "[pr
   CHECK(refusal("a,b\n1,2\n1,-1e101\n").starts_with("data.csv:3: column 'b': -1e+101 is too large"));
   CHECK(refusal("a\n1\n") ==
         "data.csv:1: every column is a target, expected at least one feature column beside them, or --lags (one cell a "
-        "line)");
+        "line; --delimiter says what separates cells)");
   CHECK(File("a,b\n1,2\n").refusal({"--target", "c"}) == "data.csv: no column 'c', expected one of 'a', 'b'");
   const Run missing = predict({"/nowhere/data.csv"});
   CHECK(missing.status == 1);
   CHECK(missing.err == "error: /nowhere/data.csv: cannot open: No such file or directory\n");
   CHECK(predict({"-"}).err.starts_with("error: standard input: no header"));
+}
+
+TEST_CASE("The same table is predicted the same in any dialect, and compressed", "[program]") {
+  const std::string text = linear_table(40), expected = File(text).run().out;
+  const auto with = [&](char delimiter, char decimal, const std::string& line_end) {
+    std::string other;
+    for (const char c : text)
+      if (c == '\n')
+        other += line_end;
+      else
+        other += c == ',' ? delimiter : c == '.' ? decimal : c;
+    return other;
+  };
+  CHECK(File(with(';', ',', "\n")).run().out == expected);
+  CHECK(File(with('\t', '.', "\r")).run().out == expected);
+  CHECK(File(with(' ', ',', "\r\n")).run().out == expected);
+  CHECK(File(with('|', '.', "\n")).run().out == expected);
+  CHECK(File(with('/', '.', "\n")).run({"--delimiter", "/"}).out == expected);
+  CHECK(File(with(';', ',', "\n")).run({"--delimiter", "semicolon", "--decimal", "comma"}).out == expected);
+  CHECK(File("sep=;\n" + with(';', ',', "\n")).run().out == expected);
+  CHECK(File("# a comment\n" + text).run().out == expected);
+  CHECK(File("A title\n" + text).run().out == expected);
+  const std::string header = text.substr(0, text.find('\n') + 1), rows = text.substr(header.size());
+  CHECK(File(text + header + rows).run().out == File(text + rows).run().out);
+  CHECK(File(rows).run({"--no-header"}).out == expected);
+}
+
+TEST_CASE("Compressed files are read, and refused with the byte where they end early", "[program]") {
+  const std::string text = linear_table(40), expected = File(text).run().out;
+  const auto deflated = [&](int window_bits) {
+    z_stream stream{};
+    std::string bytes(text.size() + 100, '\0');
+    deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY);
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+    stream.avail_in = static_cast<uInt>(text.size());
+    stream.next_out = reinterpret_cast<Bytef*>(bytes.data());
+    stream.avail_out = static_cast<uInt>(bytes.size());
+    REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+    bytes.resize(stream.total_out);
+    deflateEnd(&stream);
+    return bytes;
+  };
+  const std::string bytes = deflated(31);
+  CHECK(File(bytes).run().out == expected);
+  CHECK(File(bytes.substr(0, bytes.size() / 2)).refusal() ==
+        "data.csv: byte " + std::to_string(bytes.size() / 2) +
+            ": the file ends within gzip data, expected more: it is truncated");
+  Session session({"-"});
+  session.write(bytes);
+  session.close_input();
+  std::string all;
+  for (std::string line; (line = session.line()) != "";) all += line + "\n";
+  CHECK(all == expected);
 }
 
 TEST_CASE("After an error there is no output file, and an older one is untouched", "[program][misuse]") {
@@ -662,16 +716,15 @@ TEST_CASE("A wrong command line ends with status 2 and one line", "[program][mis
   const File file("a,b\n1,2\n3,4\n");
   CHECK(file.refusal({"--target", "a", "--target", "a"}, 2).starts_with("--target: 'a' is given twice"));
   CHECK(file.refusal({"--out", "x", "--summary", "x"}, 2).starts_with("--summary: "));
-  for (const Strings& options : {Strings{"--burn-in", "-1"},     Strings{"--burn-in", "1.5"},
-                                 Strings{"--steps", "-1"},       Strings{"--steps", "many"},
-                                 Strings{"--learner", "oracle"}, Strings{"--learner", "ridge", "--steps", "3"},
-                                 Strings{"--forgetting", "0"},   Strings{"--forgetting", "1.1"},
-                                 Strings{"--window", "0"},       Strings{"--lags", "-1"},
-                                 Strings{"--features", "cubic"}, Strings{"--window", "9", "--steps", "9"},
-                                 Strings{"--merge", "one"},      Strings{"--ridge", "-1"},
-                                 Strings{"--ridge", "nan"},      Strings{"--ridge", "inf"},
-                                 Strings{"--threads", "0"},      Strings{"--out"},
-                                 Strings{"--nonsense"},          Strings{"more.csv"}}) {
+  for (const Strings& options :
+       {Strings{"--burn-in", "-1"},   Strings{"--burn-in", "1.5"},    Strings{"--steps", "-1"},
+        Strings{"--steps", "many"},   Strings{"--learner", "oracle"}, Strings{"--learner", "ridge", "--steps", "3"},
+        Strings{"--forgetting", "0"}, Strings{"--forgetting", "1.1"}, Strings{"--window", "0"},
+        Strings{"--lags", "-1"},      Strings{"--features", "cubic"}, Strings{"--window", "9", "--steps", "9"},
+        Strings{"--merge", "one"},    Strings{"--ridge", "-1"},       Strings{"--ridge", "nan"},
+        Strings{"--ridge", "inf"},    Strings{"--threads", "0"},      Strings{"--out"},
+        Strings{"--delimiter", ",;"}, Strings{"--decimal", ";"},      Strings{"--nonsense"},
+        Strings{"more.csv"}}) {
     CAPTURE(options.front());
     CHECK(file.refusal(options, 2) != "");
   }
@@ -692,8 +745,9 @@ TEST_CASE("Help and version are answered on standard output", "[program]") {
   CHECK(help.status == 0);
   CHECK(help.err == "");
   for (const char* option :
-       {"FILE", "--target", "--out", "--summary", "--burn-in", "--learner", "--steps", "--ridge", "--forgetting",
-        "--lags", "--features", "--compare", "--plot", "--state", "--merge", "--threads", "--version"})
+       {"FILE",      "--target",     "--out",   "--summary",  "--burn-in",   "--learner", "--steps",
+        "--ridge",   "--forgetting", "--lags",  "--features", "--delimiter", "--decimal", "--no-header",
+        "--compare", "--plot",       "--state", "--merge",    "--threads",   "--version"})
     CHECK(help.out.find(option) != std::string::npos);
   CHECK(version.status == 0);
   CHECK(version.out == "predict (gdssm) " + std::string(gdssm::version) + "\n");
