@@ -34,6 +34,20 @@ concept RuleOfRankOne = requires(const R& rule) {
   RankOneForm<R>::steps(rule);
 };
 
+/// The sum over j = 0, ..., n - 1 that add(j, sum) makes, in 16 parts, so that a part need not wait for itself.
+template <class T, class Add>
+T sum_of_parts(Index n, const Add& add) {
+  constexpr Index many = 16;
+  T part[many] = {};
+  Index j = 0;
+  for (; j + many <= n; j += many)
+    for (Index k = 0; k < many; ++k) add(j + k, part[k]);
+  for (Index k = 0; j < n; ++j, ++k) add(j, part[k]);
+  T sum = part[0];
+  for (Index k = 1; k < many; ++k) sum += part[k];
+  return sum;
+}
+
 /// One step a token, which reads.
 struct OneStepForm {
   template <class Rule>
@@ -62,20 +76,16 @@ struct DeltaForm : OneStepForm {
   template <class Rule, class C, class X, class T, class CBar, class XBar>
   static void take(const Rule&, const C&, const X& x, Index, const RankOneStep<T>& bar, CBar&, const XBar& x_bar) {
     const T beta = x.beta[0];
-    T beta_bar = T(0), alpha_bar = T(0);
-    for (Index j = 0; j < x.k.size(); ++j) {
-      const T k = x.k[j], d_bar = multiply_add(k, bar.read[j], bar.decay[j]);
-      x_bar.k[j] += multiply_add(decay(x, j), bar.read[j], beta * bar.write[j]);
-      beta_bar = multiply_add(k, bar.write[j], beta_bar);
-      if constexpr (requires { x_bar.alpha; }) {
-        if (x.alpha.rows() > 1)
-          x_bar.alpha[j] += d_bar;
-        else
-          alpha_bar += d_bar;
-      }
+    const Index keys = x.k.size();
+    for (Index j = 0; j < keys; ++j) x_bar.k[j] += multiply_add(decay(x, j), bar.read[j], beta * bar.write[j]);
+    x_bar.beta[0] += sum_of_parts<T>(keys, [&](Index j, T& sum) { sum = multiply_add(x.k[j], bar.write[j], sum); });
+    if constexpr (requires { x_bar.alpha; }) {
+      if (x.alpha.rows() > 1)
+        for (Index j = 0; j < keys; ++j) x_bar.alpha[j] += multiply_add(x.k[j], bar.read[j], bar.decay[j]);
+      else
+        x_bar.alpha[0] +=
+            sum_of_parts<T>(keys, [&](Index j, T& sum) { sum += multiply_add(x.k[j], bar.read[j], bar.decay[j]); });
     }
-    x_bar.beta[0] += beta_bar;
-    if constexpr (requires { x_bar.alpha; }) x_bar.alpha[0] += alpha_bar;
     for (Index i = 0; i < x.v.size(); ++i) x_bar.v[i] += bar.target[i];
   }
 
@@ -142,15 +152,13 @@ struct RankOneForm<Comba<K, V>> : OneStepForm {
   template <class C, class X, class T, class CBar, class XBar>
   static void take(const Comba<K, V>&, const C&, const X& x, Index, const RankOneStep<T>& bar, CBar&,
                    const XBar& x_bar) {
-    T beta_bar = T(0), alpha_bar = T(0);
     for (Index j = 0; j < x.k.size(); ++j) {
       x_bar.p[j] += bar.read[j];
       x_bar.k[j] = multiply_add(x.beta[0], bar.write[j], x_bar.k[j]);
-      beta_bar = multiply_add(x.k[j], bar.write[j], beta_bar);
-      alpha_bar += bar.decay[j];
     }
-    x_bar.beta[0] += beta_bar;
-    x_bar.alpha[0] += alpha_bar;
+    x_bar.beta[0] +=
+        sum_of_parts<T>(x.k.size(), [&](Index j, T& sum) { sum = multiply_add(x.k[j], bar.write[j], sum); });
+    x_bar.alpha[0] += sum_of_parts<T>(x.k.size(), [&](Index j, T& sum) { sum += bar.decay[j]; });
     for (Index i = 0; i < x.v.size(); ++i) x_bar.v[i] += bar.target[i];
   }
 };
@@ -205,14 +213,12 @@ struct RankOneForm<DeltaProduct<K, V, N>> {
   static void take(const DeltaProduct<K, V, N>&, const C&, const X& x, Index n, const RankOneStep<T>& bar, CBar&,
                    const XBar& x_bar) {
     const T alpha = n == 0 ? x.alpha[0] : T(1);
-    T beta_bar = T(0), alpha_bar = T(0);
-    for (Index j = 0; j < x.k.rows(); ++j) {
-      x_bar.k(j, n) += multiply_add(alpha, bar.read[j], x.beta[n] * bar.write[j]);
-      beta_bar = multiply_add(x.k(j, n), bar.write[j], beta_bar);
-      alpha_bar += multiply_add(x.k(j, n), bar.read[j], bar.decay[j]);
-    }
-    x_bar.beta[n] += beta_bar;
-    if (n == 0) x_bar.alpha[0] += alpha_bar;
+    const Index keys = x.k.rows();
+    for (Index j = 0; j < keys; ++j) x_bar.k(j, n) += multiply_add(alpha, bar.read[j], x.beta[n] * bar.write[j]);
+    x_bar.beta[n] += sum_of_parts<T>(keys, [&](Index j, T& sum) { sum = multiply_add(x.k(j, n), bar.write[j], sum); });
+    if (n == 0)
+      x_bar.alpha[0] +=
+          sum_of_parts<T>(keys, [&](Index j, T& sum) { sum += multiply_add(x.k(j, n), bar.read[j], bar.decay[j]); });
     for (Index i = 0; i < x.v.rows(); ++i) x_bar.v(i, n) += bar.target[i];
   }
 };
@@ -239,12 +245,10 @@ struct AdditiveForm {
   static void take(const Rule&, const C& c, const X& x, Index, const RankOneStep<T>& bar, CBar& c_bar,
                    const XBar& x_bar) {
     const T rate = Decay::template rate<T>(x);
-    T rate_bar = T(0);
     for (Index j = 0; j < x.k.size(); ++j) x_bar.k[j] += bar.write[j];
-    for (Index i = 0; i < x.v.size(); ++i) {
-      x_bar.v[i] = multiply_add(rate, bar.target[i], x_bar.v[i]);
-      rate_bar = multiply_add(x.v[i], bar.target[i], rate_bar);
-    }
+    for (Index i = 0; i < x.v.size(); ++i) x_bar.v[i] = multiply_add(rate, bar.target[i], x_bar.v[i]);
+    const T rate_bar =
+        sum_of_parts<T>(x.v.size(), [&](Index i, T& sum) { sum = multiply_add(x.v[i], bar.target[i], sum); });
     Decay::take(c, x, bar.decay, rate_bar, c_bar, x_bar);
   }
 };
@@ -270,9 +274,7 @@ struct RetNetDecay : AdditiveDecay {
   }
   template <class C, class X, class T, class CBar, class XBar>
   static void take(const C&, const X& x, const T* decay_bar, const T&, CBar& c_bar, const XBar&) {
-    T sum = T(0);
-    for (Index j = 0; j < x.k.size(); ++j) sum += decay_bar[j];
-    c_bar.gamma[0] += sum;
+    c_bar.gamma[0] += sum_of_parts<T>(x.k.size(), [&](Index j, T& sum) { sum += decay_bar[j]; });
   }
 };
 /// D = exp(A Delta), rate Delta.
@@ -288,9 +290,8 @@ struct Mamba2Decay {
   }
   template <class C, class X, class T, class CBar, class XBar>
   static void take(const C& c, const X& x, const T* decay_bar, const T& rate_bar, CBar& c_bar, const XBar& x_bar) {
-    T sum = T(0);
-    for (Index j = 0; j < x.k.size(); ++j) sum += decay_bar[j];
-    const T exponent_bar = std::exp(c.A[0] * x.dt[0]) * sum;
+    const T exponent_bar =
+        std::exp(c.A[0] * x.dt[0]) * sum_of_parts<T>(x.k.size(), [&](Index j, T& sum) { sum += decay_bar[j]; });
     c_bar.A[0] = multiply_add(x.dt[0], exponent_bar, c_bar.A[0]);
     x_bar.dt[0] += multiply_add(c.A[0], exponent_bar, rate_bar);
   }

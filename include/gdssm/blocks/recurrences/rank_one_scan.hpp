@@ -8,6 +8,7 @@
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/lanes.hpp"
+#include "gdssm/core/tiled_kernels.hpp"
 #include "gdssm/core/view.hpp"
 
 namespace gdssm::recurrences {
@@ -36,7 +37,7 @@ struct RankOneStep {
 ///                  count()           the number of steps
 ///                  reads(n)          whether step n reads: else p = 0
 ///                  answer(n)         the column of the outputs that step n answers a query in, or -1
-///                  make(n, step)     fills the step's numbers; the query where it answers, p where it reads
+///                  make(n, step)     fills the step's numbers; q is read where it answers, p where it reads
 ///                  take(n, bar)      takes the cotangents of what `make` has filled, last step first
 /// Shapes  states (Values x Keys), outputs (Values x answers)
 /// Errors  std::invalid_argument: sizes below 1, a state of another shape
@@ -74,8 +75,8 @@ class RankOneScan {
     expect_state(state);
     load(state, state_.data());
     for (Index begin = 0; begin < steps.count(); begin += chunk) {
-      prepare(steps, begin, true);
-      advance(state_.data(), state_.data(), error_.data(), true);
+      prepare<true>(steps, begin);
+      advance(state_.data(), state_.data(), error_.data());
       for (Index s = 0; s < count_; ++s)
         if (const Index column = steps.answer(begin + s); column >= 0)
           std::copy_n(answer(s), values_, outputs.data() + column * outputs.rows());
@@ -99,19 +100,19 @@ class RankOneScan {
     for (Index n = 0; n < chunks; ++n) {
       if (n % segment == 0) std::copy_n(state_.data(), size, starts_.data() + n / segment * size);
       if (n / segment + 1 == segments) break;
-      prepare(steps, n * chunk, false);
-      advance(state_.data(), state_.data(), error_.data(), false);
+      prepare<false>(steps, n * chunk);
+      advance(state_.data(), state_.data(), error_.data());
     }
     for (Index g = segments - 1; g >= 0; --g) {
       const Index begin = g * segment, end = (std::min)(begin + segment, chunks);
       std::copy_n(starts_.data() + g * size, size, within_.data());
       for (Index n = begin; n < end; ++n) {
-        prepare(steps, n * chunk, false);
+        prepare<false>(steps, n * chunk);
         T* const S = within_.data() + (n - begin) * size;
-        advance(S, n + 1 < end ? S + size : nullptr, errors_.data() + (n - begin) * error_.size(), false);
+        advance(S, n + 1 < end ? S + size : nullptr, errors_.data() + (n - begin) * error_.size());
       }
       for (Index n = end - 1; n >= begin; --n) {
-        prepare(steps, n * chunk, true);
+        prepare<true>(steps, n * chunk);
         pull(steps, n * chunk, within_.data() + (n - begin) * size, errors_.data() + (n - begin) * error_.size(),
              outputs_bar);
       }
@@ -158,49 +159,53 @@ class RankOneScan {
   }
   T* answer(Index s) { return column(answers_, query_column_[s]); }
 
-  /// C = A B, or C = start diag(scale) + A B, for `columns` columns, a multiple of `width`, of A's height; entry (l, c)
-  /// of B is B[l along + c across].
+  /// How a product begins, and how its right factor B lies: column c from B + c stride, or row l from B + l stride.
   enum class From { nothing, scaled };
-  template <From from>
-  static void multiply(const T* A, Index rows, const T* B, Index along, Index across, Index depth, const T* start,
-                       const T* scale, T* C, Index columns) {
+  enum class Of { columns, rows };
+
+  /// C = A B, or C = start diag(scale) + A B, for `columns` columns, a multiple of `width`, of A's height.
+  template <From from, Of of>
+  static void multiply(const T* A, Index rows, const T* B, Index stride, Index depth, const T* start, const T* scale,
+                       T* C, Index columns) {
     for (Index c = 0; c < columns; c += width) {
       Index i = 0;
       const auto go = [&]<Index Height>(std::integral_constant<Index, Height>) {
         for (; i + Height * native <= rows; i += Height * native)
-          tile<from, Height>(A + i, rows, B + c * across, along, across, depth,
-                             from == From::nothing ? nullptr : start + c * rows + i,
-                             from == From::nothing ? nullptr : scale + c, C + c * rows + i);
+          tile<from, of, Height>(A + i, rows, B + (of == Of::columns ? c * stride : c), stride, depth,
+                                 from == From::nothing ? nullptr : start + c * rows + i,
+                                 from == From::nothing ? nullptr : scale + c, C + c * rows + i);
       };
       if constexpr (height > 2) go(std::integral_constant<Index, height>());
       go(std::integral_constant<Index, 2>());
       go(std::integral_constant<Index, 1>());
     }
   }
-  template <From from, Index Height>
-  static void tile(const T* A, Index rows, const T* B, Index along, Index across, Index depth, const T* start,
-                   const T* scale, T* C) {
+  template <From from, Of of, Index Height>
+  [[gnu::noinline]] static void tile(const T* A, Index rows, const T* B, Index stride, Index depth, const T* start,
+                                     const T* scale, T* C) {
     Vector sum[width][Height];
-#pragma GCC unroll 4
-    for (Index c = 0; c < width; ++c)
-#pragma GCC unroll 4
-      for (Index h = 0; h < Height; ++h)
-        sum[c][h] = from == From::nothing ? Vector{} : get(start + c * rows + h * native) * all(scale[c]);
+    const auto each = [](const auto& piece) __attribute__((always_inline)) {
+      kernels::tiles::unroll<width>([&](auto c) __attribute__((always_inline)) {
+        kernels::tiles::unroll<Height>([&](auto h) __attribute__((always_inline)) { piece(c, h); });
+      });
+    };
+    each([&](auto c, auto h) __attribute__((always_inline)) {
+      if constexpr (from == From::nothing)
+        sum[c][h] = Vector{};
+      else
+        sum[c][h] = get(start + c * rows + h * native) * all(scale[c]);
+    });
     for (Index l = 0; l < depth; ++l) {
       Vector a[Height];
-#pragma GCC unroll 4
-      for (Index h = 0; h < Height; ++h) a[h] = get(A + l * rows + h * native);
-#pragma GCC unroll 4
-      for (Index c = 0; c < width; ++c) {
-        const Vector b = all(B[l * along + c * across]);
-#pragma GCC unroll 4
-        for (Index h = 0; h < Height; ++h) sum[c][h] = fused(a[h], b, sum[c][h]);
-      }
+      kernels::tiles::unroll<Height>([&](auto h)
+                                         __attribute__((always_inline)) { a[h] = get(A + l * rows + h * native); });
+      kernels::tiles::unroll<width>([&](auto c) __attribute__((always_inline)) {
+        const Vector b = all(of == Of::columns ? B[l + c * stride] : B[l * stride + c]);
+        kernels::tiles::unroll<Height>([&](auto h)
+                                           __attribute__((always_inline)) { sum[c][h] = fused(a[h], b, sum[c][h]); });
+      });
     }
-#pragma GCC unroll 4
-    for (Index c = 0; c < width; ++c)
-#pragma GCC unroll 4
-      for (Index h = 0; h < Height; ++h) put(C + c * rows + h * native, sum[c][h]);
+    each([&](auto c, auto h) __attribute__((always_inline)) { put(C + c * rows + h * native, sum[c][h]); });
   }
 
   /// C = A^T B; A has `across` columns, a multiple of `width`, and so has B.
@@ -223,7 +228,7 @@ class RankOneScan {
         T sums[width * wide];
         fold<width * wide>(sum, sums);
         for (Index l = 0; l < wide; ++l)
-          for (Index k = 0; k < width; ++k) C[(c + l) * C_rows + j + k] = sums[l * width + k];
+          std::memcpy(C + (c + l) * C_rows + j, sums + l * width, sizeof(T) * static_cast<std::size_t>(width));
       }
   }
   /// The sums of the elements of `Count` vectors.
@@ -231,89 +236,110 @@ class RankOneScan {
   static void fold(const Vector* v, T* sums) {
     constexpr Index together = native < Count ? native : Count, block = native / together;
     for (Index f = 0; f < Count; f += together) {
-      T parts[native];
-      put(parts, gdssm::detail::sums_of_elements<static_cast<std::size_t>(together)>(v + f));
-      for (Index k = 0; k < together; ++k) {
-        sums[f + k] = parts[k * block];
-        for (Index e = 1; e < block; ++e) sums[f + k] += parts[k * block + e];
+      const Vector folded = gdssm::detail::sums_of_elements<static_cast<std::size_t>(together)>(v + f);
+      if constexpr (block == 1) {
+        put(sums + f, folded);
+      } else {
+        T parts[native];
+        put(parts, folded);
+        for (Index k = 0; k < together; ++k) {
+          sums[f + k] = parts[k * block];
+          for (Index e = 1; e < block; ++e) sums[f + k] += parts[k * block + e];
+        }
       }
     }
   }
 
-  /// The numbers of the chunk that begins at step `begin`: (22c) but for what depends on the state. `answering`: those
-  /// of the queries too.
-  template <class Steps>
-  void prepare(const Steps& steps, Index begin, bool answering) {
+  /// The numbers of the chunk that begins at step `begin`: (22c) but for what depends on the state. `Answering`: those
+  /// of the queries too. Steps beyond the last change nothing.
+  template <bool Answering, class Steps>
+  void prepare(const Steps& steps, Index begin) {
     count_ = (std::min)(chunk, steps.count() - begin);
     columns_ = 0;
-    const Index rows = read_.rows();
-    std::fill_n(column(decays_, 0), rows, T(1));
-    for (Index s = 0; s < count_; ++s) {
-      std::fill_n(column(target_, s), target_.rows(), T(0));
+    const Index keys = read_.rows();
+    std::fill_n(decays_.data(), keys, T(1));
+    std::fill_n(target_.data(), target_.size(), T(0));
+    for (Index s = 0; s < chunk; ++s) {
       const RankOneStep<T> x = step(s);
-      steps.make(begin + s, x);
-      const T *const before = column(decays_, s), *const p = x.read, *const q = x.query, *const d = x.decay;
-      T* const after = column(decays_, s + 1);
-      for (Index j = 0; j < rows; ++j) after[j] = before[j] * d[j];
-      read_column_[s] = query_column_[s] = -1;
-      if (steps.reads(begin + s)) {
-        T* const to = column(asked_, read_column_[s] = columns_++);
-        for (Index j = 0; j < rows; ++j) to[j] = before[j] * p[j];
+      const bool reads = s < count_ && steps.reads(begin + s);
+      const bool answers = Answering && s < count_ && steps.answer(begin + s) >= 0;
+      if (s < count_) {
+        steps.make(begin + s, x);
+      } else {
+        std::fill_n(x.decay, keys, T(1));
+        std::fill_n(x.write, keys, T(0));
       }
-      if (answering && steps.answer(begin + s) >= 0) {
-        T* const to = column(asked_, query_column_[s] = columns_++);
-        for (Index j = 0; j < rows; ++j) to[j] = after[j] * q[j];
+      if (!reads) std::fill_n(x.read, keys, T(0));
+      if (!answers) std::fill_n(x.query, keys, T(0));
+      read_column_[s] = reads ? columns_++ : -1;
+      query_column_[s] = answers ? columns_++ : -1;
+      T* const to_read = reads ? column(asked_, read_column_[s]) : nullptr;
+      T* const to_query = answers ? column(asked_, query_column_[s]) : nullptr;
+      for (Index j = 0; j < keys; j += native) {
+        const Vector before = get(column(decays_, s) + j), after = before * get(x.decay + j);
+        put(column(decays_, s + 1) + j, after);
+        if (reads) put(to_read + j, before * get(x.read + j));
+        if (answers) put(to_query + j, after * get(x.query + j));
       }
     }
-    for (; columns_ % width != 0; ++columns_) std::fill_n(column(asked_, columns_), rows, T(0));
-    for (Index s = 0; s < count_; ++s) pair_up(s);
-    for (Index s = count_; s < chunk; ++s) std::fill_n(column(written_, s), rows, T(0));
+    for (; columns_ % width != 0; ++columns_) std::fill_n(column(asked_, columns_), keys, T(0));
+    kernels::tiles::unroll<chunk>([&](auto i) { pair_up<i, Answering>(); });
   }
 
-  /// What later steps of the chunk see of the key that step i writes: <kappa_i, D_{i+1} ... D_{t-1} p_t>,
+  /// What later steps of the chunk see of the key that step i = `Step` writes: -<kappa_i, D_{i+1} ... D_{t-1} p_t>,
   /// <kappa_i, D_{i+1} ... D_t q_t> and D_{i+1} ... D_C kappa_i.
-  void pair_up(Index i) {
-    Vector sum[2 * chunk] = {}, *const of_read = sum, *const of_query = sum + chunk;
+  template <Index Step, bool Answering>
+  [[gnu::noinline]] void pair_up() {
+    Vector sum[2 * chunk] = {};
     for (Index j = 0; j < read_.rows(); j += native) {
-      Vector w = get(column(write_, i) + j);
-      if (query_column_[i] >= 0) of_query[i] = fused(w, get(column(query_, i) + j), of_query[i]);
-      for (Index t = i + 1; t < count_; ++t) {
-        if (read_column_[t] >= 0) of_read[t] = fused(w, get(column(read_, t) + j), of_read[t]);
+      Vector w = get(column(write_, Step) + j);
+      if constexpr (Answering) sum[chunk + Step] = fused(w, get(column(query_, Step) + j), sum[chunk + Step]);
+      kernels::tiles::unroll<chunk - 1 - Step>([&](auto k) __attribute__((always_inline)) {
+        constexpr Index t = Step + 1 + k;
+        sum[t] = fused(w, get(column(read_, t) + j), sum[t]);
         w = w * get(column(decay_, t) + j);
-        if (query_column_[t] >= 0) of_query[t] = fused(w, get(column(query_, t) + j), of_query[t]);
-      }
-      put(column(written_, i) + j, w);
+        if constexpr (Answering) sum[chunk + t] = fused(w, get(column(query_, t) + j), sum[chunk + t]);
+      });
+      put(column(written_, Step) + j, w);
     }
     T sums[2 * chunk];
     fold<2 * chunk>(sum, sums);
     for (Index t = 0; t < chunk; ++t) {
-      read_by_write_(i, t) = sums[t];
-      query_by_write_(i, t) = sums[chunk + t];
+      read_by_write_(Step, t) = -sums[t];
+      query_by_write_(Step, t) = sums[chunk + t];
     }
   }
 
   /// The chunk's errors, its answers, and unless `next` is null the state after it.
-  void advance(const T* S, T* next, T* errors, bool answering) {
+  void advance(const T* S, T* next, T* errors) {
     const Index rows = state_.rows();
-    multiply<From::nothing>(S, rows, asked_.data(), 1, asked_.rows(), keys_, nullptr, nullptr, answers_.data(),
-                            columns_);
-    for (Index i = 0; i < rows; i += native)
-      for (Index t = 0; t < count_; ++t) {
-        Vector e = get(column(target_, t) + i);
-        if (read_column_[t] >= 0) {
-          e -= get(column(answers_, read_column_[t]) + i);
-          for (Index s = 0; s < t; ++s) e = fused(get(errors + s * rows + i), all(-read_by_write_(s, t)), e);
-        }
-        put(errors + t * rows + i, e);
-        if (!answering || query_column_[t] < 0) continue;
-        Vector o = get(answer(t) + i);
-        for (Index s = 0; s <= t; ++s) o = fused(get(errors + s * rows + i), all(query_by_write_(s, t)), o);
-        put(answer(t) + i, o);
-      }
-    for (Index s = count_; s < chunk; ++s) std::fill_n(errors + s * rows, rows, T(0));
+    multiply<From::nothing, Of::columns>(S, rows, asked_.data(), asked_.rows(), keys_, nullptr, nullptr,
+                                         answers_.data(), columns_);
+    for (Index i = 0; i < rows; i += native) solve(i, errors);
     if (next)
-      multiply<From::scaled>(errors, rows, written_.data(), written_.rows(), 1, count_, S, column(decays_, count_),
-                             next, state_.cols());
+      multiply<From::scaled, Of::rows>(errors, rows, written_.data(), written_.rows(), chunk, S, column(decays_, chunk),
+                                       next, state_.cols());
+  }
+  /// One vector of rows of E (I + N) = Y - S P and of O = S Q + E A.
+  [[gnu::noinline]] void solve(Index i, T* errors) {
+    const Index rows = state_.rows();
+    Vector e[chunk];
+    kernels::tiles::unroll<chunk>([&](auto t) __attribute__((always_inline)) {
+      e[t] = get(column(target_, t) + i);
+      if (read_column_[t] >= 0) e[t] -= get(column(answers_, read_column_[t]) + i);
+      kernels::tiles::unroll<t>([&](auto s) __attribute__((always_inline)) {
+        e[t] = fused(e[s], all(read_by_write_.data()[s + t * chunk]), e[t]);
+      });
+      put(errors + t * rows + i, e[t]);
+    });
+    kernels::tiles::unroll<chunk>([&](auto t) __attribute__((always_inline)) {
+      if (query_column_[t] < 0) return;
+      Vector o = get(answer(t) + i);
+      kernels::tiles::unroll<t + 1>([&](auto s) __attribute__((always_inline)) {
+        o = fused(e[s], all(query_by_write_.data()[s + t * chunk]), o);
+      });
+      put(answer(t) + i, o);
+    });
   }
 
   /// VJP of a chunk from state S: R is `cotangent_`, and becomes that of S.
@@ -326,32 +352,45 @@ class RankOneScan {
     for (Index s = 0; s < count_; ++s)
       if (query_column_[s] >= 0)
         std::copy_n(outputs_bar.data() + steps.answer(begin + s) * outputs_bar.rows(), values_, answer(s));
-    multiply<From::nothing>(R, rows, written_.data(), 1, written_.rows(), keys_, nullptr, nullptr, error_bar_.data(),
-                            chunk);
-    for (Index i = 0; i < rows; i += native)
-      for (Index s = count_ - 1; s >= 0; --s) {
-        Vector e_bar = get(column(error_bar_, s) + i);
-        for (Index t = s; t < count_; ++t)
-          if (query_column_[t] >= 0) e_bar = fused(get(answer(t) + i), all(query_by_write_(s, t)), e_bar);
-        for (Index t = s + 1; t < count_; ++t)
-          if (read_column_[t] >= 0) e_bar = fused(get(column(error_bar_, t) + i), all(-read_by_write_(s, t)), e_bar);
-        put(column(error_bar_, s) + i, e_bar);
-        if (read_column_[s] >= 0) put(column(answers_, read_column_[s]) + i, -e_bar);
-      }
+    multiply<From::nothing, Of::columns>(R, rows, written_.data(), written_.rows(), keys_, nullptr, nullptr,
+                                         error_bar_.data(), chunk);
+    for (Index i = 0; i < rows; i += native) solve_vjp(i);
     // Of the numbers that `prepare` made.
-    Array<T>& by_write_bar = asked_by_write_bar_;
-    multiply_transposed(errors, rows, chunk, answers_.data(), columns_, by_write_bar.data(), chunk);
+    multiply_transposed(errors, rows, chunk, answers_.data(), columns_, asked_by_write_bar_.data(), chunk);
     multiply_transposed(S, rows, state_.cols(), answers_.data(), columns_, asked_bar_.data(), keys);
     multiply_transposed(R, rows, state_.cols(), errors, chunk, written_bar_.data(), keys);
-    for (Index j = 0; j < state_.cols(); ++j) {
-      Vector sum = {};
-      for (Index i = 0; i < rows; i += native) sum = fused(get(R + j * rows + i), get(S + j * rows + i), sum);
-      all_decay_bar_[j] = gdssm::detail::sum_elements<static_cast<std::size_t>(native)>(sum);
+    constexpr Index together = native < width ? width : native;
+    for (Index j = 0; j < state_.cols(); j += together) {
+      Vector sum[together] = {};
+      for (Index i = 0; i < rows; i += native)
+        for (Index c = 0; c < together; ++c)
+          sum[c] = fused(get(R + (j + c) * rows + i), get(S + (j + c) * rows + i), sum[c]);
+      fold<together>(sum, all_decay_bar_.data() + j);
     }
-    multiply<From::scaled>(answers_.data(), rows, asked_.data(), asked_.rows(), 1, columns_, R, column(decays_, count_),
-                           R, state_.cols());
+    multiply<From::scaled, Of::rows>(answers_.data(), rows, asked_.data(), asked_.rows(), columns_, R,
+                                     column(decays_, chunk), R, state_.cols());
     pull_numbers();
     for (Index s = count_ - 1; s >= 0; --s) steps.take(begin + s, step_bar(s));
+  }
+
+  /// VJP of `solve`: of O in `answers_` and of what is written in `error_bar_`, which becomes the targets'.
+  [[gnu::noinline]] void solve_vjp(Index i) {
+    Vector bar[chunk];
+    kernels::tiles::unroll<chunk>([&](auto k) __attribute__((always_inline)) {
+      constexpr Index s = chunk - 1 - k;
+      bar[s] = get(column(error_bar_, s) + i);
+      kernels::tiles::unroll<k + 1>([&](auto l) __attribute__((always_inline)) {
+        constexpr Index t = s + l;
+        if (query_column_[t] >= 0)
+          bar[s] = fused(get(answer(t) + i), all(query_by_write_.data()[s + t * chunk]), bar[s]);
+      });
+      kernels::tiles::unroll<k>([&](auto l) __attribute__((always_inline)) {
+        constexpr Index t = s + 1 + l;
+        bar[s] = fused(bar[t], all(read_by_write_.data()[s + t * chunk]), bar[s]);
+      });
+      put(column(error_bar_, s) + i, bar[s]);
+      if (read_column_[s] >= 0) put(column(answers_, read_column_[s]) + i, -bar[s]);
+    });
   }
 
   /// VJP of `prepare`.
@@ -359,7 +398,7 @@ class RankOneScan {
     const Index keys = read_.rows();
     for (Index j = 0; j < keys; j += native) {
       Vector all_bar = get(all_decay_bar_.data() + j);
-      for (Index s = count_ - 1; s >= 0; --s) {
+      for (Index s = chunk - 1; s >= 0; --s) {
         const Vector before = get(column(decays_, s) + j), d = get(column(decay_, s) + j);
         Vector q_bar = {}, p_bar = {};
         if (query_column_[s] >= 0) {
@@ -377,29 +416,36 @@ class RankOneScan {
         put(column(query_bar_, s) + j, q_bar);
         put(column(read_bar_, s) + j, p_bar);
       }
-      for (Index i = 0; i < count_; ++i) {
-        Vector w[chunk];
-        w[i] = get(column(write_, i) + j);
-        for (Index t = i + 1; t < count_; ++t) w[t] = w[t - 1] * get(column(decay_, t) + j);
-        Vector bar = get(column(written_bar_, i) + j);
-        for (Index t = count_ - 1; t >= i; --t) {
-          if (query_column_[t] >= 0) {
-            const Vector of = all(asked_by_write_bar_(i, query_column_[t]));
-            bar = fused(of, get(column(query_, t) + j), bar);
-            put(column(query_bar_, t) + j, fused(of, w[t], get(column(query_bar_, t) + j)));
-          }
-          if (t == i) break;
-          put(column(decay_bar_, t) + j, fused(bar, w[t - 1], get(column(decay_bar_, t) + j)));
-          bar = bar * get(column(decay_, t) + j);
-          if (read_column_[t] >= 0) {
-            const Vector of = all(asked_by_write_bar_(i, read_column_[t]));
-            bar = fused(of, get(column(read_, t) + j), bar);
-            put(column(read_bar_, t) + j, fused(of, w[t - 1], get(column(read_bar_, t) + j)));
-          }
-        }
-        put(column(write_bar_, i) + j, bar);
-      }
+      kernels::tiles::unroll<chunk>([&](auto i) __attribute__((always_inline)) { pull_pairs<i>(j); });
     }
+  }
+  /// VJP of `pair_up` for one vector of the keys.
+  template <Index Step>
+  [[gnu::noinline]] void pull_pairs(Index j) {
+    Vector w[chunk];
+    w[Step] = get(column(write_, Step) + j);
+    kernels::tiles::unroll<chunk - 1 - Step>([&](auto k) __attribute__((always_inline)) {
+      w[Step + 1 + k] = w[Step + k] * get(column(decay_, Step + 1 + k) + j);
+    });
+    Vector bar = get(column(written_bar_, Step) + j);
+    kernels::tiles::unroll<chunk - Step>([&](auto k) __attribute__((always_inline)) {
+      constexpr Index t = chunk - 1 - k;
+      if (query_column_[t] >= 0) {
+        const Vector of = all(asked_by_write_bar_(Step, query_column_[t]));
+        bar = fused(of, get(column(query_, t) + j), bar);
+        put(column(query_bar_, t) + j, fused(of, w[t], get(column(query_bar_, t) + j)));
+      }
+      if constexpr (t > Step) {
+        put(column(decay_bar_, t) + j, fused(bar, w[t - 1], get(column(decay_bar_, t) + j)));
+        bar = bar * get(column(decay_, t) + j);
+        if (read_column_[t] >= 0) {
+          const Vector of = all(asked_by_write_bar_(Step, read_column_[t]));
+          bar = fused(of, get(column(read_, t) + j), bar);
+          put(column(read_bar_, t) + j, fused(of, w[t - 1], get(column(read_bar_, t) + j)));
+        }
+      }
+    });
+    put(column(write_bar_, Step) + j, bar);
   }
 
   Index keys_, values_;
