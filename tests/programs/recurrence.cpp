@@ -221,3 +221,103 @@ TEST_CASE("evaluate --recurrence names the tensor that is wrong, and what was ex
     CHECK(ended.err.starts_with("error: "));
   }
 }
+
+namespace {
+
+/// evaluate --recurrence delta_rule INPUTS --against GIVEN ..., of the golden figures.
+struct Against {
+  Files files;
+  std::string given = (files.folder / "given.safetensors").string(),
+              verdict_file = (files.folder / "verdict.json").string();
+  Tensors right;  ///< in float
+
+  Against() {
+    const json figures = golden_case("delta_rule");
+    gdssm::write_safetensors(files.inputs(), {{}, inputs_of<float>(figures)});
+    for (const auto& [name, output] : figures["outputs"].items()) right[name] = tensor<float>(output);
+    for (const auto& [name, gradient] : figures["gradients"].items()) right["grad." + name] = tensor<float>(gradient);
+  }
+  Run compare(const Tensors& tensors, const std::vector<std::string>& options = {}) const {
+    gdssm::write_safetensors(given, {{}, tensors});
+    std::vector<std::string> words{"--recurrence", "delta_rule", files.inputs(), "--against", given};
+    words.insert(words.end(), options.begin(), options.end());
+    return run("evaluate", words);
+  }
+  json verdict() const { return json::parse(gdssm::read_file(verdict_file)); }
+};
+
+}  // namespace
+
+TEST_CASE("evaluate --against ends with 0 where all is rounding, and with 1 where something is a bug", "[evaluate]") {
+  const Against against;
+  const Run rounding = against.compare(against.right, {"--json", against.verdict_file, "--out", against.files.out()});
+  CHECK(rounding.err == "");
+  CHECK(rounding.status == 0);
+  CHECK(std::count(rounding.out.begin(), rounding.out.end(), '\n') ==
+        static_cast<std::ptrdiff_t>(against.right.size()) + 1);
+  CHECK(rounding.out.find("bug") == std::string::npos);
+  CHECK(gdssm::read_safetensors(against.files.out()).tensors.at("o").dtype() == "F32");
+  json verdict = against.verdict();
+  CHECK(verdict["recurrence"] == "delta_rule");
+  CHECK(verdict["verdict"] == "rounding");
+  CHECK(verdict["tensors"].size() == against.right.size());
+  CHECK(verdict["tensors"]["o"]["precision"] == "f32");
+  CHECK(verdict["tensors"]["o"]["units"] < 1);
+  CHECK(verdict["tensors"]["o"]["first_token"].is_null());
+  CHECK(verdict["tensors"]["o"]["rounding_in"].is_null());
+
+  Tensors wrong{{"o", against.right.at("o")}, {"S_T", against.right.at("S_T")}};
+  wrong.at("o").as<float>()[6 * 4 + 3] += 1e-4f;
+  const Run bug = against.compare(wrong, {"--json", against.verdict_file});
+  CHECK(bug.err == "");
+  CHECK(bug.status == 1);
+  CHECK(bug.out.find("a bug, from token 6: entry [6, 3] is ") != std::string::npos);
+  CHECK(bug.out.find("; rounding in tf32") != std::string::npos);
+  verdict = against.verdict();
+  CHECK(verdict["verdict"] == "a bug");
+  CHECK(verdict["tensors"]["S_T"]["verdict"] == "rounding");
+  CHECK(verdict["tensors"]["o"]["verdict"] == "a bug");
+  CHECK(verdict["tensors"]["o"]["first_token"] == 6);
+  CHECK(verdict["tensors"]["o"]["entry"] == json::array({6, 3}));
+  CHECK(verdict["tensors"]["o"]["rounding_in"] == "tf32");
+  CHECK(std::abs(verdict["tensors"]["o"]["difference"].get<double>() - 1e-4) < 1e-6);
+
+  CHECK(against.compare(wrong, {"--precision", "tf32"}).status == 0);
+  CHECK(against.compare(wrong, {"--precision", "bf16"}).status == 0);
+  CHECK(against.compare(wrong, {"--precision", "f64"}).status == 1);
+
+  wrong.at("o").as<float>()[0] = std::nanf("");
+  CHECK(against.compare(wrong, {"--json", against.verdict_file}).status == 1);
+  CHECK(against.verdict()["tensors"]["o"]["units"].is_null());
+}
+
+TEST_CASE("evaluate --against names the tensor that is wrong, and what was expected", "[evaluate][misuse]") {
+  const Against against;
+  const auto said = [&](const Tensors& tensors) {
+    const Run ended = against.compare(tensors);
+    CHECK(ended.status == 1);
+    CHECK(ended.out == "");
+    return ended.err;
+  };
+  CHECK(said({}) == "error: " + against.given + ": has no tensor, expected some of the recurrence's outputs, as o\n");
+  CHECK(said({{"y", against.right.at("o")}}) ==
+        "error: " + against.given +
+            ": tensor 'y': is unknown, expected some of S_T, grad.S0, grad.beta, grad.k, grad.q, grad.v, o\n");
+  CHECK(said({{"o", against.right.at("S_T")}}) ==
+        "error: " + against.given + ": tensor 'o': shape is [4, 5], expected [9, 4]\n");
+
+  const std::string inputs = against.files.inputs();
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {inputs, inputs, "--against", against.given},
+           {"--recurrence", "delta_rule", inputs, "--out", against.files.out(), "--precision", "f32"},
+           {"--recurrence", "delta_rule", inputs, "--out", against.files.out(), "--json", against.verdict_file},
+           {"--recurrence", "delta_rule", inputs, "--against", against.given, "--precision", "f8"},
+           {"--recurrence", "delta_rule", inputs, "--against", against.given, "--json", against.given},
+           {"--recurrence", "delta_rule", inputs, "--against", against.given, "--out", inputs}}) {
+    const Run ended = run("evaluate", words);
+    CHECK(ended.status == 2);
+    CHECK(ended.err.starts_with("error: "));
+  }
+  const Run help = run("evaluate", {"--help"});
+  CHECK(help.out.find("exit status 0 if nothing does, 1 if something does") != std::string::npos);
+}

@@ -3,12 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -16,96 +14,13 @@
 #include "gdssm/blocks/recurrences/all.hpp"
 #include "gdssm/io/tensors.hpp"
 #include "gdssm/models/augmented_ssm.hpp"
+#include "gdssm/oracle/named_arrays.hpp"
+#include "gdssm/oracle/rounded_inputs.hpp"
 
 // Any learning rule by its name, on tensors by theirs: what other implementations are compared with.
 namespace gdssm {
 
 namespace detail {
-
-using NamedTensors = std::map<std::string, Tensor>;
-
-/// An array of a rule as a file has it: its name, its shape, and where its entries are, row-major.
-template <class S>
-struct BoundTensor {
-  std::string name;
-  std::vector<Index> shape;
-  std::vector<S*> entries;
-};
-
-/// Tensors by name, in one precision, each of which must be asked for.
-template <class S>
-class AskedTensors {
- public:
-  AskedTensors(const NamedTensors& tensors, std::string where, std::string prefix = "")
-      : tensors_(tensors), where_(std::move(where)), prefix_(std::move(prefix)) {}
-
-  bool has(const std::string& name) const { return tensors_.count(name) > 0; }
-
-  /// The sizes of a tensor of that many axes, which are called `axes`.
-  std::vector<Index> shape(const std::string& name, const char* axes, std::size_t count) const {
-    const Tensor& tensor = at(name, axes);
-    if (tensor.shape.size() != count)
-      refuse(tensor_place(where_, name), "shape is ", shape_text(tensor.shape), ", expected ", axes);
-    return tensor.shape;
-  }
-  /// A number.
-  double number(const std::string& name) {
-    asked_.push_back(name);
-    shape(name, "[]", 0);
-    return std::visit([](const auto& numbers) { return static_cast<double>(numbers.front()); }, at(name, "[]").data);
-  }
-  /// A whole number from 1.
-  Index whole_number(const std::string& name) {
-    const double value = number(name);
-    if (!(value >= 1 && value < 1e15 && value == std::floor(value)))
-      refuse(where_, "tensor ", in_quotes(name), " is ", format_number(value), ", expected a whole number from 1");
-    return static_cast<Index>(value);
-  }
-  /// Copies a tensor to its entries.
-  void read(const BoundTensor<S>& bound) {
-    const std::string name = prefix_ + bound.name;
-    asked_.push_back(name);
-    const Tensor& tensor =
-        at(name, "shape " + shape_text(bound.shape) + (prefix_.empty() ? "" : ", as there are other cotangents"));
-    if (tensor.shape != bound.shape)
-      refuse(tensor_place(where_, name), "shape is ", shape_text(tensor.shape), ", expected ", shape_text(bound.shape));
-    std::visit(
-        [&](const auto& numbers) {
-          for (std::size_t i = 0; i < bound.entries.size(); ++i) *bound.entries[i] = static_cast<S>(numbers[i]);
-        },
-        tensor.data);
-  }
-  /// Refuses tensors that nobody asked for.
-  void expect_no_others() const {
-    for (const auto& [name, tensor] : tensors_) {
-      if (std::find(asked_.begin(), asked_.end(), name) != asked_.end()) continue;
-      std::string known;
-      for (const std::string& one : asked_) known += (known.empty() ? "" : ", ") + one;
-      refuse(where_, "tensor ", in_quotes(name, 200), " is unknown, expected one of ", known);
-    }
-  }
-
- private:
-  const Tensor& at(const std::string& name, const std::string& expected) const {
-    const auto found = tensors_.find(name);
-    if (found == tensors_.end()) refuse(where_, "tensor ", in_quotes(name), " is missing, expected ", expected);
-    return found->second;
-  }
-
-  const NamedTensors& tensors_;
-  std::string where_;
-  std::string prefix_;  // of every name
-  std::vector<std::string> asked_;
-};
-
-template <class S>
-void write_tensors(const std::vector<BoundTensor<S>>& bound, const std::string& prefix, NamedTensors& out) {
-  for (const BoundTensor<S>& one : bound) {
-    std::vector<S> numbers;
-    for (const S* entry : one.entries) numbers.push_back(*entry);
-    out[prefix + one.name] = {one.shape, std::move(numbers)};
-  }
-}
 
 /// Entries as they lie.
 template <class S, class Matrix>
@@ -127,7 +42,7 @@ BoundTensor<S> bound(const std::string& name, Array<S, Rows, Cols>& matrix) {
 /// A token's matrices column by column, token by token.
 template <class S, Index Rows, Index Cols>
 BoundTensor<S> bound(const std::string& name, Series<S, Rows, Cols>& series, View<const S, Rows, Cols> one) {
-  BoundTensor<S> all{name, {series.cols()}, entries_of<S>(series)};
+  BoundTensor<S> all{name, {series.cols()}, entries_of<S>(series), true};
   if constexpr (Cols != 1) all.shape.push_back(one.cols());
   if constexpr (Rows != 1 || Cols != 1) all.shape.push_back(one.rows());
   return all;
@@ -185,50 +100,59 @@ template <class S, class Rule>
 std::vector<BoundTensor<S>> bound_inputs(const Rule& rule, RecurrenceInputs<Rule, S>& inputs, Index pairs_before) {
   auto all = bound_state<S>(inputs.state, false, pairs_before);
   const auto one = rule.template token<InViews<const S>>();
-  visit([&](const Name& name, auto& series, const auto& matrix) { all.push_back(bound(name.str(), series, matrix)); },
+  const auto take = [&](const Name& name, BoundTensor<S> input) {
+    input.role = Rule::role(name.head);
+    all.push_back(std::move(input));
+  };
+  visit([&](const Name& name, auto& series, const auto& matrix) { take(name, bound(name.str(), series, matrix)); },
         inputs.tokens, one);
-  visit([&](const Name& name, auto& member) { all.push_back(bound<S>(name.str(), member)); }, inputs.constants);
-  all.push_back({"q", {inputs.queries.cols(), inputs.queries.rows()}, entries_of<S>(inputs.queries)});
+  visit([&](const Name& name, auto& member) { take(name, bound<S>(name.str(), member)); }, inputs.constants);
+  all.push_back({"q", {inputs.queries.cols(), inputs.queries.rows()}, entries_of<S>(inputs.queries), true});
   return all;
 }
 
 /// A rule along the sequence in `given`, and back if there are cotangents.
 template <class S, class Rule>
-NamedTensors run_recurrence(const Rule& rule, Index length, AskedTensors<S> given, AskedTensors<S> cotangents,
-                            bool backward, Index pairs_before = 0) {
+Results<S> run_recurrence(const Rule& rule, Index length, AskedTensors<S> given, AskedTensors<S> cotangents,
+                          bool backward, Index pairs_before = 0) {
   const RecurrenceInputs<Rule, S> zeros{tokens_of<S>(rule, length), Array<S, Rule::keys>(rule.key_count(), length),
                                         rule.template initial_state<S>(), rule.template constants<InArrays<S>>()};
   auto inputs = zeros, inputs_bar = zeros;
-  for (const auto& input : bound_inputs<S>(rule, inputs, pairs_before)) given.read(input);
+  const auto given_inputs = bound_inputs<S>(rule, inputs, pairs_before);
+  for (const auto& input : given_inputs) given.read(input);
   given.expect_no_others();
+  round_inputs(given_inputs);
 
   Array<S, Rule::values> o(rule.value_count(), length), o_bar = o;
   const auto outputs = [&](auto& of_tokens, auto& state) {
     auto all = bound_state<S>(state, true, 0);
-    all.push_back({"o", {of_tokens.cols(), of_tokens.rows()}, entries_of<S>(of_tokens)});
+    all.push_back({"o", {of_tokens.cols(), of_tokens.rows()}, entries_of<S>(of_tokens), true});
     return all;
   };
   if (backward) {
-    for (const auto& cotangent : outputs(o_bar, inputs_bar.state)) cotangents.read(cotangent);
+    const auto given_cotangents = outputs(o_bar, inputs_bar.state);
+    for (const auto& cotangent : given_cotangents) cotangents.read(cotangent);
     cotangents.expect_no_others();
+    round_inputs(given_cotangents);
   }
 
   SequencePass<Rule, S> pass(rule, length);
   auto state = inputs.state;
   pass.forward(inputs.constants, inputs.tokens, inputs.queries.view(), state, o.view());
-  NamedTensors results;
+  Results<S> results;
   write_tensors(outputs(o, state), "", results);
   if (!backward) return results;
   pass.vjp(inputs.constants, inputs.tokens, inputs.queries.view(), inputs.state, o_bar.view(), inputs_bar.state,
            inputs_bar.constants, inputs_bar.tokens, inputs_bar.queries.view());
-  write_tensors(bound_inputs<S>(rule, inputs_bar, pairs_before), "grad.", results);
+  const auto gradients = bound_inputs<S>(rule, inputs_bar, pairs_before);
+  round_gradients(given_inputs, gradients);
+  write_tensors(gradients, "grad.", results);
   return results;
 }
 
 /// The paper's layer (1)-(4) on normal tokens, all windows; its L is transposed, as the state lies.
 template <class S>
-NamedTensors run_paper_layer(AskedTensors<S> given, AskedTensors<S> cotangents, bool backward,
-                             const std::string& where) {
+Results<S> run_paper_layer(AskedTensors<S> given, AskedTensors<S> cotangents, bool backward, const std::string& where) {
   const auto sizes = given.shape("tokens", "[2 T + 1, f]", 2);
   const Index length = sizes[0], f = sizes[1], windows = length / 2;
   if (length % 2 == 0) refuse(tensor_place(where, "tokens"), "shape is ", shape_text(sizes), ", expected [2 T + 1, f]");
@@ -241,24 +165,30 @@ NamedTensors run_paper_layer(AskedTensors<S> given, AskedTensors<S> cotangents, 
   const Inputs zeros{Array<S>(f, length), layer.template coefficients<S>(), layer.template initial_state<S>()};
   Inputs inputs = zeros, inputs_bar = zeros;
   const auto bound_inputs = [](Inputs& x) {
-    return std::vector<BoundTensor<S>>{{"tokens", {x.tokens.cols(), x.tokens.rows()}, entries_of<S>(x.tokens)},
+    auto L = bound<S>("L", x.c.recurrence.decay);
+    L.role = TokenRole::decay;
+    return std::vector<BoundTensor<S>>{{"tokens", {x.tokens.cols(), x.tokens.rows()}, entries_of<S>(x.tokens), true},
                                        bound<S>("A", x.c.attention.A),
-                                       bound<S>("L", x.c.recurrence.decay),
+                                       std::move(L),
                                        bound<S>("C", x.c.readout.C),
                                        bound<S>("d", x.c.gate.d),
                                        bound<S>("S0", x.state.recurrence.memory)};
   };
-  for (const auto& input : bound_inputs(inputs)) given.read(input);
+  const auto given_inputs = bound_inputs(inputs);
+  for (const auto& input : given_inputs) given.read(input);
   given.expect_no_others();
+  round_inputs(given_inputs);
 
   Array<S> o(f, windows), o_bar = o;
   const auto outputs = [](Array<S>& of_windows, Inputs& x) {
-    return std::vector<BoundTensor<S>>{{"o", {of_windows.cols(), of_windows.rows()}, entries_of<S>(of_windows)},
+    return std::vector<BoundTensor<S>>{{"o", {of_windows.cols(), of_windows.rows()}, entries_of<S>(of_windows), true},
                                        bound<S>("S_T", x.state.recurrence.memory)};
   };
   if (backward) {
-    for (const auto& cotangent : outputs(o_bar, inputs_bar)) cotangents.read(cotangent);
+    const auto given_cotangents = outputs(o_bar, inputs_bar);
+    for (const auto& cotangent : given_cotangents) cotangents.read(cotangent);
     cotangents.expect_no_others();
+    round_inputs(given_cotangents);
   }
 
   auto ws = layer.template gradient_workspace<S>(windows, windows);
@@ -268,7 +198,7 @@ NamedTensors run_paper_layer(AskedTensors<S> given, AskedTensors<S> cotangents, 
   };
   layer.vjp(inputs.c, Sequence<S>{inputs.tokens.view()}, inputs.state, windows, copy_prediction, inputs_bar.c,
             inputs_bar.state, inputs_bar.tokens.view(), ws);
-  NamedTensors results;
+  Results<S> results;
   write_tensors(outputs(o, inputs), "", results);
   if (backward) write_tensors(bound_inputs(inputs_bar), "grad.", results);
   return results;
@@ -299,8 +229,8 @@ inline constexpr std::array<std::string_view, 22> recurrence_rows{"linear_attent
                                                                   "omega"};
 
 template <class S>
-NamedTensors recurrence_in(std::string_view row, const NamedTensors& inputs, const NamedTensors& cotangents,
-                           bool backward, const std::string& where) {
+Results<S> recurrence_in(std::string_view row, const NamedTensors& inputs, const NamedTensors& cotangents,
+                         bool backward, const std::string& where) {
   AskedTensors<S> given(inputs, where), bars(cotangents, where, "cotangent.");
   if (row == "paper_layer") return run_paper_layer<S>(given, bars, backward, where);
 
@@ -344,6 +274,31 @@ NamedTensors recurrence_in(std::string_view row, const NamedTensors& inputs, con
   return run(recurrences::OmegaRule<>(d_k, d_v, window), before);
 }
 
+/// Refuses rows that there are not.
+inline void expect_row(std::string_view row) {
+  if (std::find(recurrence_rows.begin(), recurrence_rows.end(), row) != recurrence_rows.end()) return;
+  std::string rows;
+  for (const std::string_view one : recurrence_rows) rows += (rows.empty() ? "" : ", ") + std::string(one);
+  refuse("recurrence", "there is no row ", in_quotes(row), ", expected one of ", rows);
+}
+
+/// The recurrence of a row on a file's inputs and, where there are cotangents, back.
+template <class S>
+Results<S> recurrence_of(std::string_view row, const NamedTensors& tensors, const std::string& where) {
+  static constexpr std::string_view prefix = "cotangent.";
+  NamedTensors inputs, cotangents;
+  for (const auto& [name, tensor] : tensors) (name.starts_with(prefix) ? cotangents : inputs)[name] = tensor;
+  return recurrence_in<S>(row, inputs, cotangents, !cotangents.empty(), where);
+}
+
+template <class S>
+NamedTensors tensors_of_recurrence(std::string_view row, const NamedTensors& tensors, const std::string& where) {
+  NamedTensors out;
+  for (auto& [name, result] : recurrence_of<S>(row, tensors, where))
+    out[name] = {std::move(result.shape), std::move(result.numbers)};
+  return out;
+}
+
 }  // namespace detail
 
 /// A learning rule along a sequence, by its row's name: from a file's inputs (numbers have shape []) its outputs and,
@@ -355,22 +310,9 @@ NamedTensors recurrence_in(std::string_view row, const NamedTensors& inputs, con
 ///         missing, unknown or of another shape, or the only cotangent that is not there
 inline std::map<std::string, Tensor> recurrence(std::string_view row, const std::map<std::string, Tensor>& tensors,
                                                 const std::string& where = "recurrence") {
-  if (std::find(detail::recurrence_rows.begin(), detail::recurrence_rows.end(), row) == detail::recurrence_rows.end()) {
-    std::string rows;
-    for (const std::string_view one : detail::recurrence_rows) rows += (rows.empty() ? "" : ", ") + std::string(one);
-    refuse("recurrence", "there is no row ", in_quotes(row), ", expected one of ", rows);
-  }
-  static constexpr std::string_view prefix = "cotangent.";
-  detail::NamedTensors inputs, cotangents;
-  bool single = true, backward = false;
-  for (const auto& [name, tensor] : tensors) {
-    single = single && tensor.dtype() == detail::dtype_of<float>();
-    const bool is_cotangent = name.substr(0, prefix.size()) == prefix;
-    backward = backward || is_cotangent;
-    (is_cotangent ? cotangents : inputs)[name] = tensor;
-  }
-  return single ? detail::recurrence_in<float>(row, inputs, cotangents, backward, where)
-                : detail::recurrence_in<double>(row, inputs, cotangents, backward, where);
+  detail::expect_row(row);
+  return widest_dtype(tensors) == "F64" ? detail::tensors_of_recurrence<double>(row, tensors, where)
+                                        : detail::tensors_of_recurrence<float>(row, tensors, where);
 }
 
 }  // namespace gdssm

@@ -6,6 +6,14 @@
 
 namespace gdssm::recurrences {
 
+/// exp(x): a decay from its logarithm, of which implementations sum many before they take exp. What counts rounding
+/// errors, as `Rounded`, has its own.
+template <class T>
+T decay_from_log(const T& x) {
+  using std::exp;
+  return exp(x);
+}
+
 /// Mamba-2's recurrence, with one decay A <= 0 for the sequence and a step Delta for the token,
 ///     S_t = alpha S_{t-1} + Delta v_t k_t^T,   alpha = exp(A Delta)                                   (26)
 /// a step of size 1 on -Delta <v, S k> + (1 - alpha)/2 |S|^2.
@@ -79,8 +87,7 @@ class Mamba2 : public MatrixMemory<Keys, Values> {
  private:
   template <class S>
   static S decay_of(const Constants<InArrays<S>>& c, const Token<InViews<const S>>& x) {
-    using std::exp;
-    return exp(c.A[0] * x.dt[0]);
+    return decay_from_log(S(c.A[0] * x.dt[0]));
   }
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string_view>
+
 #include "gdssm/blocks/recurrences/matrix_memory.hpp"
 
 namespace gdssm::recurrences {
@@ -25,6 +27,10 @@ class OmegaRule : public MatrixMemory<Keys, Values> {
     if (Window != Dynamic) expect_equal("OmegaRule", "the window", window, Window);
   }
   Index window() const { return window_.value(); }  ///< the number of pairs, c
+
+  static constexpr TokenRole role(std::string_view name) {
+    return name == "eta" ? TokenRole::decay : name == "gamma" ? TokenRole::share : Base::role(name);
+  }
 
   template <class Storage>
   struct Token {

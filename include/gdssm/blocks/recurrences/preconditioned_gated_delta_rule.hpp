@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <string_view>
 
 #include "gdssm/blocks/recurrences/matrix_memory.hpp"
 #include "gdssm/core/elementary.hpp"
@@ -26,6 +27,10 @@ class PreconditionedGatedDeltaRule : public MatrixMemory<Keys, Values> {
   PreconditionedGatedDeltaRule(Index key_count, Index value_count, double eps, double base)
       : Base(key_count, value_count), eps_(eps), log_base_(std::log(base)) {
     if (!(base > 0)) refuse("PreconditionedGatedDeltaRule", "the base is ", base, ", expected a number above 0");
+  }
+
+  static constexpr TokenRole role(std::string_view name) {
+    return name == "alpha_A" ? TokenRole::decay : Base::role(name);
   }
 
   template <class Storage>

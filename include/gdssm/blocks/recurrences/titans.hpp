@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string_view>
+
 #include "gdssm/blocks/recurrences/matrix_memory.hpp"
 
 namespace gdssm::recurrences {
@@ -17,6 +19,8 @@ class Titans : public MatrixMemory<Keys, Values> {
 
  public:
   using Base::Base;
+
+  static constexpr TokenRole role(std::string_view name) { return name == "eta" ? TokenRole::decay : Base::role(name); }
 
   template <class Storage>
   struct Token {
