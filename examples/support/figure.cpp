@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
@@ -130,6 +131,72 @@ std::string range_command(const std::string& name, const Axis& axis, double leas
          format_number(most + room) + "]\n";
 }
 
+/// A label in lines of at most so many characters, broken after commas.
+std::vector<std::string> lines_of(const std::string& label, std::size_t most) {
+  std::vector<std::string> lines{""};
+  for (std::size_t at = 0; at < label.size();) {
+    const std::size_t comma = label.find(", ", at), end = comma == std::string::npos ? label.size() : comma + 2;
+    if (!lines.back().empty() && lines.back().size() + end - at > most) lines.emplace_back();
+    lines.back() += label.substr(at, end - at);
+    at = end;
+  }
+  return lines;
+}
+
+/// Labels beside the right ends of lines, moved apart where they would cover one another; with the ranges of the axes,
+/// which places depend on, ticks of a logarithmic one, and room on the right.
+std::string end_labels(const Figure& figure, double x_least, double x_most, double y_least, double y_most) {
+  constexpr double line_height = 0.037, gap = 0.008;  // of the figure's height
+  constexpr std::size_t line_length = 36;
+  const auto height = [&](double y) {
+    return figure.y.logarithmic ? std::log(y / y_least) / std::log(y_most / y_least)
+                                : (y - y_least) / (y_most - y_least);
+  };
+  struct Label {
+    const Series* series;
+    std::vector<std::string> lines;
+    double end, middle;
+    double half() const { return (static_cast<double>(lines.size()) * line_height + gap) / 2; }
+  };
+  std::vector<Label> labels;
+  for (const Series& series : figure.series)
+    if (!series.label.empty() && !series.y.empty())
+      labels.push_back({&series, lines_of(series.label, line_length), height(series.y.back()), 0});
+  std::stable_sort(labels.begin(), labels.end(), [](const Label& a, const Label& b) { return a.end < b.end; });
+  double below = 0;
+  for (Label& label : labels) {
+    label.middle = std::max(label.end, below + label.half());
+    below = label.middle + label.half();
+  }
+  double above = 1.04;  // labels pushed beyond the top come back down
+  for (std::size_t k = labels.size(); k-- > 0;) {
+    labels[k].middle = std::min(labels[k].middle, above - labels[k].half());
+    above = labels[k].middle - labels[k].half();
+  }
+  std::string text = "unset key\nset rmargin " + std::to_string(line_length - 2) + "\nset xrange [" +
+                     format_number(x_least) + ":" + format_number(x_most) + "]\nset yrange [" + format_number(y_least) +
+                     ":" + format_number(y_most) + "]\n";
+  if (figure.y.logarithmic) {
+    std::string ticks;
+    for (double decade = std::pow(10, std::floor(std::log10(y_least))); decade <= y_most; decade *= 10)
+      for (const double tick : {decade, 2 * decade, 5 * decade})
+        if (tick >= y_least * (1 - 1e-9) && tick <= y_most) ticks += (ticks.empty() ? "" : ", ") + format_number(tick);
+    text += "set format y '%g'\nset ytics (" + ticks + ")\n";
+  }
+  for (const Label& label : labels) {
+    const std::string colour = "rgb '" + rgb(label.series->colour) + "'";
+    text += "set arrow from graph 1," + format_number(label.end) + " to graph 1.025," + format_number(label.middle) +
+            " nohead linecolor " + colour + "\n";
+    double at = label.middle + line_height * static_cast<double>(label.lines.size() - 1) / 2;
+    for (const std::string& line : label.lines) {
+      text += "set label " + in_double_quotes(line) + " at graph 1.03," + format_number(at) + " noenhanced textcolor " +
+              colour + " font ',13'\n";
+      at -= line_height;
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string to_svg(const Figure& figure) {
@@ -164,17 +231,18 @@ std::string to_svg(const Figure& figure) {
     plots.append(i > 0 ? ", " : "plot ").append(block).append(" ").append(with).append(colour);
     plots.append(" title ").append(in_double_quotes(series.label)).append(" noenhanced");
   }
-  const auto height = std::max<Index>(480, 140 + 24 * static_cast<Index>(figure.y.names.size()));
+  const bool at_ends = figure.labels_at_ends;
+  const auto height = std::max<Index>(at_ends ? 600 : 480, 140 + 24 * static_cast<Index>(figure.y.names.size()));
   return draw(
       figure.name,
-      terminal(figure.name, 760, height) + "set border 3 linecolor rgb '" + ink +
+      terminal(figure.name, at_ends ? 900 : 760, height) + "set border 3 linecolor rgb '" + ink +
           "'\nset tics nomirror textcolor rgb '" + ink +
           "'\nset grid linecolor rgb '#d8dee4' linewidth 1\nset bars 0.6\n"
           "set key tmargin center horizontal maxcols 2 spacing 1.3 samplen 2.5 Left reverse noenhanced textcolor "
           "rgb '" +
           ink + "'\n" + axis_commands("x", figure.x) + axis_commands("y", figure.y) +
-          range_command("x", figure.x, x_least, x_most) + range_command("y", figure.y, y_least, y_most) + data + plots +
-          "\n");
+          range_command("x", figure.x, x_least, x_most) + range_command("y", figure.y, y_least, y_most) +
+          (at_ends ? end_labels(figure, x_least, x_most, y_least, y_most) : "") + data + plots + "\n");
 }
 
 std::string to_svg(const HeatMap& map) {

@@ -35,6 +35,7 @@ struct Figure {
   std::string caption;  ///< what the reader is to see
   Axis x, y;
   std::vector<Series> series;
+  bool labels_at_ends = false;  ///< each label beside the right end of its line, in place of a key
 };
 
 /// Matrices as coloured squares, row 0 on top, in a grid read row by row.

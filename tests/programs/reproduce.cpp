@@ -439,6 +439,48 @@ TEST_CASE("Layers with a slot exchanged lose what their closed forms say, and at
   }
 }
 
+TEST_CASE("Learning rules in closed form lose what (9), (46) and (47) say, and equal rules lose the same",
+          "[theorem]") {
+  const json summary = quick_summary("learning-rules", "learning-rules-linear-delta_rule-seed-1.safetensors");
+  CHECK(summary.at("largest_deviation") < 4);
+  const double zero = summary.at("zero_loss");
+  CHECK(std::abs(zero - 10. / 24) < 1e-12);
+  for (const char* const tasks : {"linear", "drift", "anisotropic"})
+    for (const json& at : summary.at("tasks").at(tasks).at("contexts")) {
+      const double N = at.at("context");
+      CAPTURE(tasks, N);
+      const json& rules = at.at("rules");
+      REQUIRE(rules.size() == 21);
+      const auto loss = [&](const char* rule) { return rules.at(rule).at("loss").get<double>(); };
+      const auto same = [&](const char* one, const char* other, double most) {
+        CAPTURE(one, other);
+        CHECK(std::abs(loss(one) / loss(other) - 1) < most);
+      };
+      same("mamba2", "retnet", 1e-5);
+      same("kda", "gated_delta_rule", 0.02);
+      CHECK(loss("retnet") < loss("linear_attention") * (1 + 1e-6));
+      CHECK(loss("delta_rule") < loss("linear_attention"));
+      CHECK(loss("longhorn") < loss("delta_rule"));
+      for (const auto& [name, rule] : rules.items()) {
+        CAPTURE(name);
+        if (name != "omega") CHECK(rule.at("loss") > 0.99 * loss("mesa"));
+        if (!rule.at("expected").is_null())
+          CHECK(std::abs(rule.at("loss").get<double>() - rule.at("expected").get<double>()) <
+                4 * rule.at("standard_error").get<double>());
+      }
+      if (tasks != std::string("linear")) continue;
+      expect_near(rules.at("delta_rule").at("expected"), zero * std::pow(1 - 1 / 10.8, N), 1e-12);
+      expect_near(rules.at("longhorn").at("expected"), zero * std::pow(0.9, N), 1e-12);
+      CHECK(std::abs(rules.at("delta_rule").at("controls").at("beta").get<double>() - 12 / 10.8) < 1e-12);
+      CHECK(loss("mesa") < 0.02 * zero);  // N >= f pairs without noise
+    }
+  const json& trained = summary.at("tasks").at("linear").at("trained");
+  for (const char* const rule : {"gla", "delta_rule", "longhorn"}) {  // the others learn later than a quick run ends
+    CAPTURE(rule);
+    CHECK(trained.at(rule).at("loss") < 0.6 * zero);
+  }
+}
+
 TEST_CASE("On sines descent on fixed features is ordered as theory says, and the nonlinear model's weights run") {
   const TemporaryFolder folder;
   const path out = folder / "results";
@@ -512,6 +554,27 @@ TEST_CASE("reproduce writes the same bytes for the same seed, whatever the threa
   CHECK(seeds.at(0).at("seed") == 5);
   CHECK(seeds.at(1).at("seed") == 6);
   CHECK(seeds.at(0).at("construction_loss") != seeds.at(1).at("construction_loss"));
+}
+
+TEST_CASE("Figures with labels at the ends of lines come out of a shard as they went in") {
+  const TemporaryFolder folder;
+  const std::string whole = (folder / "whole").string(), part = (folder / "part").string(),
+                    joined = (folder / "joined").string();
+  const std::vector<std::string> asked{"--quick", "--experiment", "learning-rules"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), asked.begin(), asked.end());
+    return run("reproduce", more);
+  };
+  expect_success(with({"--out", whole, "--threads", "2"}));
+  expect_success(with({"--out", part, "--shard", "1/1"}));
+  expect_success(run("reproduce", {"--out", joined, "--join", part}));
+  auto one = files(whole), other = files(joined);
+  REQUIRE(one.size() == other.size());
+  for (const auto& [name, bytes] : one) {
+    CAPTURE(name);
+    if (name != "summary.json") CHECK(bytes == other.at(name));
+  }
+  CHECK(one.at("learning-rules-linear.svg").find("DeltaProduct") != std::string::npos);
 }
 
 TEST_CASE("Shards of any number, joined in any order, are the bytes of one run but for seconds") {

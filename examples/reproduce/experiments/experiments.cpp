@@ -18,21 +18,17 @@ extern const Experiment regimes;
 extern const Experiment multi_step;
 extern const Experiment drift;
 extern const Experiment ablations;
+extern const Experiment learning_rules;
 extern const Experiment nonlinear;
 extern const Experiment baselines;
 extern const Experiment function_classes;
 extern const Experiment classification;
 
 std::vector<const Experiment*> experiments() {
-  return {&theory,           &linear_vector,
-          &linear_scalar,    &linear_all_positions,
-          &linear_online,    &features,
-          &constructed,      &interpolation,
-          &regimes,          &out_of_distribution,
-          &anisotropic,      &multi_step,
-          &nonlinear,        &drift,
-          &ablations,        &baselines,
-          &function_classes, &classification};
+  return {&theory,        &linear_vector, &linear_scalar, &linear_all_positions, &linear_online, &features,
+          &constructed,   &interpolation, &regimes,       &out_of_distribution,  &anisotropic,   &multi_step,
+          &nonlinear,     &drift,         &ablations,     &learning_rules,       &baselines,     &function_classes,
+          &classification};
 }
 
 }  // namespace gdssm::reproduce

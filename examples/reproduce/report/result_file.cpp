@@ -53,6 +53,7 @@ void fields(Series& value, const Field& field) {
 template <class Field>
 void fields(Figure& value, const Field& field) {
   field(value.name), field(value.caption), field(value.x), field(value.y), field(value.series);
+  field(value.labels_at_ends);
 }
 template <class Field>
 void fields(HeatMap::Panel& value, const Field& field) {

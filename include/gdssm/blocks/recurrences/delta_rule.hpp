@@ -8,7 +8,7 @@ namespace gdssm::recurrences {
 /// The delta rule, K(1, k, beta k, v) of (22),
 ///     S_t = S_{t-1} + beta (v - S_{t-1} k) k^T                                                        (29)
 /// a step of size beta on 1/2 |v - S k|^2 at S_{t-1}. It answers k with v exactly where beta |k|^2 = 1, and its error
-/// never grows while 0 <= beta |k|^2 <= 2.
+/// never grows while 0 <= beta |k|^2 <= 2. On the paper's tasks the best constant beta is that of (46).
 /// Shapes  as `MatrixMemory`; beta one number
 /// Source  Schlag et al., arXiv:2102.11174; Yang et al., arXiv:2406.06484        VJP  `step_vjp`
 template <Index Keys = Dynamic, Index Values = Keys>

@@ -7,7 +7,8 @@ namespace gdssm::recurrences {
 
 /// Longhorn's implicit step, with a rate beta_i in (0, 1) for each channel of the values,
 ///     delta_i = beta_i / (1 + beta_i |k|^2),   S_t = S_{t-1} + diag(delta) (v - S_{t-1} k) k^T        (38)
-/// the minimiser of 1/2 |S - S_{t-1}|^2 + 1/2 sum_i beta_i (v - S k)_i^2. No beta makes it diverge.
+/// the minimiser of 1/2 |S - S_{t-1}|^2 + 1/2 sum_i beta_i (v - S k)_i^2. No beta makes it diverge; on
+/// the paper's tasks the larger the better, (47).
 /// Shapes  as `MatrixMemory`; beta (Values)
 /// Source  Liu et al., arXiv:2407.14207        VJP  `step_vjp`
 template <Index Keys = Dynamic, Index Values = Keys>

@@ -10,7 +10,8 @@ namespace gdssm::recurrences {
 ///     H_t = alpha H_{t-1} + beta k k^T,   M_t = alpha M_{t-1} + beta v k^T,
 ///     o_t = M_t (H_t + Lambda)^-1 q_t,   Lambda = diag(lambda)                                        (40)
 /// W_t = M_t (H_t + Lambda)^-1 minimises 1/2 sum_i zeta_i beta_i |v_i - W k_i|^2 + 1/2 tr W Lambda W^T, where zeta_i is
-/// the product of the decays after i. With alpha = 1 it is recursive least squares.
+/// the product of the decays after i. With alpha = 1 it is recursive least squares. On the paper's tasks, which have no
+/// noise, the smaller lambda the better, (48).
 /// Shapes  as `MatrixMemory`, M in place of S; H (Keys x Keys), lambda (Keys) for the sequence, beta, alpha one number
 ///         each. H + Lambda must have no pivot of zero, as where H is positive semidefinite and lambda positive.
 /// Source  von Oswald et al., arXiv:2309.05858, arXiv:2506.05233        VJP  `step_vjp`, `read_vjp`
