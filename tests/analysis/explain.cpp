@@ -12,6 +12,15 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+#include "gdssm/algorithms/descent.hpp"
+#include "gdssm/algorithms/gd_plus_plus.hpp"
+#include "gdssm/algorithms/least_squares.hpp"
+#include "gdssm/blocks/factored_attention.hpp"
+#include "gdssm/blocks/recurrences/gated_delta_rule.hpp"
+#include "gdssm/blocks/recurrences/learning_recurrence.hpp"
+#include "gdssm/blocks/recurrences/longhorn.hpp"
+#include "gdssm/blocks/recurrences/mesa.hpp"
+#include "gdssm/blocks/recurrences/titans.hpp"
 #include "gdssm/construction/drift.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
@@ -482,6 +491,215 @@ TEST_CASE("Explaining tells the share of its work that is done, rising to all of
   CHECK(shares.front() >= 0.1);
   for (std::size_t k = 1; k < shares.size(); ++k) CHECK(shares[k] >= shares[k - 1]);
   CHECK(shares.back() == Approx(1).epsilon(1e-15));
+}
+
+namespace {
+
+/// A layer with a learning rule in the slot of the recurrence, in closed form: keys x, values y, the query x_{N+1}.
+template <class Rule>
+using RuleLayer = AugmentedSsm<FactoredAttention<f>, LearningRecurrence<Rule>, Readout<f>, OutputGate<f>>;
+
+double logit(double p) { return std::log(p / (1 - p)); }
+
+/// Its weights with all controls raised to these numbers z, keys and values in another scale that C takes back.
+template <class Rule>
+auto rule_weights(const RuleLayer<Rule>& rule_layer, const Eigen::VectorXd& z) {
+  auto p = rule_layer.template parameters<double>();
+  p.attention.K(0, 0) = 1;
+  p.attention.V(1, 0) = -2;
+  p.recurrence.bias = z;
+  p.readout.C = 0.5 * Eigen::MatrixXd::Identity(f, f);
+  p.gate.d[2] = 1;
+  return p;
+}
+
+/// Any rule as a learner, its controls set on a token of the sequence by a function.
+template <class Rule, class Set>
+AnsweredQueries learner(const Rule& rule, const Set& set) {
+  return [rule, set](const Eigen::MatrixXd& inputs, const Eigen::MatrixXd& targets, const Eigen::MatrixXd& queries) {
+    auto constants = rule.template constants<InArrays<double>>();
+    auto token = tokens_of<double>(rule, 1);
+    set(token, constants);
+    auto state = rule.template initial_state<double>();
+    auto ws = rule.template workspace<double>();
+    for (Index t = 0; t < inputs.cols(); ++t) {
+      for (Index i = 0; i < inputs.rows(); ++i) token.k.data()[i] = inputs(i, t);
+      for (Index i = 0; i < targets.rows(); ++i) token.v.data()[i] = targets(i, t);
+      rule.step(constants, token_at<double>(rule, token, 0), state, ws);
+    }
+    Eigen::MatrixXd answers(targets.rows(), queries.cols());
+    for (Index k = 0; k < queries.cols(); ++k)
+      rule.read(constants, state, View<const double, f, 1>(queries.col(k).data(), f, 1),
+                View<double, f, 1>(answers.col(k).data(), f, 1), ws);
+    return answers;
+  };
+}
+
+Explanation explained(const AnsweredQueries& of) {
+  ThreadPool pool(2);
+  return explain(of, f, options, pool);
+}
+
+/// c W q for a rule that steps on every pair.
+AnsweredQueries online(const OnlineRule& rule) {
+  return [rule](const Eigen::MatrixXd& inputs, const Eigen::MatrixXd& targets, const Eigen::MatrixXd& queries) {
+    return Eigen::MatrixXd(implicit_weights(rule, inputs, targets) * queries);
+  };
+}
+
+}  // namespace
+
+TEST_CASE("An online rule's weights are those of its recurrence", "[definition]") {
+  const Observation seen = some_context(3);
+  const OnlineRule heavy{OnlineStep::heavy_ball, 0.4, 0.3, 0.9, 2};
+  Eigen::MatrixXd W = Eigen::MatrixXd::Zero(3, f), B = W, D = W, H = W;
+  for (Index t = 0; t < 7; ++t) {
+    const Eigen::VectorXd x = seen.inputs.col(t), y = seen.targets.col(t);
+    B = 0.3 * B + 0.4 * (y - W * x) * x.transpose();
+    W = 0.9 * W + B;
+    D = 0.9 * D + 0.4 * (y - 0.9 * D * x) * x.transpose();
+    H = 0.9 * H + 0.4 / (1 + 0.4 * x.squaredNorm()) * (y - 0.9 * H * x) * x.transpose();
+  }
+  CHECK(implicit_weights(heavy, seen.inputs, seen.targets).isApprox(2 * W, 1e-13));
+  CHECK(
+      implicit_weights(OnlineRule{OnlineStep::stochastic, 0.4, 0, 0.9}, seen.inputs, seen.targets).isApprox(D, 1e-13));
+  CHECK(implicit_weights(OnlineRule{OnlineStep::implicit, 0.4, 0, 0.9}, seen.inputs, seen.targets).isApprox(H, 1e-13));
+}
+
+TEST_CASE("A filter of GD++ is GD++, and its derivatives are those of central differences", "[definition]") {
+  const Observation seen = some_context(4);
+  const auto [S, M] = accumulate(seen.inputs, seen.targets);
+  const SpectralContext context = spectral_context(seen, 1);
+  GdPlusPlusFilter filter{0.4, 0.15, 3};
+  const Eigen::VectorXd expected = predict_by_gd_plus_plus(S, M, seen.query, equal_steps(0.4, 3), equal_steps(0.15, 3));
+  CHECK((implicit_weights(filter, context) * seen.query).isApprox(expected, 1e-12));
+  const Eigen::VectorXd logs = filter.logs();
+  Eigen::VectorXd by_log(2), unused(2);
+  filter.at(0.7, by_log);
+  for (Index k = 0; k < 2; ++k) {
+    const auto moved = [&](double h) {
+      Eigen::VectorXd at = logs;
+      at[k] += h;
+      filter.set_logs(at);
+      return filter.at(0.7, unused);
+    };
+    CHECK(by_log[k] == Approx((moved(1e-5) - moved(-1e-5)) / 2e-5).margin(1e-9));
+  }
+}
+
+TEST_CASE("The delta rule in the recurrence's slot is named with its rate, and its decay if it has one", "[theorem]") {
+  const RuleLayer<recurrences::GatedDeltaRule<f>> gated{
+      FactoredAttention<f>(), LearningRecurrence<recurrences::GatedDeltaRule<f>>(), Readout<f>(), OutputGate<f>()};
+  ThreadPool pool(2);
+  const auto found_at = [&](double rate, double decay) {
+    return explain<VectorTargets>(gated, rule_weights(gated, Eigen::Vector2d(logit(rate), -decay)), options, pool);
+  };
+  const Explanation delta = found_at(0.7, logit(1 - 1e-13));  // a decay of 1 up to rounding
+  expect(delta, "delta-rule", {0.7}, 1e-7);
+  CHECK(nearest(delta).rule == LearningRule::stochastic);
+  CHECK(delta.verdict.starts_with("This is the delta rule, a step of stochastic gradient descent a pair, a = 0.7: "));
+  CHECK(delta.layers.empty());
+  const Explanation decayed = found_at(0.4, logit(0.8));
+  expect(decayed, "decayed-delta-rule", {0.4}, 1e-7);
+  CHECK(nearest(decayed).decay == Approx(0.8).epsilon(1e-7));
+}
+
+TEST_CASE("An implicit step is named apart from the delta rule, with its rate", "[theorem]") {
+  const RuleLayer<recurrences::Longhorn<f>> longhorn{
+      FactoredAttention<f>(), LearningRecurrence<recurrences::Longhorn<f>>(), Readout<f>(), OutputGate<f>()};
+  ThreadPool pool(2);
+  const auto p = rule_weights(longhorn, Eigen::VectorXd::Constant(f, logit(0.9)));
+  expect(explain<VectorTargets>(longhorn, p, options, pool), "implicit-steps", {0.9}, 1e-7);
+  expect(explained(online({OnlineStep::implicit, 8})), "implicit-steps", {8}, 1e-6);
+}
+
+TEST_CASE("Momentum is named with its rate and eta, Mesa as ridge regression with its penalty, GD++ with gamma",
+          "[theorem]") {
+  const recurrences::Titans<f> titans;
+  const Explanation momentum = explained(learner(titans, [](auto& token, auto&) {
+    token.alpha.data()[0] = 1;
+    token.eta.data()[0] = 0.4;
+    token.theta.data()[0] = 0.6;
+  }));
+  expect(momentum, "momentum", {0.6}, 1e-6);
+  CHECK(nearest(momentum).momentum == Approx(0.4).epsilon(1e-6));
+
+  const recurrences::Mesa<f> mesa;
+  const auto mesa_at = [&](double lambda, double decay) {
+    return explained(learner(mesa, [=](auto& token, auto& constants) {
+      token.alpha.data()[0] = decay;
+      token.beta.data()[0] = 1;
+      for (Index i = 0; i < f; ++i) constants.lambda[i] = lambda;
+    }));
+  };
+  const Explanation ridge = mesa_at(0.3, 1);
+  expect(ridge, "ridge", {}, 1e-9);
+  CHECK(nearest(ridge).rho == Approx(0.3).epsilon(1e-9));
+  const Explanation discounted = mesa_at(0.2, 0.8);
+  expect(discounted, "discounted-ridge", {}, 1e-9);
+  CHECK(nearest(discounted).rho == Approx(0.2).epsilon(1e-6));
+  CHECK(discounted.decay == Approx(0.8).epsilon(1e-6));
+
+  const Explanation transformed =
+      explained([](const Eigen::MatrixXd& inputs, const Eigen::MatrixXd& targets, const Eigen::MatrixXd& queries) {
+        const auto [S, M] = accumulate(inputs, targets);
+        Eigen::MatrixXd answers(targets.rows(), queries.cols());
+        for (Index k = 0; k < queries.cols(); ++k)
+          answers.col(k) = predict_by_gd_plus_plus(S, M, queries.col(k), equal_steps(0.6, 2), equal_steps(0.5, 2));
+        return answers;
+      });
+  expect(transformed, "gd-plus-plus", {0.6, 0.6}, 1e-7);
+  CHECK(nearest(transformed).gamma == Approx(0.5).epsilon(1e-7));
+}
+
+TEST_CASE("Additive rules in the slot are gradient descent, on a loss with the decay that is fitted", "[theorem]") {
+  const RuleLayer<recurrences::LinearAttention<f>> plain{
+      FactoredAttention<f>(), LearningRecurrence<recurrences::LinearAttention<f>>(), Readout<f>(), OutputGate<f>()};
+  ThreadPool pool(2);
+  auto p = rule_weights(plain, Eigen::VectorXd(0));
+  p.readout.C *= 0.7;
+  const Explanation found = explain<VectorTargets>(plain, p, options, pool);
+  expect(found, "gradient-descent", {0.7});
+  CHECK(found.decay == 1);
+  const Explanation discounted =
+      explained([](const Eigen::MatrixXd& inputs, const Eigen::MatrixXd& targets, const Eigen::MatrixXd& queries) {
+        Eigen::MatrixXd M = Eigen::MatrixXd::Zero(targets.rows(), f);
+        for (Index t = 0; t < inputs.cols(); ++t) M = 0.85 * M + targets.col(t) * inputs.col(t).transpose();
+        return Eigen::MatrixXd(0.5 * M * queries);
+      });
+  expect(discounted, "discounted-gradient-descent", {0.5}, 1e-6);
+  CHECK(discounted.decay == Approx(0.85).epsilon(1e-6));
+}
+
+TEST_CASE("A learner halfway between two is said to be between or roughly one, and one that is none is none",
+          "[theorem]") {
+  const auto halfway = [](double rate, double rho) {
+    return explained([=](const Eigen::MatrixXd& inputs, const Eigen::MatrixXd& targets,
+                         const Eigen::MatrixXd& queries) {
+      const auto [S, M] = accumulate(inputs, targets);
+      const OnlineRule delta{OnlineStep::stochastic, rate};
+      return Eigen::MatrixXd((implicit_weights(delta, inputs, targets) + ridge_regression(S, M, rho)) / 2 * queries);
+    });
+  };
+  const Explanation between = halfway(2, 0.02), roughly = halfway(4, 0.02);
+  INFO(between.verdict << roughly.verdict);
+  CHECK(between.verdict.starts_with("This is between "));
+  CHECK(nearest(between).r2 < 0.99);
+  CHECK(1 - between.candidates[between.runner_up].r2 < 2 * (1 - nearest(between).r2));
+  CHECK(roughly.verdict.starts_with("This is roughly the delta rule"));
+  CHECK(nearest(roughly).r2 < 0.99);
+
+  const AnsweredQueries delta = online({OnlineStep::stochastic, 2});
+  const Explanation none =
+      explained([&](const Eigen::MatrixXd& inputs, const Eigen::MatrixXd& targets, const Eigen::MatrixXd& queries) {
+        // Every second pair counts the other way round.
+        Eigen::MatrixXd turned = targets;
+        for (Index t = 0; t < targets.cols(); t += 2) turned.col(t) *= -1;
+        return delta(inputs, turned, queries);
+      });
+  INFO(none.verdict);
+  CHECK(none.algorithm == "none");
+  CHECK(none.counterexample);
 }
 
 }  // namespace gdssm::test

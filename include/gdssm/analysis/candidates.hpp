@@ -11,6 +11,7 @@
 
 #include <Eigen/Dense>
 
+#include "gdssm/analysis/online_rules.hpp"
 #include "gdssm/analysis/spectral_learner.hpp"
 #include "gdssm/core/error.hpp"
 #include "gdssm/core/thread_pool.hpp"
@@ -29,6 +30,10 @@ enum class LearningRule {
   descent,                ///< K steps of different sizes, (10)
   output_preconditioned,  ///< Q M, one step
   input_preconditioned,   ///< M P, one step
+  gd_plus_plus,           ///< K equal steps of GD++, (10b)
+  stochastic,             ///< a step on every pair, as the other two below: the delta rule, (29)
+  implicit,               ///< implicit steps, (38)
+  heavy_ball,             ///< steps with momentum, (43)
 };
 
 /// How much a pair counts for in S and M once it is k pairs back.
@@ -36,6 +41,7 @@ enum class Forgetting {
   none,    ///< 1
   common,  ///< L^k, the same for all entries: a discounted loss
   each,    ///< L_ij^k, each entry of M with the decay that the layer has there
+  fitted,  ///< W decays before every pair, by a fitted factor; of rules that step on every pair
 };
 
 /// One algorithm, what was fitted of it, and how near it is to the model, over tasks that the fit has not seen.
@@ -45,6 +51,10 @@ struct Candidate {
   std::vector<double> step_sizes = {};       ///< effective, a = eta / f
   double rho = 0;                            ///< of ridge
   Eigen::MatrixXd preconditioner = {};       ///< Q (m x m) or P (f x f)
+  double gamma = 0;                          ///< of GD++
+  double momentum = 0;                       ///< eta, of the heavy ball
+  double decay = 1;                          ///< with `fitted`
+  double scale = 1;                          ///< that answers of a rule which steps on every pair are multiplied by
   double residual = 0;                       ///< multiple of the query's last m entries that is added to the answer
   double numbers = 0;                        ///< how many numbers it could choose, for parsimony
 
@@ -65,6 +75,7 @@ struct CandidateSetup {
   double decay = 1;                         ///< the decay of the discounted loss, if in [0, 1)
   Eigen::MatrixXd decays = {};              ///< L^T, the part that acts (m x f), or empty: not to be tried
   bool preconditioners = false;             ///< whether Q M and M P are among the candidates
+  bool online = false;                      ///< whether rules that step on every pair are, and GD++
   bool residual = false;                    ///< the model adds a multiple of the query to its answers
 };
 
@@ -73,6 +84,7 @@ struct CandidateContext {
   Eigen::VectorXd query;              ///< q
   SpectralContext plain, discounted;  ///< the sums as they are, and discounted by the decay
   Eigen::MatrixXd each;               ///< sum_i L^(N-i) * y_i x_i^T, elementwise (m x f)
+  Eigen::MatrixXd inputs, targets;    ///< the pairs, where rules step on each
 };
 
 /// Whether the decay that was measured discounts anything: it is known and below one.
@@ -80,7 +92,11 @@ inline bool forgets(const CandidateSetup& setup) { return setup.decay >= 0 && se
 
 /// What candidates need to know of one task: its sums, decomposed, and its query.
 inline CandidateContext candidate_context(const Observation& seen, const CandidateSetup& setup) {
-  CandidateContext context{seen.query, spectral_context(seen, 1), {}, {}};
+  CandidateContext context{seen.query, spectral_context(seen, 1), {}, {}, {}, {}};
+  if (setup.online) {
+    context.inputs = seen.inputs;
+    context.targets = seen.targets;
+  }
   if (forgets(setup)) context.discounted = spectral_context(seen, setup.decay);
   if (setup.decays.size() > 0) {
     context.each.setZero(seen.targets.rows(), seen.inputs.rows());
@@ -103,11 +119,27 @@ inline Eigen::MatrixXd moment(const CandidateContext& context, Forgetting forget
   return multiplied(of.moment, of.basis.transpose());
 }
 
+/// Whether a candidate steps on every pair.
+inline bool is_online(const Candidate& candidate) {
+  return candidate.rule == LearningRule::stochastic || candidate.rule == LearningRule::implicit ||
+         candidate.rule == LearningRule::heavy_ball;
+}
+
+/// The rule that such a candidate is.
+inline OnlineRule online_rule(const Candidate& candidate) {
+  const OnlineStep step = candidate.rule == LearningRule::stochastic ? OnlineStep::stochastic
+                          : candidate.rule == LearningRule::implicit ? OnlineStep::implicit
+                                                                     : OnlineStep::heavy_ball;
+  return {step, candidate.step_sizes[0], candidate.momentum, candidate.decay, candidate.scale};
+}
+
 }  // namespace detail
 
 /// The W that a candidate makes of a context.        Shapes  (m x f)
 inline Eigen::MatrixXd implicit_weights(const Candidate& candidate, const CandidateContext& context) {
   const SpectralContext& of = detail::spectral(context, candidate.forgetting);
+  if (detail::is_online(candidate))
+    return implicit_weights(detail::online_rule(candidate), context.inputs, context.targets);
   switch (candidate.rule) {
     case LearningRule::least_squares:
       return implicit_weights(LeastSquaresFilter{}, of);
@@ -117,8 +149,9 @@ inline Eigen::MatrixXd implicit_weights(const Candidate& candidate, const Candid
       return detail::multiplied(candidate.preconditioner, detail::moment(context, candidate.forgetting));
     case LearningRule::input_preconditioned:
       return detail::multiplied(detail::moment(context, candidate.forgetting), candidate.preconditioner);
-    case LearningRule::equal_descent:
-    case LearningRule::descent:
+    case LearningRule::gd_plus_plus:
+      return implicit_weights(GdPlusPlusFilter{candidate.step_sizes[0], candidate.gamma, candidate.steps()}, of);
+    default:
       break;
   }
   if (candidate.forgetting == Forgetting::each) return candidate.step_sizes[0] * context.each;
@@ -150,6 +183,7 @@ class CandidateFits {
     add_spectral(Forgetting::none, [&](double of) { done(share * of); });
     if (forgets(setup)) add_spectral(Forgetting::common, [&](double of) { done(share * (1 + of)); });
     if (setup.decays.size() > 0) add_single(Forgetting::each);
+    if (setup.online) add_online();
     std::stable_sort(candidates_.begin(), candidates_.end(),
                      [](const Candidate& a, const Candidate& b) { return a.numbers < b.numbers; });
   }
@@ -161,7 +195,7 @@ class CandidateFits {
   // What forgetting adds to the numbers chosen: a common decay is measured, not fitted, but it is a choice; entries
   // with decays of their own are many, and so are those of a preconditioner.
   static double numbers_of(Forgetting forgetting) {
-    return forgetting == Forgetting::none ? 0 : forgetting == Forgetting::common ? 1 : 3;
+    return forgetting == Forgetting::none ? 0 : forgetting == Forgetting::each ? 3 : 1;
   }
   static constexpr double numbers_of_preconditioner = 6;
 
@@ -229,20 +263,31 @@ class CandidateFits {
       return best;
     };
 
-    add({LearningRule::least_squares, forgetting, {}, 0, {}, fitted(LeastSquaresFilter{}).residual}, 0);
+    add({.rule = LearningRule::least_squares,
+         .forgetting = forgetting,
+         .residual = fitted(LeastSquaresFilter{}).residual},
+        0);
     const auto ridge = best_of(std::vector<RidgeFilter>{{0.01 * largest}, {0.3 * largest}});
-    add({LearningRule::ridge, forgetting, {}, ridge.filter.rho, {}, ridge.residual}, 1);
+    add({.rule = LearningRule::ridge, .forgetting = forgetting, .rho = ridge.filter.rho, .residual = ridge.residual},
+        1);
     const double single = add_single(forgetting), one = single > 0 ? single : 1 / largest;
     for (Index K = 2; K <= setup_.most_steps; ++K) {
       done(static_cast<double>(K - 1) / static_cast<double>(setup_.most_steps));
       const auto equal = best_of(std::vector<EqualDescentFilter>{{one, K}, {one / static_cast<double>(K), K}});
-      add({LearningRule::equal_descent,
-           forgetting,
-           std::vector<double>(static_cast<std::size_t>(K), equal.filter.size),
-           0,
-           {},
-           equal.residual},
+      add({.rule = LearningRule::equal_descent,
+           .forgetting = forgetting,
+           .step_sizes = std::vector<double>(static_cast<std::size_t>(K), equal.filter.size),
+           .residual = equal.residual},
           1);
+      if (setup_.online) {
+        const auto transformed = best_of(std::vector<GdPlusPlusFilter>{
+            {equal.filter.size, 0.1 * equal.filter.size, K}, {equal.filter.size / 2, equal.filter.size / 2, K}});
+        Candidate candidate{LearningRule::gd_plus_plus, forgetting,
+                            std::vector<double>(static_cast<std::size_t>(K), transformed.filter.size)};
+        candidate.gamma = transformed.filter.gamma;
+        candidate.residual = transformed.residual;
+        add(std::move(candidate), 2);
+      }
       std::vector<DescentFilter> starts;
       const std::vector<double>& measured = setup_.measured_sizes;
       if (static_cast<Index>(measured.size()) == K &&
@@ -261,8 +306,46 @@ class CandidateFits {
       const std::vector<double> sizes = ordered(unequal.filter.sizes);
       const auto [least, most] = std::minmax_element(sizes.begin(), sizes.end());
       if (*least < nothing * *most) continue;  // one step fewer
-      add({LearningRule::descent, forgetting, sizes, 0, {}, unequal.residual}, static_cast<double>(K));
+      add({.rule = LearningRule::descent, .forgetting = forgetting, .step_sizes = sizes, .residual = unequal.residual},
+          static_cast<double>(K));
     }
+  }
+
+  /// The rules that step on every pair: as they are, with a decay, and each with answers that are scaled.
+  void add_online() {
+    double length = 0, pairs = 0;
+    for (const Observation& seen : seen_) {
+      length += seen.inputs.squaredNorm();
+      pairs += static_cast<double>(seen.inputs.cols());
+    }
+    const double normal = pairs / length;  // the rate that meets a pair of mean length exactly
+    constexpr std::pair<LearningRule, OnlineStep> kinds[] = {{LearningRule::stochastic, OnlineStep::stochastic},
+                                                             {LearningRule::implicit, OnlineStep::implicit},
+                                                             {LearningRule::heavy_ball, OnlineStep::heavy_ball}};
+    for (const auto& [rule, step] : kinds)
+      for (const OpenNumbers open : {OpenNumbers{false, false}, {true, false}, {false, true}, {true, true}}) {
+        Candidate best{rule, open.decay ? Forgetting::fitted : Forgetting::none};
+        double least = 0;
+        for (const double share : {0.2, 1.0}) {
+          const double momentum = step == OnlineStep::heavy_ball ? 0.3 : 0.0, decay = open.decay ? 0.9 : 1.0;
+          const OnlineRule found = fit(OnlineRule{step, share * normal, momentum, decay}, open, seen_);
+          const double squares = squares_of(found);
+          if (!best.step_sizes.empty() && !(squares < least)) continue;
+          least = squares;
+          best.step_sizes = {found.size};
+          best.momentum = found.momentum;
+          best.decay = found.decay;
+          best.scale = found.scale;
+        }
+        const double numbers = (step == OnlineStep::heavy_ball ? 2 : 1) + (open.scale ? 1 : 0);
+        add(std::move(best), numbers);
+      }
+  }
+  double squares_of(const OnlineRule& rule) const {
+    double squares = 0;
+    for (const Observation& seen : seen_)
+      squares += (seen.prediction - implicit_weights(rule, seen.inputs, seen.targets) * seen.query).squaredNorm();
+    return squares;
   }
 
   /// Predictions don't tell the order of the steps: that of the layers' own sizes, or the largest first.

@@ -46,8 +46,8 @@ struct Counterexample {
 struct Explanation {
   std::string verdict;                ///< one sentence
   std::string algorithm;              ///< a short name, "none" for none of the candidates
-  std::vector<LayerReport> layers;    ///< empty if a layer's A, or the gate's d, is zero
-  double decay = 1;                   ///< the mean of the decays that act
+  std::vector<LayerReport> layers;    ///< empty if a layer's A, or the gate's d, is zero, or there is no such form
+  double decay = 1;                   ///< the mean of the decays that act; fitted, where they are not known
   std::vector<Candidate> candidates;  ///< fitted and judged, the simplest first; empty if there was nothing to explain
   std::size_t nearest = 0, runner_up = 0;        ///< among the candidates
   std::optional<Counterexample> counterexample;  ///< with "none"
@@ -99,7 +99,9 @@ inline Eigen::VectorXd symmetric_eigenvalues(const Eigen::MatrixXd& matrix) {
 
 /// The short name of what a candidate is.
 inline std::string short_name(const Candidate& candidate) {
-  const std::string discounted = candidate.forgetting == Forgetting::none ? "" : "discounted-";
+  const std::string discounted = candidate.forgetting == Forgetting::none     ? ""
+                                 : candidate.forgetting == Forgetting::fitted ? "decayed-"
+                                                                              : "discounted-";
   switch (candidate.rule) {
     case LearningRule::least_squares:
       return discounted + "least-squares";
@@ -108,6 +110,14 @@ inline std::string short_name(const Candidate& candidate) {
     case LearningRule::output_preconditioned:
     case LearningRule::input_preconditioned:
       return discounted + "preconditioned-gradient-descent";
+    case LearningRule::gd_plus_plus:
+      return discounted + "gd-plus-plus";
+    case LearningRule::stochastic:
+      return discounted + "delta-rule";
+    case LearningRule::implicit:
+      return discounted + "implicit-steps";
+    case LearningRule::heavy_ball:
+      return discounted + "momentum";
     case LearningRule::equal_descent:
     case LearningRule::descent:
       break;
@@ -151,7 +161,23 @@ inline std::string describe(const Candidate& candidate, double decay) {
     case LearningRule::descent:
       text = std::to_string(candidate.steps()) + " steps of gradient descent, " + sizes(candidate.steps());
       break;
+    case LearningRule::gd_plus_plus:
+      text = std::to_string(candidate.steps()) + " equal steps of GD++, " + sizes(1) +
+             ", gamma = " + digits(candidate.gamma);
+      break;
+    case LearningRule::stochastic:
+      text = "the delta rule, a step of stochastic gradient descent a pair, " + sizes(1);
+      break;
+    case LearningRule::implicit:
+      text = "an implicit step a pair (Longhorn, normalised least mean squares), " + sizes(1);
+      break;
+    case LearningRule::heavy_ball:
+      text = "a step with momentum a pair (heavy ball, Titans), " + sizes(1) + ", eta = " + digits(candidate.momentum);
+      break;
   }
+  if (candidate.forgetting == Forgetting::fitted && candidate.decay < 1)
+    text += ", with the decay " + digits(candidate.decay) + " at each";
+  if (candidate.scale != 1) text += ", its answers times " + digits(candidate.scale);
   if (candidate.forgetting == Forgetting::common)
     text += ", on the loss discounted with a half-life of " + digits(half_life(decay)) + " pairs";
   if (candidate.forgetting == Forgetting::each) text += ", each weight with the forgetting of its own decay";
@@ -168,6 +194,20 @@ inline bool contains(const Candidate& one, const Candidate& other) {
   const auto is_descent = [](const Candidate& c) {
     return c.rule == LearningRule::equal_descent || c.rule == LearningRule::descent;
   };
+  if (is_online(one)) {
+    const bool decays = one.forgetting == Forgetting::fitted, scales = one.scale != 1;
+    // With a size near zero and a large scale it is one step on all pairs.
+    if (other.rule == LearningRule::equal_descent && other.steps() == 1)
+      return scales && (decays || other.forgetting == Forgetting::none);
+    const bool wider = (scales || other.scale == 1) && (decays || other.forgetting == Forgetting::none);
+    if (one.rule == other.rule) return wider;
+    // The heavy ball decays W after its error, the delta rule before: the same but for a scale.
+    return one.rule == LearningRule::heavy_ball && other.rule == LearningRule::stochastic &&
+           ((wider && other.forgetting == Forgetting::none) || (scales && decays));
+  }
+  if (one.rule == LearningRule::gd_plus_plus)
+    return one.steps() == other.steps() &&
+           (other.rule == LearningRule::equal_descent || other.rule == LearningRule::gd_plus_plus);
   if (one.rule == LearningRule::ridge)
     return other.rule == LearningRule::ridge || other.rule == LearningRule::least_squares;
   if (!is_descent(other) || one.rule == LearningRule::least_squares) return one.rule == other.rule;
@@ -330,13 +370,20 @@ inline Explanation explain_observed(Explanation found, const CandidateSetup& set
   const std::string description = describe(best, found.decay);
   const std::string shares = "R^2 = " + share(best.r2) + " on " + std::to_string(to_judge.size()) +
                              " fresh tasks; the next, " + describe(next, found.decay) + ", R^2 = " + share(next.r2);
-  const std::string memory = best.forgetting == Forgetting::none && std::isfinite(half_life(found.decay))
+  const bool measured = !setup.online && best.forgetting == Forgetting::none;
+  const std::string memory = measured && std::isfinite(half_life(found.decay))
                                  ? " (half-life of its decays: " + digits(half_life(found.decay)) + " pairs)"
                                  : "";
   const std::string flaw = no_descent(best);
   if (best.r2 >= least_explained && flaw.empty()) {
     found.algorithm = short_name(best);
-    found.verdict = "This is " + description + memory + ": " + shares + ".";
+    // Of learners of any kind much may be left unexplained; about as much by the next, or only by it.
+    const bool rough = setup.online && best.r2 < 0.99, between = rough && 1 - next.r2 < 2 * (1 - best.r2);
+    found.verdict = std::string("This is ") +
+                    (between ? "between "
+                     : rough ? "roughly "
+                             : "") +
+                    description + memory + (between ? " and the next: " : ": ") + shares + ".";
     return found;
   }
   if (best.r2 >= least_explained)
@@ -346,19 +393,82 @@ inline Explanation explain_observed(Explanation found, const CandidateSetup& set
   return nothing(std::move(found), "nearest is " + description + " (" + shares + "), but " + shown);
 }
 
+/// The tasks on which a model is tried.        Errors  std::invalid_argument: no task, contexts of no pairs
+inline LinearRegression tasks_of(Index f, const Targets& kind, const ExplainOptions& options) {
+  const bool scalar = kind == Targets(ScalarTargets());
+  if (!scalar && !(kind == Targets()))
+    refuse("explain", "targets have ", kind.count, " coordinates that count, expected all or the last alone");
+  const Index context = options.context == 0 ? f : options.context;
+  if (options.tasks < 1 || context < 1)
+    refuse("explain", "tasks and context are ", options.tasks, " and ", options.context, ", expected at least 1 and 0");
+  return {.features = f, .outputs = scalar ? 1 : f, .context = context};
+}
+
+/// The decay with which sums of the pairs, in one step or in ridge regression, come nearest to a few predictions: where
+/// a model's own decays are not known. Golden-section search, from the best of a grid.
+inline double fitted_decay(const std::vector<Observation>& all) {
+  const std::vector<Observation> seen(all.begin(), all.begin() + (std::min<std::ptrdiff_t>)(20, std::ssize(all)));
+  const auto left = [&](double decay) {
+    std::vector<SpectralContext> contexts;
+    double MM = 0, My = 0, yy = 0, largest = 0;
+    for (const Observation& of : seen) {
+      contexts.push_back(spectral_context(of, decay));
+      const SpectralContext& context = contexts.back();
+      const Eigen::VectorXd answer = multiplied(context.moment, context.query);
+      MM += answer.squaredNorm();
+      My += answer.dot(of.prediction);
+      yy += of.prediction.squaredNorm();
+      largest = (std::max)(largest, context.spectrum.maxCoeff());
+    }
+    const double step = MM > 0 ? yy - My * My / MM : yy;
+    return (std::min)(step, fit(RidgeFilter{0.1 * largest}, false, contexts, seen).squares);
+  };
+  constexpr int points = 20;
+  int best = points;
+  double least = left(1);
+  for (int k = 1; k < points; ++k)
+    if (const double value = left(static_cast<double>(k) / points); value < least) {
+      least = value;
+      best = k;
+    }
+  constexpr double ratio = 0.61803398874989485, width = 1e-10;
+  double low = (best - 1.0) / points, high = (std::min)(1.0, (best + 1.0) / points);
+  while (high - low > width) {
+    const double down = high - ratio * (high - low), up = low + ratio * (high - low);
+    if (left(down) < left(up))
+      high = up;
+    else
+      low = down;
+  }
+  return 1 - high < 1e-6 ? 1 : (low + high) / 2;
+}
+
+/// What a model makes of the tasks of a range.
+using ObserveTasks = std::function<std::vector<Observation>(const TaskRange&)>;
+
+/// The verdict on a model that is observed on fresh tasks; where its decays are not known, they are fitted.
+inline Explanation explain_tasks(Explanation found, CandidateSetup setup, const LinearRegression& tasks,
+                                 const ObserveTasks& observe_tasks, const ObserveTokens& observe_tokens,
+                                 const ExplainOptions& options, ThreadPool& pool) {
+  constexpr Index fewest_fitted = 50, most_fitted = 250, outputs_fitted = 2500;
+  const Index fitted =
+      (std::min)(options.tasks, std::clamp(outputs_fitted / tasks.outputs, fewest_fitted, most_fitted));
+  const auto to_fit = observe_tasks({options.seed, fitted});
+  const auto to_judge = observe_tasks({options.seed, options.tasks, static_cast<std::uint64_t>(fitted)});
+  if (setup.online &&
+      std::all_of(to_fit.begin(), to_fit.end(), [](const Observation& of) { return of.prediction.allFinite(); }))
+    setup.decay = found.decay = fitted_decay(to_fit);
+  return explain_observed(std::move(found), setup, to_fit, to_judge, observe_tokens, options.done, pool);
+}
+
 template <class Layer>
 Explanation explain_stack(const HornerStack<Layer>& stack,
                           const typename HornerStack<Layer>::template Parameters<double>& parameters, double residual,
                           const Targets& kind, const ExplainOptions& options, ThreadPool& pool) {
-  const bool scalar = kind == Targets(ScalarTargets());
-  if (!scalar && !(kind == Targets()))
-    refuse("explain", "targets have ", kind.count, " coordinates that count, expected all or the last alone");
-  constexpr Index always_tried = 3, fewest_fitted = 50, most_fitted = 250, outputs_fitted = 2500;
-  const Index f = stack.feature_count(), context = options.context == 0 ? f : options.context;
-  if (options.tasks < 1 || context < 1)
-    refuse("explain", "tasks and context are ", options.tasks, " and ", options.context, ", expected at least 1 and 0");
+  constexpr Index always_tried = 3;
+  const LinearRegression tasks = tasks_of(stack.feature_count(), kind, options);
+  const bool scalar = tasks.outputs == 1 && kind == Targets(ScalarTargets());
   expect_equal("explain", "the number of layers", static_cast<Index>(parameters.layers.size()), stack.layer_count());
-  const LinearRegression tasks{.features = f, .outputs = scalar ? 1 : f, .context = context};
 
   Explanation found;
   found.layers = layer_reports(stack, parameters, scalar);
@@ -377,20 +487,23 @@ Explanation explain_stack(const HornerStack<Layer>& stack,
     setup.decay = found.decay;
     if (!equal && stack.steps() == 1) setup.decays = found.layers[0].form.L.transpose().bottomRows(tasks.outputs);
   }
-  const Index fitted =
-      (std::min)(options.tasks, std::clamp(outputs_fitted / tasks.outputs, fewest_fitted, most_fitted));
-  const auto to_fit = observe(stack, parameters, tasks, {options.seed, fitted}, pool, residual);
-  const auto to_judge = observe(stack, parameters, tasks,
-                                {options.seed, options.tasks, static_cast<std::uint64_t>(fitted)}, pool, residual);
-  const auto observe_one = [&](const Eigen::MatrixXd& tokens) {
-    return Observer(stack, parameters, tasks.outputs, tasks.range, residual)(tokens);
-  };
-  return explain_observed(std::move(found), setup, to_fit, to_judge, observe_one, options.done, pool);
+  return explain_tasks(
+      std::move(found), std::move(setup), tasks,
+      [&](const TaskRange& range) { return observe(stack, parameters, tasks, range, pool, residual); },
+      [&](const Eigen::MatrixXd& tokens) {
+        return Observer(stack, parameters, tasks.outputs, tasks.range, residual)(tokens);
+      },
+      options, pool);
 }
 
-}  // namespace detail
-
-namespace detail {
+/// A layer whose slots have the canonical form of section 10.
+template <class Layer>
+concept CanonicalLayer = requires(const Layer& layer, const typename Layer::template Parameters<double>& p) {
+  layer.prepare(p).recurrence.decay.matrix();
+  p.attention.A(0, 1);
+  p.readout.C.trace();
+  p.gate.d[2];
+};
 
 /// What counts: as the type says, or as the options do.
 template <class Kind>
@@ -425,16 +538,49 @@ Explanation explain(const TwoStepStack<Layer>& stack,
   return detail::explain_stack(stack.without_residual(), parameters, -1, detail::kind_of<Kind>(options), options, pool);
 }
 
-/// Of one layer.
+/// Of one layer. With the paper's slots or their relatives it is as a stack of one; with another rule in the slot of
+/// the recurrence, or with slots that have no canonical form, there is no report of its weights, its decay is fitted,
+/// and the candidates are also rules that step on every pair (delta rule, implicit steps, momentum, each with a decay
+/// and with scaled answers) and GD++.
 template <class Kind, class Attention, class Recurrence, class Readout, class Gate>
 Explanation explain(
     const AugmentedSsm<Attention, Recurrence, Readout, Gate>& layer,
     const typename AugmentedSsm<Attention, Recurrence, Readout, Gate>::template Parameters<double>& parameters,
     const ExplainOptions& options, ThreadPool& pool) {
-  const HornerStack stack(layer, 1);
-  auto p = stack.template parameters<double>();
-  p.layers[0] = parameters;
-  return detail::explain_stack(stack, p, 0, detail::kind_of<Kind>(options), options, pool);
+  using Layer = AugmentedSsm<Attention, Recurrence, Readout, Gate>;
+  const Targets kind = detail::kind_of<Kind>(options);
+  if constexpr (detail::CanonicalLayer<Layer>) {
+    const HornerStack stack(layer, 1);
+    auto p = stack.template parameters<double>();
+    p.layers[0] = parameters;
+    return detail::explain_stack(stack, p, 0, kind, options, pool);
+  } else {
+    const LinearRegression tasks = detail::tasks_of(layer.feature_count(), kind, options);
+    return detail::explain_tasks(
+        {}, {.preconditioners = true, .online = true}, tasks,
+        [&](const TaskRange& range) { return observe(layer, parameters, tasks, range, pool); },
+        [&](const Eigen::MatrixXd& tokens) { return Observer(layer, parameters, tasks.outputs, tasks.range)(tokens); },
+        options, pool);
+  }
+}
+
+/// Of any learner, on vector or scalar targets as the options say, with all candidates. Threads call it at once.
+/// Errors  std::invalid_argument: no task, answers of other sizes
+inline Explanation explain(const AnsweredQueries& learner, Index features, const ExplainOptions& options,
+                           ThreadPool& pool) {
+  const LinearRegression tasks = detail::tasks_of(features, options.targets, options);
+  const ObserveLearner observer{learner, tasks.outputs, tasks.range / std::sqrt(12.0)};
+  return detail::explain_tasks(
+      {}, {.preconditioners = true, .online = true}, tasks,
+      [&](const TaskRange& range) {
+        std::vector<Observation> seen(static_cast<std::size_t>(range.count));
+        pool.run(range.count, [&](Index i) {
+          seen[static_cast<std::size_t>(i)] =
+              observer(tasks.sequence(range.seed, range.first + static_cast<std::uint64_t>(i)).tokens);
+        });
+        return seen;
+      },
+      observer, options, pool);
 }
 
 /// The same by a short call, for weights in float or double.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "gdssm/analysis/measure_tasks.hpp"
@@ -103,6 +104,44 @@ class Observer {
   typename Model::template Workspace<double> workspace_;
   Index outputs_;
   double probe_, residual_;
+};
+
+/// Any learner as a function: from pairs, one a column, and queries to its answers, one a column.
+/// Shapes  inputs (f x N), targets (m x N), queries (f x k)  ->  (m x k)
+using AnsweredQueries = std::function<Eigen::MatrixXd(const Eigen::MatrixXd& inputs, const Eigen::MatrixXd& targets,
+                                                      const Eigen::MatrixXd& queries)>;
+
+/// Watches a learner at work, as `Observer` does a model.
+struct ObserveLearner {
+  AnsweredQueries learner;
+  Index outputs;  ///< m
+  double probe;   ///< s
+
+  /// Shapes  tokens (f x (2N+1)), N >= 1        Errors  std::invalid_argument: answers of another shape
+  Observation operator()(const Eigen::MatrixXd& tokens) const {
+    const Index f = tokens.rows(), pairs = tokens.cols() / 2;
+    Observation seen{Eigen::MatrixXd(f, pairs),
+                     Eigen::MatrixXd(outputs, pairs),
+                     tokens.col(2 * pairs),
+                     {},
+                     Eigen::MatrixXd(outputs, f)};
+    for (Index t = 0; t < pairs; ++t) {
+      seen.inputs.col(t) = tokens.col(2 * t);
+      seen.targets.col(t) = tokens.col(2 * t + 1).tail(outputs);
+    }
+    Eigen::MatrixXd queries = Eigen::MatrixXd::Zero(f, 1 + 2 * f);
+    queries.col(0) = seen.query;
+    for (Index j = 0; j < f; ++j) {
+      queries(j, 1 + j) = probe;
+      queries(j, 1 + f + j) = -probe;
+    }
+    const Eigen::MatrixXd answers = learner(seen.inputs, seen.targets, queries);
+    expect_equal("explain", "the number of rows of a learner's answers", answers.rows(), outputs);
+    expect_equal("explain", "the number of a learner's answers", answers.cols(), queries.cols());
+    seen.prediction = answers.col(0);
+    for (Index j = 0; j < f; ++j) seen.weights.col(j) = (answers.col(1 + j) - answers.col(1 + f + j)) / (2 * probe);
+    return seen;
+  }
 };
 
 /// Observes a model on the tasks of a range, with the `residual` of `Observer`. Gives the same bits on any number of

@@ -103,6 +103,44 @@ struct EqualDescentFilter {
   }
 };
 
+/// K steps of GD++ (10b) of one size and one gamma. Each of the three factors of a step acts on the spectrum: with p =
+/// q = 1 and r = s to begin with, g <- g + a p q, p <- p (1 - a r)(1 - gamma r), q <- q (1 - gamma r), r <- r (1 -
+/// gamma r)^2, K times.
+struct GdPlusPlusFilter {
+  double size;   ///< a
+  double gamma;  ///< of the transforms
+  Index steps;   ///< K
+
+  Index count() const { return 2; }
+  Eigen::VectorXd logs() const { return Eigen::Vector2d(std::log(size), std::log(gamma)); }
+  void set_logs(const Eigen::VectorXd& logs) {
+    size = std::exp(logs[0]);
+    gamma = std::exp(logs[1]);
+  }
+
+  double at(double s, Eigen::Ref<Eigen::VectorXd> by_log) const {
+    struct Number {  // with its derivatives by log a and log gamma
+      double value, by_a, by_gamma;
+      Number operator*(const Number& o) const {
+        return {value * o.value, by_a * o.value + value * o.by_a, by_gamma * o.value + value * o.by_gamma};
+      }
+      Number operator+(const Number& o) const { return {value + o.value, by_a + o.by_a, by_gamma + o.by_gamma}; }
+    };
+    const Number a{size, size, 0}, less_a{-size, -size, 0}, less_gamma{-gamma, 0, -gamma}, one{1, 0, 0};
+    Number g{0, 0, 0}, p = one, q = one, r{s, 0, 0};
+    for (Index k = 0; k < steps; ++k) {
+      const Number transform = one + less_gamma * r;
+      g = g + a * p * q;
+      p = p * (one + less_a * r) * transform;
+      q = q * transform;
+      r = r * transform * transform;
+    }
+    by_log[0] = g.by_a;
+    by_log[1] = g.by_gamma;
+    return g.value;
+  }
+};
+
 /// Ridge regression with the penalty rho / 2 |W|^2:    g(s) = 1 / (s + rho),    d g / d log rho = -rho / (s + rho)^2
 struct RidgeFilter {
   double rho;  ///< the penalty
@@ -152,29 +190,71 @@ struct FilterFit {
 
 namespace detail {
 
-/// The result of a fit for any type of filter.
+/// Adds a task's share of Gauss's and Newton's second derivative and half of the gradient of the sum of squares.
+inline void add_normal(const Eigen::MatrixXd& J, const Eigen::VectorXd& error, Eigen::MatrixXd& normal,
+                       Eigen::VectorXd& slope) {
+  for (Index k = 0; k < J.cols(); ++k) {
+    slope[k] += J.col(k).dot(error);
+    for (Index l = 0; l < J.cols(); ++l) normal(k, l) += J.col(k).dot(J.col(l));
+  }
+}
+
+/// The sum of squares at a point; where they are not null, also half its gradient and Gauss's and Newton's second
+/// derivative, added to zeros.
+using SumOfSquares = std::function<double(const Eigen::VectorXd&, Eigen::MatrixXd* normal, Eigen::VectorXd* slope)>;
+
+/// Levenberg's and Marquardt's method. The first `logs` of the numbers are logarithms, which take small steps.
+inline Eigen::VectorXd least_squares_by_steps(const Eigen::VectorXd& start, Index logs, const SumOfSquares& measure) {
+  const Index count = start.size();
+  Eigen::MatrixXd normal = Eigen::MatrixXd::Zero(count, count);
+  Eigen::VectorXd slope = Eigen::VectorXd::Zero(count), best = start;
+  double squares = measure(best, &normal, &slope);
+  constexpr int most_steps = 200;
+  constexpr double most_damping = 1e12, least_log = -40, most_log = 20;
+  double damping = 1e-3;
+  for (int step = 0; step < most_steps && count > 0 && damping < most_damping; ++step) {
+    Eigen::MatrixXd damped = normal;
+    for (Index k = 0; k < count; ++k) damped(k, k) += damping * normal(k, k) + 1e-300;
+    const Eigen::VectorXd change = solved(damped, slope);
+    if (!change.allFinite()) break;
+    Eigen::VectorXd next = best;
+    for (Index k = 0; k < logs; ++k)
+      next[k] = std::clamp(best[k] + std::clamp(change[k], -2.0, 2.0), least_log, most_log);
+    for (Index k = logs; k < count; ++k) next[k] += change[k];
+    const double next_squares = measure(next, nullptr, nullptr);
+    if (!(next_squares < squares)) {
+      damping *= 10;
+      continue;
+    }
+    const bool settled = squares - next_squares < 1e-10 * squares;
+    best = next;
+    squares = next_squares;
+    if (settled) break;
+    normal.setZero();
+    slope.setZero();
+    measure(best, &normal, &slope);
+    damping = (std::max)(damping / 10, 1e-15);
+  }
+  return best;
+}
+
+/// Where the fit of a filter of any kind ended.
 struct LogsFit {
   Eigen::VectorXd logs;
   double residual, squares;
 };
 
-/// Levenberg's and Marquardt's method on the logarithms of a filter's open numbers. set(logs) sets the filter;
-/// at(s, by_log) returns g(s) and writes its derivatives.
+/// The fit of a filter's open numbers by their logarithms, and of the residual. set(logs) makes the filter; at(s,
+/// by_log) is g(s), with its derivatives.
 inline LogsFit fit_logs(const Eigen::VectorXd& start, bool has_residual, const std::vector<SpectralContext>& contexts,
                         const std::vector<Observation>& seen, const std::function<void(const Eigen::VectorXd&)>& set,
                         const std::function<double(double, Eigen::VectorXd&)>& at) {
   expect_equal("fit", "the number of contexts", contexts.size(), seen.size());
   const Index open = start.size(), count = open + (has_residual ? 1 : 0);
-  Eigen::MatrixXd normal(count, count);
-  Eigen::VectorXd slope(count);
-  // The sum of squares at a point. With `derive` also half its negative gradient, and half its Gauss-Newton Hessian.
-  const auto measure = [&](double residual, bool derive) {
+  const SumOfSquares measure = [&](const Eigen::VectorXd& numbers, Eigen::MatrixXd* normal, Eigen::VectorXd* slope) {
     double squares = 0;
-    if (derive) {
-      normal.setZero();
-      slope.setZero();
-    }
     Eigen::VectorXd by_log(open);
+    if (open > 0) set(numbers.head(open));
     for (std::size_t i = 0; i < seen.size(); ++i) {
       const SpectralContext& context = contexts[i];
       const Index f = context.spectrum.size(), m = seen[i].prediction.size();
@@ -189,43 +269,17 @@ inline LogsFit fit_logs(const Eigen::VectorXd& start, bool has_residual, const s
       Eigen::VectorXd error = seen[i].prediction - answers.col(0);
       if (has_residual) {
         J.col(open) = seen[i].query.tail(m);
-        error -= residual * J.col(open);
+        error -= numbers[open] * J.col(open);
       }
       squares += error.squaredNorm();
-      for (Index k = 0; derive && k < count; ++k) {
-        slope[k] += J.col(k).dot(error);
-        for (Index l = 0; l < count; ++l) normal(k, l) += J.col(k).dot(J.col(l));
-      }
+      if (normal) add_normal(J, error, *normal, *slope);
     }
     return squares;
   };
-
-  LogsFit best{start, 0, measure(0, true)};
-  constexpr int most_steps = 200;
-  constexpr double most_damping = 1e12, least_log = -40, most_log = 20;
-  double damping = 1e-3;
-  for (int step = 0; step < most_steps && count > 0 && damping < most_damping; ++step) {
-    Eigen::MatrixXd damped = normal;
-    for (Index k = 0; k < count; ++k) damped(k, k) += damping * normal(k, k) + 1e-300;
-    const Eigen::VectorXd change = solved(damped, slope);
-    if (!change.allFinite()) break;
-    LogsFit next = best;
-    for (Index k = 0; k < open; ++k)
-      next.logs[k] = std::clamp(best.logs[k] + std::clamp(change[k], -2.0, 2.0), least_log, most_log);
-    if (has_residual) next.residual += change[open];
-    set(next.logs);
-    next.squares = measure(next.residual, false);
-    if (!(next.squares < best.squares)) {
-      damping *= 10;
-      continue;
-    }
-    const bool settled = best.squares - next.squares < 1e-10 * best.squares;
-    best = next;
-    if (settled) break;
-    measure(best.residual, true);
-    damping = (std::max)(damping / 10, 1e-15);
-  }
-  return best;
+  Eigen::VectorXd numbers = Eigen::VectorXd::Zero(count);
+  numbers.head(open) = start;
+  numbers = least_squares_by_steps(numbers, open, measure);
+  return {numbers.head(open), has_residual ? numbers[open] : 0, measure(numbers, nullptr, nullptr)};
 }
 
 }  // namespace detail
