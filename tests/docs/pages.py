@@ -113,6 +113,10 @@ def tutorial(root):
         program = "".join(line for line in step.read_text(encoding="utf-8").splitlines(True)[2:])
         if block != program:
             wrong.append(f"{page.relative_to(root)}: block {number} is not {step.relative_to(root)} below its head")
+    page = (root / "docs/recurrences.md").read_text(encoding="utf-8")
+    program = "".join((root / "examples/gated_delta_net.cpp").read_text(encoding="utf-8").splitlines(True)[2:])
+    if f"```cpp\n{program}```" not in page:
+        wrong.append("docs/recurrences.md: no block is examples/gated_delta_net.cpp below its head")
     return wrong
 
 
