@@ -101,11 +101,12 @@ TEST_CASE("Decimal commas and thousands separators are told by the numbers that 
   CHECK(marks("a;b\n0,123;2\n3;4\n") == ";,0");
   CHECK(marks("a;b\n1.234.567;2\n1,5;4\n") == ";,.");
   CHECK(marks("a;b\n1 234;2\n1,5;4\n") == ";, ");
-  CHECK(marks("a;b\n1\xC2\xA0" "234;2\n1,5;4\n") == ";, ");
+  CHECK(marks("a;b\n1\xC2\xA0"
+              "234;2\n1,5;4\n") == ";, ");
   CHECK(marks("a;b\n1'234.5;2\n1;4\n") == ";.'");
-  CHECK(marks("a;b\n1,234;2\n5,678;4\n") == ";,0");       // where ; separates, , is decimal
-  CHECK(marks("a\tb\n1,234\t2\n5,678\t4\n") == "\t.,");   // elsewhere it is not
-  CHECK(marks("a\tb\n1,234\t2\n0,678\t4\n") == "\t,0");   // unless a number says so
+  CHECK(marks("a;b\n1,234;2\n5,678;4\n") == ";,0");      // where ; separates, , is decimal
+  CHECK(marks("a\tb\n1,234\t2\n5,678\t4\n") == "\t.,");  // elsewhere it is not
+  CHECK(marks("a\tb\n1,234\t2\n0,678\t4\n") == "\t,0");  // unless a number says so
   CHECK(marks("a,b\n\"1,234\",2\n\"12,345.5\",4\n") == ",.,");
   CHECK(marks("a,b\n\"1,5\",2\n\"2,25\",4\n") == ",,0");
   CHECK(marks("y\n1,5\n2,25\n") == std::string("\0,0", 3));
@@ -196,7 +197,7 @@ TEST_CASE("Quoted cells may hold line ends, delimiters and quotes", "[csv]") {
   const Table table = read("a,b\n\"x,\n\"\"y\"\"\r\n\",2\nz,\"4\"\n");
   CHECK(table.rows == std::vector<Strings>{{"x,\n\"y\"\n", "2"}, {"z", "4"}});
   CHECK(table.lines == std::vector<std::size_t>{2, 5});
-  CHECK(refusal("a,b\n1,2\n3,\"x\ny\n" ) == "t.csv:3: the quote before 'x' is not closed, expected another quote");
+  CHECK(refusal("a,b\n1,2\n3,\"x\ny\n") == "t.csv:3: the quote before 'x' is not closed, expected another quote");
   CHECK(refusal("a;b\n1;\"2\"3\n") == "t.csv:2: text after the closing quote of '2', expected a semicolon");
 }
 

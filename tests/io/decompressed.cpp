@@ -47,7 +47,8 @@ std::string gzip(const std::string& text) { return deflate(text, 31); }
 std::string bzip2(std::string text) {
   auto size = static_cast<unsigned>(text.size() + text.size() / 50 + 700);
   std::string bytes(size, '\0');
-  REQUIRE(BZ2_bzBuffToBuffCompress(bytes.data(), &size, text.data(), static_cast<unsigned>(text.size()), 9, 0, 0) == BZ_OK);
+  REQUIRE(BZ2_bzBuffToBuffCompress(bytes.data(), &size, text.data(), static_cast<unsigned>(text.size()), 9, 0, 0) ==
+          BZ_OK);
   bytes.resize(size);
   return bytes;
 }
@@ -73,8 +74,8 @@ std::string zip(const std::vector<Entry>& entries) {
     const auto crc = crc32(0, reinterpret_cast<const Bytef*>(text.data()), static_cast<uInt>(text.size()));
     const std::string sizes = number(crc, 4) + number(data.size(), 4) + number(text.size(), 4);
     bytes += "PK\x03\x04" + number(20, 2) + number(static_cast<unsigned>(flags | (has_descriptor ? 8 : 0)), 2) +
-             number(static_cast<unsigned>(method), 2) + number(0, 4) + (has_descriptor ? std::string(12, '\0') : sizes) +
-             number(name.size(), 2) + number(0, 2) + name + data;
+             number(static_cast<unsigned>(method), 2) + number(0, 4) +
+             (has_descriptor ? std::string(12, '\0') : sizes) + number(name.size(), 2) + number(0, 2) + name + data;
     if (has_descriptor) bytes += "PK\x07\x08" + sizes;
   }
   return bytes + "PK\x01\x02";
@@ -89,7 +90,8 @@ std::string long_text() {
 }  // namespace
 
 TEST_CASE("What was compressed is read, whatever the format, and other bytes as they are", "[decompressed]") {
-  for (const std::string& text : {std::string("a,b\n1,2\n"), std::string(), long_text(), std::string("BZh,PAR1,y\n"), std::string("PK")}) {
+  for (const std::string& text :
+       {std::string("a,b\n1,2\n"), std::string(), long_text(), std::string("BZh,PAR1,y\n"), std::string("PK")}) {
     CHECK(read(text) == text);
     CHECK(read(gzip(text)) == text);
     CHECK(read(bzip2(text)) == text);
@@ -131,8 +133,8 @@ TEST_CASE("Data that end early or are damaged are refused with the byte", "[deco
   std::string checksum = whole;
   checksum[checksum.size() - 8] ^= 1;
   CHECK(refusal(checksum).ends_with("the gzip data are damaged: incorrect data check"));
-  CHECK(refusal(whole + "more") == "t: byte " + std::to_string(whole.size()) +
-                                       ": found bytes behind the gzip data, expected the end");
+  CHECK(refusal(whole + "more") ==
+        "t: byte " + std::to_string(whole.size()) + ": found bytes behind the gzip data, expected the end");
 }
 
 TEST_CASE("A table's reader hands on what is wrong with the compressed file", "[decompressed][misuse]") {

@@ -22,8 +22,8 @@ struct PlateauWeights {
 ///     loss = f w2 s2 / 2 + 1/f sum_i C_ii T_i + a^2 / (2 f) sum_i e_i C_ii^2,   a = A_01 d_2          (13c)
 ///     T_i = w2 s2^2 [ d_2 (A_01 sum_k lambda_ki + A_10 lambda_ii) + d_0 (f A_21 + A_12) + d_1 (A_02 + A_20) ]
 /// The terms of third order in A, C and d are all there, of those of sixth order the one that ends the descent.
-/// Gradient descent on it predicts how long training stays near zero, where the loss is flat to second order. Source
-/// docs/theory.md, (13c)
+/// Gradient descent on it predicts how long training stays near zero, where the loss is flat to second order.
+/// Source  docs/theory.md, (13c)
 class PlateauLoss {
  public:
   /// Shapes  decays L (f x f), as in the canonical form

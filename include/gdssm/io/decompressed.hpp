@@ -217,9 +217,9 @@ inline std::optional<ZipEntry> read_zip_entry(CompressedInput& input) {
 /// (the same), zip with a single file; other bytes are handed on as they are.
 ///
 /// Errors  thrown while reading, std::invalid_argument, "name: byte N: found, expected" with bytes of the compressed
-///         file counted from 0: data that are damaged or end too early, bytes behind them, a zip file that is encrypted,
-///         of another compression, or holds another file (found when the first has been read). An istream's own
-///         functions turn exceptions into badbit; `CsvRows` does not.
+///         file counted from 0: data that are damaged or end too early, bytes behind them, a zip file that is
+///         encrypted, of another compression, or holds another file (found when the first has been read). An istream's
+///         own functions turn exceptions into badbit; `CsvRows` does not.
 class Decompressed : public std::streambuf {
  public:
   /// Reads nothing yet. `source` must outlive it.
@@ -244,10 +244,14 @@ class Decompressed : public std::streambuf {
   /// Makes the next step: a header, or some bytes. False at the end.
   bool advance() {
     switch (format_) {
-      case Format::unknown: return begin();
-      case Format::plain: return hand_on();
-      case Format::ended: return false;
-      default: return decoder_ ? decode() : next_member();
+      case Format::unknown:
+        return begin();
+      case Format::plain:
+        return hand_on();
+      case Format::ended:
+        return false;
+      default:
+        return decoder_ ? decode() : next_member();
     }
   }
 
