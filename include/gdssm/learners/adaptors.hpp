@@ -140,15 +140,19 @@ class WithPast : public Adaptor<WithPast<Inner, Design>, RecentPairs<typename In
 
   void observe_valid(const Vector& x, const Vector& y) {
     const Index m = y.size();
-    Vector& recent = memory_.recent;
     if (memory_.rows[0] == 0)
-      for (Index i = 0; i < recent.size(); i += m) recent.segment(i, m) = y;
+      for (Index i = 0; i < memory_.recent.size(); i += m) memory_.recent.segment(i, m) = y;
     look_back(x);
     inner_.observe(z_, y);
-    for (Index i = recent.size() - 1; i >= m; --i) recent[i] = recent[i - m];
-    if (recent.size() > 0) recent.head(m) = y;
-    memory_.input_before = x;
+    remember(x, y);
     memory_.rows[0] += 1;
+  }
+
+  void skip_valid(const Vector& x, const Vector& guess) {
+    if (memory_.rows[0] == 0) return;  // no past yet
+    look_back(x);
+    inner_.skip(z_, guess);
+    remember(x, guess);
   }
 
  private:
@@ -159,6 +163,14 @@ class WithPast : public Adaptor<WithPast<Inner, Design>, RecentPairs<typename In
     detail::expect_sizes(name, inputs, targets, 0);
     if (design.lag_count() < 0) refuse(name, "lags is ", design.lag_count(), ", expected at least 0");
     return design.output_count(inputs, targets);
+  }
+
+  void remember(const Vector& x, const Vector& y) {
+    Vector& recent = memory_.recent;
+    const Index m = y.size();
+    for (Index i = recent.size() - 1; i >= m; --i) recent[i] = recent[i - m];
+    if (recent.size() > 0) recent.head(m) = y;
+    memory_.input_before = x;
   }
 
   void look_back(const Vector& x) {
@@ -208,6 +220,14 @@ class FromLastValue : public Adaptor<FromLastValue<Inner>, LastTarget<typename I
     memory_.absorb(y);
   }
 
+  void skip_valid(const Vector& x, const Vector& guess) {
+    if (memory_.rows[0] == 0) return;  // no past yet
+    change_ = guess - memory_.last;
+    for (Index i = 0; i < change_.size(); ++i) change_[i] = detail::saturated(change_[i]);
+    detail::skip_valid(inner_, x, change_);
+    memory_.last = guess;
+  }
+
  private:
   using Base::inner_;
   using Base::memory_;
@@ -246,6 +266,8 @@ class WithinRange : public Adaptor<WithinRange<Inner>, TargetRange<typename Inne
     detail::observe_valid(inner_, x, y);
     memory_.absorb(y);
   }
+
+  void skip_valid(const Vector& x, const Vector& guess) { detail::skip_valid(inner_, x, guess); }
 
  private:
   using Base::inner_;

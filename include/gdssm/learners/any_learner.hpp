@@ -59,6 +59,7 @@ class AnyLearner : public LearnerBase<AnyLearner<T>, T> {
 
   const Vector& predict_valid(const Vector& x) { return inner().predict(x); }
   void observe_valid(const Vector& x, const Vector& y) { inner().observe(x, y); }
+  void skip_valid(const Vector& x, const Vector& guess) { inner().skip(x, guess); }
   State state() const { return inner().state(); }
   void set_state(const State& state) { inner().set_state(state); }
   void merge(const State& later) { inner().merge(later); }
@@ -69,6 +70,7 @@ class AnyLearner : public LearnerBase<AnyLearner<T>, T> {
     virtual std::unique_ptr<Interface> copy() const = 0;
     virtual const Vector& predict(const Vector& x) = 0;
     virtual void observe(const Vector& x, const Vector& y) = 0;
+    virtual void skip(const Vector& x, const Vector& guess) = 0;
     virtual State state() const = 0;
     virtual void set_state(const State& state) = 0;
     virtual void merge(const State& later) = 0;
@@ -91,6 +93,7 @@ class AnyLearner : public LearnerBase<AnyLearner<T>, T> {
     std::unique_ptr<Interface> copy() const override { return std::make_unique<Model>(learner); }
     const Vector& predict(const Vector& x) override { return detail::predict_valid(learner, x); }
     void observe(const Vector& x, const Vector& y) override { detail::observe_valid(learner, x, y); }
+    void skip(const Vector& x, const Vector& guess) override { detail::skip_valid(learner, x, guess); }
     State state() const override {
       State result;
       const typename L::State state = learner.state();

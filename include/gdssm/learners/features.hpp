@@ -128,6 +128,34 @@ class Joined {
   Second second_;
 };
 
+/// phi = [x; the other features of some inputs], the first ones and the last `last` ones; inputs between them enter
+/// only as they are. For maps whose features begin with the inputs they take, as those of `Polynomial` and of
+/// `Joined(Identity, ...)` do. Inputs that come later, in between, thus change no feature of the others.
+/// Errors  std::invalid_argument: fewer inputs than the map takes, `last` not from 0 to the map's inputs
+template <class Map>
+class OfEnds {
+ public:
+  using Scalar = typename Map::Scalar;
+  OfEnds(Map map, Index inputs, Index last = 0) : map_(std::move(map)), inputs_(inputs), last_(last) {
+    if (inputs < map_.input_count() || last < 0 || last > map_.input_count())
+      refuse("OfEnds", "there are ", inputs, " inputs and ", last, " last ones, expected at least the map's ",
+             map_.input_count(), " and at most these");
+  }
+  Index input_count() const { return inputs_; }
+  Index output_count() const { return inputs_ - map_.input_count() + map_.output_count(); }
+  void operator()(const Eigen::VectorX<Scalar>& x, Eigen::Ref<Eigen::VectorX<Scalar>> phi) const {
+    if (inputs_ == map_.input_count()) return map_(x, phi);
+    Eigen::VectorX<Scalar> ends(map_.input_count());
+    ends << x.head(ends.size() - last_), x.tail(last_);
+    map_(ends, phi.tail(map_.output_count()));
+    phi.head(inputs_) = x;
+  }
+
+ private:
+  Map map_;
+  Index inputs_, last_;
+};
+
 /// A learner on the features of its inputs:
 ///     WithFeatures<RidgeLearner<>, Polynomial<>> learner(Polynomial<>(f, 2), m, settings);
 ///     WithFeatures other(Polynomial<>(f, 2), m, [](Index inputs, Index targets) { return ...; });   // any learner
@@ -158,6 +186,10 @@ class WithFeatures : public LearnerBase<WithFeatures<Inner, Map>, typename Inner
   void observe_valid(const Vector& x, const Vector& y) {
     map_(x, phi_);
     inner_.observe(phi_, y);
+  }
+  void skip_valid(const Vector& x, const Vector& guess) {
+    map_(x, phi_);
+    detail::skip_valid(inner_, phi_, guess);
   }
 
   State state() const { return inner_.state(); }

@@ -46,6 +46,7 @@ namespace gdssm {
 /// An online regressor, see the top of this header: for a learner l, vectors x (f) and y (m) of l's scalar type,
 ///     l.predict(x)          the prediction of the target of x (m), valid until the next call
 ///     l.observe(x, y)       learns the pair
+///     l.skip(x, guess)      where there is a past: a pair without its target, for which `guess` stands in later
 ///     l.state()             a State: comparable, with `visit` over its matrices by name
 ///     l.set_state(s)        continues from s; refuses a state that does not fit, and then changes nothing
 ///     l.merge(s)            continues as if it had next seen the pairs of s. Exact where the memory consists of sums
@@ -180,6 +181,16 @@ void observe_valid(L& learner, const Eigen::VectorX<typename L::Scalar>& x,
     learner.observe(x, y);
 }
 
+/// `skip` for vectors that have been checked; nothing for learners without a past.
+template <class L>
+void skip_valid(L& learner, const Eigen::VectorX<typename L::Scalar>& x,
+                const Eigen::VectorX<typename L::Scalar>& guess) {
+  if constexpr (requires { learner.skip_valid(x, guess); })
+    learner.skip_valid(x, guess);
+  else if constexpr (requires { learner.skip(x, guess); })
+    learner.skip(x, guess);
+}
+
 }  // namespace detail
 
 /// How an adaptor makes its inner learner once it knows the sizes: either from settings, as Inner(inputs, targets,
@@ -209,6 +220,7 @@ Inner make_learner(const char* name, Index inputs, Index targets, const How&... 
 ///     name                  the class's name in error messages
 ///     predict_valid(x)      `predict` for a vector that has been checked
 ///     observe_valid(x, y)   `observe` for vectors that have been checked
+///     skip_valid(x, guess)  `skip` for vectors that have been checked; only where there is a past
 template <class Derived, class T>
 class LearnerBase {
  public:
@@ -232,6 +244,17 @@ class LearnerBase {
     x_ = x;
     y_ = y;
     self().observe_valid(x_, y_);
+  }
+
+  /// A pair passes whose target stays unknown. Nothing is learned from it, but it keeps its place in the past: where
+  /// past targets are inputs, `guess` stands in for the target.
+  template <class Input, class Target>
+  void skip(const Eigen::MatrixBase<Input>& x, const Eigen::MatrixBase<Target>& guess) {
+    detail::expect_inputs(Derived::name, "skip: the input", x, input_count());
+    detail::expect_inputs(Derived::name, "skip: the guess", guess, target_count());
+    x_ = x;
+    y_ = guess;
+    if constexpr (requires { self().skip_valid(x_, y_); }) self().skip_valid(x_, y_);
   }
 
  protected:

@@ -68,6 +68,11 @@ class Bank : public LearnerBase<Bank<Rule, Members...>, typename Rule::Scalar> {
     asked_ = false;
   }
 
+  void skip_valid(const Vector& x, const Vector& guess) {
+    members_.each([&](auto& member) { detail::skip_valid(member, x, guess); });
+    asked_ = false;
+  }
+
   State state() const { return {members_.state(), rule_.state()}; }
   void set_state(const State& state) {
     change([](auto& part, const auto& s) { part.set_state(s); }, state);

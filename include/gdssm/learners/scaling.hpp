@@ -85,6 +85,15 @@ class WithScaling : public Adaptor<WithScaling<Inner>, PairMoments<typename Inne
     memory_.targets.absorb(e_, decay_);
   }
 
+  void skip_valid(const Vector& x, const Vector& guess) {
+    z_ = x;
+    e_ = guess;
+    memory_.inputs.scale(z_);
+    memory_.targets.centre(e_);
+    for (Index i = 0; i < e_.size(); ++i) e_[i] = detail::saturated(e_[i]);
+    detail::skip_valid(inner_, z_, e_);
+  }
+
   /// Merges the moments; the inner learner's state is merged as it is, though it was learned on other scales.
   void merge(const typename Base::State& later) {
     this->expect_fits(later);
@@ -149,6 +158,11 @@ class WithBends : public Adaptor<WithBends<Inner>, BendMoments<typename Inner::S
     detail::observe_valid(inner_, z_, y);
     x_ = x;
     memory_.inputs.absorb(x_, Scalar(1));
+  }
+
+  void skip_valid(const Vector& x, const Vector& guess) {
+    bend(x);
+    detail::skip_valid(inner_, z_, guess);
   }
 
  private:
