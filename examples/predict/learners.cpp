@@ -89,16 +89,16 @@ AnyLearner<> make_plain(const std::string& name, const LearnerOptions& options, 
   return AnyLearner(default_learner(f, 1));
 }
 
-AnyLearner<> make_featured(const std::string& name, const LearnerOptions& options, Index f) {
+/// The features are those of the first inputs and of the last ones.
+AnyLearner<> make_featured(const std::string& name, const LearnerOptions& options, Index f, Index first, Index last) {
   const auto plain = [&](Index inputs, Index) { return make_plain(name, options, inputs); };
-  if (const auto degree = number_after(options.features, "polynomial")) {
-    const Polynomial<> map(f, *degree);
-    return AnyLearner(WithFeatures(map, 1, plain));
-  }
+  const Index mapped = first + last;
+  if (const auto degree = number_after(options.features, "polynomial"))
+    return AnyLearner(WithFeatures(OfEnds(Polynomial<>(mapped, *degree), f, last), 1, plain));
   if (const auto count = number_after(options.features, "fourier")) {
     // Scaled inputs are about sqrt(2 f) from one another.
-    const Joined map(Identity<>(f), RandomFourier<>(f, *count, std::sqrt(static_cast<double>(f))));
-    return AnyLearner(WithScaling(WithFeatures(map, 1, plain)));
+    const Joined map(Identity<>(mapped), RandomFourier<>(mapped, *count, std::sqrt(static_cast<double>(mapped))));
+    return AnyLearner(WithScaling(WithFeatures(OfEnds(map, f, last), 1, plain)));
   }
   return make_plain(name, options, f);
 }
@@ -146,14 +146,15 @@ void expect_features(const std::string& features) {
     refuse("--features", "got ", in_quotes(features), ", expected linear, polynomial:DEGREE or fourier:COUNT");
 }
 
-AnyLearner<> make_learner(const LearnerOptions& options, Index inputs) {
+AnyLearner<> make_learner(const LearnerOptions& options, Index inputs, Index first) {
   const std::string name = learner_of(options);
   expect_features(options.features);
   for (const Entry& entry : entries)
     if (entry.name == name && !entry.reads_inputs) return make_plain(name, options, inputs);
-  if (options.lags == 0) return make_featured(name, options, inputs);
-  return AnyLearner(WithPast(inputs, 1, Beside(Levels{}, RecentTargets{options.lags}),
-                             [&](Index all, Index) { return make_featured(name, options, all); }));
+  const Index lags = options.lags.value_or(0);
+  if (lags == 0) return make_featured(name, options, inputs, first, 0);
+  return AnyLearner(WithPast(inputs, 1, Beside(Levels{}, RecentTargets{lags}),
+                             [&](Index all, Index) { return make_featured(name, options, all, first, lags); }));
 }
 
 }  // namespace gdssm::predict

@@ -14,11 +14,14 @@ struct LearnerOptions {
   std::optional<std::string> learner;
   std::optional<Index> steps, window;
   std::optional<double> ridge, forgetting;
-  Index lags = 0;
+  std::optional<Index> lags;        ///< not given: 0, or `lags_of_series` where there is nothing but dates
   std::string features = "linear";  ///< linear, polynomial:DEGREE or fourier:COUNT
 
   friend bool operator==(const LearnerOptions&, const LearnerOptions&) = default;
 };
+
+/// How many past targets are inputs by default where a file has nothing but dates and a target.
+inline constexpr Index lags_of_series = 6;
 
 /// The names that --learner takes, the default first.
 std::vector<std::string> learner_names();
@@ -33,8 +36,9 @@ LearnerOptions options_for(const std::string& learner, LearnerOptions options);
 /// Errors  std::invalid_argument: a name of features that is none of the three
 void expect_features(const std::string& features);
 
-/// The learner for so many inputs and one target.
+/// The learner for so many inputs and one target. Features are made of the `first` inputs and of past targets; later
+/// inputs, indicators of text most often, enter as they are.
 /// Errors  those of `learner_of`, `expect_features` and the learner
-AnyLearner<> make_learner(const LearnerOptions& options, Index inputs);
+AnyLearner<> make_learner(const LearnerOptions& options, Index inputs, Index first);
 
 }  // namespace gdssm::predict

@@ -9,12 +9,12 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
-#include <filesystem>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -23,17 +23,19 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "gdssm/io/aggregate.hpp"
 #include "gdssm/io/atomic_file.hpp"
-#include "gdssm/io/csv.hpp"
+#include "gdssm/io/csv_rows.hpp"
+#include "gdssm/io/csv_writer.hpp"
 #include "gdssm/io/decompressed.hpp"
+#include "gdssm/io/dialect.hpp"
 #include "gdssm/io/safetensors.hpp"
+#include "gdssm/io/table_encoder.hpp"
 #include "gdssm/io/text.hpp"
-#include "gdssm/learners/any_learner.hpp"
-#include "gdssm/learners/intervals.hpp"
-#include "gdssm/learners/mean_and_last_value.hpp"
+#include "predict/columns.hpp"
 #include "predict/dialect_options.hpp"
 #include "predict/learners.hpp"
+#include "predict/state_file.hpp"
+#include "predict/target.hpp"
 #include "support/figure.hpp"
 #include "support/program.hpp"
 #include "support/progress.hpp"
@@ -41,164 +43,30 @@
 namespace {
 
 using gdssm::Index;
+using gdssm::predict::Beginning;
+using gdssm::predict::ColumnNotice;
+using gdssm::predict::ColumnOptions;
+using gdssm::predict::Columns;
+using gdssm::predict::Compared;
 using gdssm::predict::LearnerOptions;
-using Learner = gdssm::AnyLearner<>;
+using gdssm::predict::Score;
+using gdssm::predict::Setting;
+using gdssm::predict::Target;
+using gdssm::predict::TargetSettings;
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 struct Options {
   std::string file;
-  std::vector<std::string> targets;
+  ColumnOptions columns;
   gdssm::DialectOptions dialect;
   std::string out, summary, plot, state;
   std::vector<std::string> merge;
   Index burn_in = 10;
   LearnerOptions learner;
+  Index delay = 0;
   bool compare = false;
   int threads = 1;
-};
-
-/// What a target's predictions are measured by: its running mean and its last value, which go on as its learner does.
-class Yardstick {
- public:
-  struct State {
-    gdssm::RunningMean<>::State mean;
-    gdssm::LastValue<>::State last;
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      gdssm::visit_part("mean", visitor, self.mean...);
-      gdssm::visit_part("last", visitor, self.last...);
-    }
-  };
-
-  Index rows() const { return static_cast<Index>(mean_.state().rows[0]); }  ///< targets seen
-  double mean() const { return mean_.state().mean[0]; }
-  double last() const { return last_.state().last[0]; }
-  void observe(const Eigen::VectorXd& target) {
-    mean_.observe(Eigen::VectorXd(), target);
-    last_.observe(Eigen::VectorXd(), target);
-  }
-
-  State state() const { return {mean_.state(), last_.state()}; }
-  void set_state(const State& state) {
-    mean_.set_state(state.mean);
-    last_.set_state(state.last);
-  }
-  void merge(const State& later) {
-    mean_.merge(later.mean);
-    last_.merge(later.last);
-  }
-
- private:
-  gdssm::RunningMean<> mean_{0, 1};
-  gdssm::LastValue<> last_{0, 1};
-};
-
-/// Errors of the predictions of one target, beside those of its running mean and of its last value.
-class Score {
- public:
-  /// Takes a target with the prediction that was made before it was known.
-  void add(double prediction, double target, const Yardstick& before) {
-    ++scored_;
-    absolute_ += std::abs(target - prediction);
-    squared_ += square(target - prediction);
-    squared_mean_ += square(target - before.mean());
-    squared_last_ += square(target - before.last());
-  }
-
-  Index scored() const { return scored_; }
-  std::optional<double> mae() const { return ratio(absolute_, static_cast<double>(scored_)); }
-  std::optional<double> rmse() const {
-    const auto mse = ratio(squared_, static_cast<double>(scored_));
-    return mse ? std::optional(std::sqrt(*mse)) : mse;
-  }
-  /// 1 - SSE / SSE of the mean of all earlier targets.
-  std::optional<double> skill() const { return skill_against(squared_mean_); }
-  /// 1 - SSE / SSE of the target seen last.
-  std::optional<double> skill_last_value() const { return skill_against(squared_last_); }
-
- private:
-  static double square(double x) { return x * x; }
-  static std::optional<double> ratio(double a, double b) { return b > 0 ? std::optional(a / b) : std::nullopt; }
-  std::optional<double> skill_against(double squared) const {
-    const auto share = ratio(squared_, squared);
-    return share ? std::optional(1 - *share) : share;
-  }
-
-  Index scored_ = 0;
-  double absolute_ = 0, squared_ = 0, squared_mean_ = 0, squared_last_ = 0;
-};
-
-/// Predictions, targets and running skill at rows that are thinned out as the stream goes on.
-class Curve {
- public:
-  void add(Index row, double prediction, double target, const std::optional<double>& skill) {
-    if (row % stride_ != 0) return;
-    if (rows_.size() == 2 * kept) {
-      stride_ *= 2;
-      for (std::vector<double>* list : {&rows_, &predictions_, &targets_, &skills_}) {
-        for (std::size_t i = 0; i < kept; ++i) (*list)[i] = (*list)[2 * i + 1];
-        list->resize(kept);
-      }
-      if (row % stride_ != 0) return;
-    }
-    rows_.push_back(static_cast<double>(row));
-    predictions_.push_back(prediction);
-    targets_.push_back(target);
-    skills_.push_back(skill ? *skill : 0);
-  }
-
-  /// The two figures of one target, one above the other in one document.
-  std::string to_svg(const std::string& target) const {
-    using namespace gdssm::programs;
-    const Figure values{"prediction",
-                        "",
-                        {"row"},
-                        {target},
-                        {{"target", Mark::points, Colour::grey, rows_, targets_},
-                         {"prediction", Mark::line, Colour::blue, rows_, predictions_}}};
-    const Figure skill{"skill",
-                       "",
-                       {"row"},
-                       {"skill so far"},
-                       {{"1 - SSE / SSE of the running mean", Mark::line, Colour::green, rows_, skills_}}};
-    std::string document =
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"760\" height=\"960\" viewBox=\"0 0 760 960\">\n";
-    double top = 0;
-    for (const Figure* figure : {&values, &skill}) {
-      std::string svg = gdssm::programs::to_svg(*figure);
-      svg.erase(0, svg.find("<svg") + 4);
-      document += "<svg y=\"" + gdssm::format_number(top) + "\"" + svg;
-      top += 480;
-    }
-    return document + "</svg>\n";
-  }
-
- private:
-  static constexpr std::size_t kept = 1000;
-
-  Index stride_ = 1;
-  std::vector<double> rows_, predictions_, targets_, skills_;
-};
-
-/// A learner that runs beside, for the table.
-struct Compared {
-  std::string name;
-  Learner learner;
-  Score score;
-};
-
-/// A target column. Each has a learner of its own, so that a row without one target still teaches the others.
-struct Target {
-  std::size_t column;
-  std::string name;
-  Learner learner;
-  gdssm::Intervals<> intervals{1};
-  Yardstick yardstick{};
-  Score score;
-  std::vector<Compared> others;
-  Curve curve;
 };
 
 /// The input, and how far it has been read.
@@ -230,7 +98,7 @@ class Input {
 };
 
 /// Refuses what a table would need an option for.
-void expect_names(const gdssm::CsvReader& table, const std::string& file, const Options& options) {
+void expect_names(const gdssm::CsvRows& table, const std::string& file, const Options& options) {
   const std::string where = file + ":" + std::to_string(table.first_line());
   if (!table.dialect().header && !options.dialect.header)
     gdssm::refuse(where, "no header: all cells are numbers, expected the columns' names, or --no-header");
@@ -240,32 +108,12 @@ void expect_names(const gdssm::CsvReader& table, const std::string& file, const 
                     " occurs twice, expected different names");
 }
 
-std::vector<std::string> target_names(const gdssm::CsvReader& table, const Options& options) {
-  return options.targets.empty() ? std::vector{table.columns().back()} : options.targets;
-}
-
-std::vector<std::size_t> input_columns(const gdssm::CsvReader& table, const Options& options) {
-  std::vector<bool> is_target(table.columns().size(), false);
-  for (const std::string& name : options.targets) is_target[table.column(name)] = true;
-  if (options.targets.empty()) is_target.back() = true;
-  std::vector<std::size_t> columns;
-  for (std::size_t column = 0; column < is_target.size(); ++column)
-    if (!is_target[column]) columns.push_back(column);
-  return columns;
-}
-
-std::vector<std::string> output_columns(const Options& options) {
-  if (options.targets.size() <= 1) return {"row", "prediction", "target", "low", "high"};
+std::vector<std::string> output_columns(const std::vector<std::string>& targets) {
+  if (targets.size() <= 1) return {"row", "prediction", "target", "low", "high"};
   std::vector<std::string> columns{"row"};
-  for (const std::string& target : options.targets)
+  for (const std::string& target : targets)
     for (const char* what : {"prediction_", "target_", "low_", "high_"}) columns.push_back(what + target);
   return columns;
-}
-
-void expect_learnable(const gdssm::CsvReader& table, std::size_t column, double cell) {
-  if (std::abs(cell) > gdssm::largest_input<double>)
-    table.refuse_cell(column, gdssm::format_number(cell), " is too large, expected a magnitude of at most ",
-                      gdssm::format_number(gdssm::largest_input<double>));
 }
 
 Json number_or_null(const std::optional<double>& number) { return number ? Json(*number) : Json(); }
@@ -281,8 +129,8 @@ Json summary_of(const Score& score, std::size_t rows, double seconds) {
 }
 
 Json summary_of(const Target& target, std::size_t rows, double seconds) {
-  Json summary = summary_of(target.score, rows, seconds);
-  for (const Compared& other : target.others) {
+  Json summary = summary_of(target.score(), rows, seconds);
+  for (const Compared& other : target.others()) {
     Json& entry = summary["learners"][other.name];
     entry = summary_of(other.score, rows, seconds);
     for (const char* shared : {"rows", "scored_rows", "seconds"}) entry.erase(shared);
@@ -293,19 +141,19 @@ Json summary_of(const Target& target, std::size_t rows, double seconds) {
 Json summary_of(const std::vector<Target>& targets, std::size_t rows, double seconds) {
   if (targets.size() == 1) return summary_of(targets.front(), rows, seconds);
   Json summary{{"rows", rows}, {"seconds", seconds}};
-  for (const Target& target : targets) summary["targets"][target.name] = summary_of(target, rows, seconds);
+  for (const Target& target : targets) summary["targets"][target.name()] = summary_of(target, rows, seconds);
   return summary;
 }
 
-void report(const gdssm::CsvReader& table, const std::vector<Target>& targets) {
+void report(const gdssm::CsvRows& table, const std::vector<Target>& targets) {
   std::ostringstream text;
   text.precision(4);
   const auto number = [&](const char* name, const std::optional<double>& value) {
     if (value) text << ", " << name << " " << *value;
   };
   for (const Target& target : targets) {
-    const Score& score = target.score;
-    text << target.name << ": " << score.scored() << " of " << table.rows() << " rows scored";
+    const Score& score = target.score();
+    text << target.name() << ": " << score.scored() << " of " << table.rows() << " rows scored";
     number("MAE", score.mae());
     number("RMSE", score.rmse());
     number("skill", score.skill());
@@ -327,8 +175,8 @@ std::string comparison_of(const std::vector<Target>& targets, const std::string&
       text << "-";
   };
   for (const Target& target : targets) {
-    text << std::left << std::setw(26) << target.name << std::right << std::setw(12) << "RMSE" << std::setw(12) << "MAE"
-         << std::setw(12) << "skill" << std::setw(12) << "last value" << '\n';
+    text << std::left << std::setw(26) << target.name() << std::right << std::setw(12) << "RMSE" << std::setw(12)
+         << "MAE" << std::setw(12) << "skill" << std::setw(12) << "last value" << '\n';
     const auto line = [&](const std::string& name, const Score& score) {
       text << std::left << std::setw(26) << name << std::right;
       cell(score.rmse());
@@ -337,157 +185,11 @@ std::string comparison_of(const std::vector<Target>& targets, const std::string&
       cell(score.skill_last_value());
       text << '\n';
     };
-    line(learner, target.score);
-    for (const Compared& other : target.others) line(other.name, other.score);
+    line(learner, target.score());
+    for (const Compared& other : target.others()) line(other.name, other.score);
   }
   return text.str();
 }
-
-// What a state's file says beside its tensors: which learner, of which columns.
-
-Json json_of(const LearnerOptions& options) {
-  Json json{{"learner", gdssm::predict::learner_of(options)}};
-  if (options.steps) json["steps"] = *options.steps;
-  if (options.window) json["window"] = *options.window;
-  if (options.ridge) json["ridge"] = *options.ridge;
-  if (options.forgetting) json["forgetting"] = *options.forgetting;
-  json["lags"] = options.lags;
-  json["features"] = options.features;
-  return json;
-}
-
-LearnerOptions learner_options_of(const Json& json) {
-  LearnerOptions options;
-  options.learner = json.at("learner").get<std::string>();
-  if (json.contains("steps")) options.steps = json["steps"].get<Index>();
-  if (json.contains("window")) options.window = json["window"].get<Index>();
-  if (json.contains("ridge")) options.ridge = json["ridge"].get<double>();
-  if (json.contains("forgetting")) options.forgetting = json["forgetting"].get<double>();
-  options.lags = json.at("lags").get<Index>();
-  options.features = json.at("features").get<std::string>();
-  return options;
-}
-
-/// Which columns a learner has seen, and what it is.
-struct Setting {
-  std::vector<std::string> features, targets;
-  LearnerOptions learner;
-};
-
-constexpr auto state_format = "gdssm predict state 1";
-
-Setting setting_of(const gdssm::Safetensors& file, const std::string& where) {
-  const auto entry = [&](const char* name) -> const std::string& {
-    const auto found = file.metadata.find(name);
-    if (found == file.metadata.end())
-      gdssm::refuse(where, "metadata '", name, "' is missing, expected a state of predict");
-    return found->second;
-  };
-  if (entry("format") != state_format)
-    gdssm::refuse(where, "format is ", gdssm::in_quotes(entry("format")), ", expected '", state_format, "'");
-  try {
-    return {Json::parse(entry("features")).get<std::vector<std::string>>(),
-            Json::parse(entry("targets")).get<std::vector<std::string>>(),
-            learner_options_of(Json::parse(entry("learner")))};
-  } catch (const Json::exception&) {
-    gdssm::refuse(where, "its metadata cannot be read, expected a state of predict");
-  }
-}
-
-std::string list_of(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + gdssm::in_quotes(name);
-  return text;
-}
-
-/// Refuses names that a state's file cannot hold.
-void expect_utf8(const gdssm::CsvReader& table, const std::string& where) {
-  for (const std::string& name : table.columns()) try {
-      Json(name).dump();
-    } catch (const Json::exception&) {
-      gdssm::refuse(where + ":1", "column ", gdssm::in_quotes(name),
-                    " has a name that is not UTF-8, which --state needs");
-    }
-}
-
-/// Refuses a state of other columns or of another learner.
-void expect_setting(const std::string& where, const Setting& found, const Setting& expected) {
-  if (found.features != expected.features)
-    gdssm::refuse(where, "its features are ", list_of(found.features), ", expected ", list_of(expected.features));
-  if (found.targets != expected.targets)
-    gdssm::refuse(where, "its targets are ", list_of(found.targets), ", expected ", list_of(expected.targets));
-  if (const Json mine = json_of(expected.learner), its = json_of(found.learner); mine != its)
-    gdssm::refuse(where, "its learner is ", its.dump(), ", expected ", mine.dump());
-}
-
-/// The learners, from nothing.
-std::vector<Target> make_targets(const Setting& setting) {
-  std::vector<Target> targets;
-  for (const std::string& name : setting.targets) {
-    Learner learner = gdssm::predict::make_learner(setting.learner, static_cast<Index>(setting.features.size()));
-    targets.push_back(
-        {.column = 0, .name = name, .learner = std::move(learner), .score = {}, .others = {}, .curve = {}});
-  }
-  return targets;
-}
-
-gdssm::Safetensors file_of(const std::vector<Target>& targets, const Setting& setting) {
-  gdssm::Safetensors file;
-  file.metadata = {{"format", state_format},
-                   {"features", Json(setting.features).dump()},
-                   {"targets", Json(setting.targets).dump()},
-                   {"learner", json_of(setting.learner).dump()}};
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    gdssm::put_aggregate(file, std::to_string(i) + ".learner.", targets[i].learner.state());
-    gdssm::put_aggregate(file, std::to_string(i) + ".intervals.", targets[i].intervals.state());
-    gdssm::put_aggregate(file, std::to_string(i) + ".yardstick.", targets[i].yardstick.state());
-  }
-  return file;
-}
-
-/// Hands the states in a file to `use(part, state)`, for the learner, the intervals and the yardstick of each target.
-template <class Use>
-void take_states(const gdssm::Safetensors& file, const std::string& where, std::vector<Target>& targets, Use&& use) {
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    auto learner = targets[i].learner.state();
-    auto intervals = targets[i].intervals.state();
-    auto yardstick = targets[i].yardstick.state();
-    gdssm::take_aggregate(file, where, std::to_string(i) + ".learner.", learner);
-    gdssm::take_aggregate(file, where, std::to_string(i) + ".intervals.", intervals);
-    gdssm::take_aggregate(file, where, std::to_string(i) + ".yardstick.", yardstick);
-    use(targets[i].learner, learner);
-    use(targets[i].intervals, intervals);
-    use(targets[i].yardstick, yardstick);
-  }
-}
-
-/// The state to begin with, if there is one: the two that are merged, or what the last run has left.
-struct Beginning {
-  std::vector<std::string> names;
-  std::vector<gdssm::Safetensors> files;
-
-  explicit Beginning(const Options& options) : names(options.merge) {
-    if (names.empty() && !options.state.empty() && std::filesystem::exists(options.state)) names = {options.state};
-    for (const std::string& name : names) {
-      if (std::filesystem::exists(name) && !std::filesystem::is_regular_file(name))
-        gdssm::refuse(name, "is not a regular file, expected a state of predict");
-      files.push_back(gdssm::read_safetensors(name));
-    }
-  }
-
-  /// Sets the learners, made for this setting.
-  void apply(std::vector<Target>& targets, const Setting& setting) const {
-    for (std::size_t i = 0; i < files.size(); ++i) {
-      expect_setting(names[i], setting_of(files[i], names[i]), setting);
-      take_states(files[i], names[i], targets, [&](auto& part, const auto& state) {
-        if (i == 0)
-          part.set_state(state);
-        else
-          part.merge(state);
-      });
-    }
-  }
-};
 
 /// What is written at the end, whole or not at all; created before the work, so that a folder that is missing is
 /// reported at once.
@@ -495,119 +197,108 @@ std::unique_ptr<gdssm::AtomicFile> output(const std::string& name) {
   return name.empty() ? nullptr : std::make_unique<gdssm::AtomicFile>(name);
 }
 
-void write_state(const std::unique_ptr<gdssm::AtomicFile>& out, const std::string& name,
-                 const std::vector<Target>& targets, const Setting& setting) {
-  if (out) *out << gdssm::serialize(file_of(targets, setting), name);
+void write_state(const std::unique_ptr<gdssm::AtomicFile>& out, const std::string& name, std::vector<Target>& targets,
+                 const Setting& setting) {
+  if (out) *out << gdssm::serialize(gdssm::predict::state_file_of(targets, setting), name);
 }
 
 /// --merge without a stream.
 void merge(const Options& options) {
-  const Beginning beginning(options);
-  const Setting setting = setting_of(beginning.files.front(), beginning.names.front());
+  const Beginning beginning(options.merge, options.state);
+  const Setting& setting = beginning.setting();
   const auto state_file = output(options.state);
-  std::vector<Target> targets = make_targets(setting);
+  std::vector<Target> targets;
+  for (const std::string& name : setting.targets)
+    targets.emplace_back(name, gdssm::TableEncoder(setting.columns), TargetSettings{setting.learner, {}, 0, 0});
   beginning.apply(targets, setting);
   write_state(state_file, options.state, targets, setting);
   state_file->commit();
 }
 
+/// Says when a learner takes long because of the number of inputs.
+void warn_of_width(Target& target, const std::string& learner) {
+  constexpr Index many = 200;
+  const std::set<std::string> fast{"nlms", "delta", "longhorn", "mean", "last-value"};
+  if (const Index inputs = target.learner()->inputs(); inputs >= many && !fast.contains(learner))
+    std::cerr << inputs << " inputs: each row takes long, since the cost of the learner " << learner
+              << " grows with their cube; --learner nlms is meant for them\n";
+}
+
 void predict(const Options& options) {
   const auto start = Clock::now();
   if (!options.plot.empty()) gdssm::programs::expect_gnuplot();
-  const Beginning beginning(options);
+  const Beginning beginning(options.merge, options.state);
   Input input(options.file);
   // With --compare standard output is for the table.
   const bool streams = options.out.empty() && !options.compare;
   std::optional<gdssm::CsvWriter> predictions;
   const auto begin_predictions = [&](std::ostream& out, const std::string& name) {
-    predictions.emplace(out, output_columns(options), name);
+    const bool goes_on = options.columns.targets.empty() && !beginning.is_empty();
+    predictions.emplace(out, output_columns(goes_on ? beginning.setting().targets : options.columns.targets), name);
     if (streams) predictions->flush();
   };
   // Who writes rows to a pipe may wait for this line before the first.
   if (streams && input.size() == 0) begin_predictions(std::cout, "standard output");
 
-  gdssm::CsvReader table(input.stream(), input.name(), options.dialect);
+  gdssm::CsvRows table(input.stream(), input.name(), options.dialect);
   expect_names(table, input.name(), options);
-  const std::vector<std::size_t> features = input_columns(table, options);
-  Setting setting{{}, target_names(table, options), options.learner};
-  for (const std::size_t column : features) setting.features.push_back(table.columns()[column]);
-  if (!beginning.files.empty() && setting.learner == LearnerOptions{})
-    setting.learner = setting_of(beginning.files.front(), beginning.names.front()).learner;
+  Columns columns(table, input.name() + ":" + std::to_string(table.first_line()), options.columns, beginning);
+  const Setting setting{columns.inputs(), columns.targets(),
+                        gdssm::predict::learner_with_state(options.learner, beginning)};
+  if (!options.state.empty()) gdssm::predict::expect_utf8(table, input.name());
 
-  if (features.empty() && setting.learner.lags == 0)
-    gdssm::refuse(input.name() + ":1", "every column is a target, expected at least one feature column beside them, ",
-                  "or --lags (", gdssm::describe(table.dialect()), "; --delimiter says what separates cells)");
-  if (!options.state.empty()) expect_utf8(table, input.name());
-
-  std::vector<Target> targets = make_targets(setting);
-  beginning.apply(targets, setting);
   const std::string learner = gdssm::predict::learner_of(setting.learner);
-  for (Target& target : targets) {
-    target.column = table.column(target.name);
-    if (!options.compare) continue;
+  TargetSettings target_settings{setting.learner, {}, options.delay, options.burn_in};
+  if (options.compare)
     for (const std::string& name : gdssm::predict::learner_names())
-      if (name != learner)
-        target.others.push_back({name,
-                                 gdssm::predict::make_learner(gdssm::predict::options_for(name, setting.learner),
-                                                              static_cast<Index>(features.size())),
-                                 {}});
-  }
+      if (name != learner) target_settings.compared.push_back(name);
+  std::vector<Target> targets;
+  for (const std::string& name : setting.targets)
+    targets.emplace_back(name, gdssm::TableEncoder(setting.columns, options.columns.choices, table.dialect()),
+                         target_settings);
+  beginning.apply(targets, setting);
+  for (const std::string& notice : columns.notices()) std::cerr << notice << '\n';
 
   const auto out_file = output(options.out), summary_file = output(options.summary), plot_file = output(options.plot),
              state_file = output(options.state);
   if (out_file) begin_predictions(*out_file, options.out);
   if (streams && !predictions) begin_predictions(std::cout, "standard output");
 
+  ColumnNotice notice;
   {
     // Rows on a terminal show progress themselves.
     const bool rows_are_seen = streams && ::isatty(STDOUT_FILENO) == 1;
     gdssm::programs::Progress progress("predict", input.size(), !rows_are_seen);
-    Eigen::VectorXd x(static_cast<Index>(features.size()));
-    Eigen::VectorXd y(1);
-    for (std::vector<double> row; table.next(row);) {
-      for (std::size_t j = 0; j < features.size(); ++j) {
-        const double cell = row[features[j]];
-        if (gdssm::is_missing(cell))
-          table.refuse_cell(features[j], "an empty feature, expected a number (only targets may be missing)");
-        expect_learnable(table, features[j], cell);
-        x[static_cast<Index>(j)] = cell;
-      }
-      for (const Target& target : targets) expect_learnable(table, target.column, row[target.column]);
-
+    for (gdssm::CsvRows::Cells row; table.next(row);) {
       const auto number = static_cast<Index>(table.rows());
       if (predictions) predictions->cell(table.rows());
-      for (Target& target : targets) {
-        const Eigen::VectorXd& prediction = target.learner.predict(x);
-        y[0] = row[target.column];
-        if (predictions) {
-          const double half_width = target.intervals.half_widths()[0];
-          for (const double cell : {prediction[0], y[0], prediction[0] - half_width, prediction[0] + half_width})
+      const auto cells = columns.cells(row);
+      for (std::size_t i = 0; i < targets.size(); ++i) {
+        Target& target = targets[i];
+        target.encode(cells);
+        columns.expect_learnable(table, row, target.row().x);
+        const double y = columns.target(table, row, i, target.encoder());
+        const auto [prediction, half_width] = target.predict();
+        if (number == 1) warn_of_width(target, learner);
+        if (predictions)
+          for (const double cell : {prediction, y, prediction - half_width, prediction + half_width})
             predictions->cell(cell);
-        }
-        if (gdssm::is_missing(y[0])) continue;
-        const bool counts = target.yardstick.rows() >= options.burn_in;
-        if (counts) target.score.add(prediction[0], y[0], target.yardstick);
-        if (plot_file) target.curve.add(number, prediction[0], y[0], target.score.skill());
-        target.intervals.observe(prediction, y);
-        target.learner.observe(x, y);
-        for (Compared& other : target.others) {
-          const double guess = other.learner.predict(x)[0];
-          if (counts) other.score.add(guess, y[0], target.yardstick);
-          other.learner.observe(x, y);
-        }
-        target.yardstick.observe(y);
+        target.take(y, number, plot_file != nullptr);
       }
       if (predictions) predictions->end_row();
       if (streams) predictions->flush();
+      notice.after_row(targets.front().encoder());
       progress.advance_to([&] { return input.position(); });
     }
   }
+  for (Target& target : targets) target.finish();
+  notice.say(targets.front().encoder());
 
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   if (summary_file)
     *summary_file << summary_of(targets, table.rows(), seconds).dump(2, ' ', false, Json::error_handler_t::replace)
                   << '\n';
-  if (plot_file) *plot_file << targets.front().curve.to_svg(targets.front().name);
+  if (plot_file) *plot_file << targets.front().curve().to_svg(targets.front().name());
   write_state(state_file, options.state, targets, setting);
   if (options.compare) std::cout << comparison_of(targets, learner);
   gdssm::programs::flush_standard_output();  // rows count as learned only when all that was said of them is out
@@ -631,9 +322,20 @@ std::string decay(const std::string& text) {
 }
 
 void expect_consistent(const Options& options) {
-  for (auto name = options.targets.begin(); name != options.targets.end(); ++name)
-    if (std::find(options.targets.begin(), name, *name) != name)
-      throw CLI::ValidationError("--target", gdssm::in_quotes(*name) + " is given twice, expected different columns");
+  const auto expect_once = [](const char* option, const std::vector<std::string>& names) {
+    for (auto name = names.begin(); name != names.end(); ++name)
+      if (std::find(names.begin(), name, *name) != name)
+        throw CLI::ValidationError(option, gdssm::in_quotes(*name) + " is given twice, expected different columns");
+  };
+  const auto& columns = options.columns;
+  expect_once("--target", columns.targets);
+  for (const std::string& name : columns.ignored)
+    if (std::find(columns.targets.begin(), columns.targets.end(), name) != columns.targets.end())
+      throw CLI::ValidationError("--ignore", gdssm::in_quotes(name) + " is a target, expected another column");
+  std::vector<std::string> chosen = columns.choices.text;
+  for (const auto* names : {&columns.choices.numbers, &columns.choices.dates})
+    chosen.insert(chosen.end(), names->begin(), names->end());
+  expect_once("--text, --number, --date", chosen);
   using gdssm::programs::NamedFile;
   std::vector<NamedFile> inputs{{"FILE", options.file == "-" ? "" : options.file}};
   const std::vector<NamedFile> outputs{
@@ -663,9 +365,15 @@ int main(int argc, char** argv) {
       "predict");
   app.add_option("FILE", options.file,
                  "Table as text, compressed by gzip, bzip2 or zip or not; - reads standard input");
-  app.add_option("--target", options.targets, "Column to predict, may be given several times (default: the last)")
-      ->type_name("NAME")
-      ->allow_extra_args(false);
+  const auto add_columns = [&](const char* name, std::vector<std::string>& columns, const char* what) {
+    app.add_option(name, columns, what)->type_name("NAME")->allow_extra_args(false);
+  };
+  add_columns("--target", options.columns.targets, "Column to predict, may be given several times (default: the last)");
+  add_columns("--ignore", options.columns.ignored, "Column to leave out, may be given several times");
+  add_columns("--text", options.columns.choices.text,
+              "Column whose cells are names, such as numbers of places (this and the next two: default: by its cells)");
+  add_columns("--number", options.columns.choices.numbers, "Column of numbers; other cells are taken as missing");
+  add_columns("--date", options.columns.choices.dates, "Column of dates; other cells are taken as missing");
   gdssm::predict::add_dialect_options(app, options.dialect);
   app.add_option("--out", options.out, "Write predictions here instead, complete at the end")->type_name("OUT.csv");
   app.add_option("--summary", options.summary, "Write errors and skills here, as JSON")->type_name("S.json");
@@ -703,9 +411,13 @@ int main(int argc, char** argv) {
   app.add_option("--window", options.learner.window, "Rows in the sliding window (default: 100)")
       ->type_name("ROWS")
       ->transform(gdssm::programs::whole_number(1));
-  app.add_option("--lags", options.learner.lags, "Past values of the target as further features")
+  app.add_option("--lags", options.learner.lags,
+                 "Past values of the target as further features (default: 6 for a file of dates and a target, else 0)")
       ->type_name("P")
-      ->transform(gdssm::programs::whole_number(0))
+      ->transform(gdssm::programs::whole_number(0));
+  app.add_option("--delay", options.delay, "Rows after its own at which a target is known, and learned")
+      ->type_name("ROWS")
+      ->transform(gdssm::programs::whole_number(0, 10000))
       ->capture_default_str();
   app.add_option("--features", options.learner.features, "linear, polynomial:DEGREE or fourier:COUNT")
       ->type_name("NAME")

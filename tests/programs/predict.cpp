@@ -20,6 +20,7 @@
 
 #include "gdssm/io/atomic_file.hpp"
 #include "gdssm/io/csv.hpp"
+#include "gdssm/io/safetensors.hpp"
 #include "gdssm/learners/regression.hpp"
 #include "gdssm/version.hpp"
 #include "io/support.hpp"
@@ -317,7 +318,9 @@ TEST_CASE("A row without its target is predicted, not learned and not scored", "
   text.erase(last_comma + 1, end - last_comma - 1);
   without.erase(begin, end + 1 - begin);
   const File file(text);
-  const Table table = file.predictions({"--summary", file.beside("s.json")}), rest = File(without).predictions();
+  // Of a learner without a past, which does not know that a row has passed.
+  const Table table = file.predictions({"--learner", "ridge", "--summary", file.beside("s.json")}),
+              rest = File(without).predictions({"--learner", "ridge"});
   CHECK(is_missing(table.rows[19][2]));
   CHECK(std::isfinite(table.rows[19][1]));
   for (std::size_t t = 0; t < 29; ++t) CHECK(table.rows[t < 19 ? t : t + 1][1] == rest.rows[t][1]);
@@ -394,19 +397,17 @@ TEST_CASE("A file that is not a table of numbers is refused with its line", "[pr
   CHECK(refusal("a,a\n1,2\n").starts_with("data.csv:1: column 2: the name 'a' occurs twice"));
   CHECK(refusal("a,b\n1,2\n3\n").starts_with("data.csv:3: got 1 cells, expected 2"));
   CHECK(refusal("a,b\n1,2\n3,4,5\n").starts_with("data.csv:3: got 3 cells, expected 2"));
-  for (const char* cell : {"nan", "inf", "1e999", "abc"}) {
+  for (const char* cell : {"inf", "1e999", "abc", "2024-01-01"}) {
     const std::string text = cell;
-    CHECK(refusal("a,b\n1,2\n" + text + ",4\n").starts_with("data.csv:3: column 'a': '" + text + "' is not a finite"));
-    CHECK(refusal("a,b\n1,2\n3," + text + "\n").starts_with("data.csv:3: column 'b': '" + text + "' is not a finite"));
+    CHECK(refusal("a,b\n1,2\n3," + text + "\n") ==
+          "data.csv:3: column 'b': '" + text +
+              "' is not a finite number, as a target must be; columns with numbers are "
+              "'a', expected --target with one of them");
   }
-  CHECK(refusal("a,b\n1,2\n,4\n") ==
-        "data.csv:3: column 'a': an empty feature, expected a number (only targets may be missing)");
+  CHECK(refusal("b\nred\n").ends_with("as a target must be; no other column has numbers so far"));
   CHECK(refusal("a,b\n1,2\n1e101,4\n") ==
         "data.csv:3: column 'a': 1e+101 is too large, expected a magnitude of at most 1e+100");
   CHECK(refusal("a,b\n1,2\n1,-1e101\n").starts_with("data.csv:3: column 'b': -1e+101 is too large"));
-  CHECK(refusal("a\n1\n") ==
-        "data.csv:1: every column is a target, expected at least one feature column beside them, or --lags (one cell a "
-        "line; --delimiter says what separates cells)");
   CHECK(File("a,b\n1,2\n").refusal({"--target", "c"}) == "data.csv: no column 'c', expected one of 'a', 'b'");
   const Run missing = predict({"/nowhere/data.csv"});
   CHECK(missing.status == 1);
@@ -608,8 +609,10 @@ TEST_CASE("Two states join to that of both files' rows", "[program]") {
     CHECK(query.predictions({"--merge", a, a}).rows[0][1] != Approx(expected).epsilon(1e-6));
   }
   CHECK(query.refusal({"--learner", "mean", "--state", ab}).find("its learner is {") != std::string::npos);
-  CHECK(File("a,c,target\n1,2,3\n").refusal({"--state", ab}).find("its features are 'a', 'b', expected 'a', 'c'") !=
-        std::string::npos);
+  CHECK(File("a,c,target\n1,2,3\n").refusal({"--state", ab}) ==
+        "data.csv:1: no column 'b', from which " + ab +
+            " has learned, expected it, or --ignore b to take its cells as "
+            "missing");
   CHECK(File("1\n").refusal({"--state", query.path()}).starts_with(query.path() + ": "));
   CHECK(gdssm::read_file(query.path()).starts_with("a,b,target"));
 }
@@ -654,6 +657,185 @@ TEST_CASE("A series without features is predicted from its own past", "[program]
   };
   // The variance is 1 / (1 - 0.9^2) = 5.3 times that of the innovations.
   CHECK(squares({"--lags", "1"}) < squares({"--lags", "1", "--learner", "mean"}) / 3);
+}
+
+/// Text, dates, gaps, an index and truth values, "y" last.
+std::string mixed_table(int rows, int changed = -1) {
+  gdssm::test::Random random(5);
+  std::string text = "\"\",when,species,\"length\",town,smoker,y\n";
+  for (int t = 0; t < rows; ++t) {
+    const int species = static_cast<int>((random() + 0.5) * 3), town = static_cast<int>((random() + 0.5) * 20);
+    const double length = random(), y = species + 0.1 * town + 2 * length + 0.1 * random();
+    const std::string date = "2024-0" + std::to_string(1 + t / 28) + "-" + std::to_string(1 + t % 28);
+    text += "\"" + std::to_string(t + 1) + "\"," + date + "," + std::string(1, char('A' + species)) + "," +
+            (t % 11 == 5 ? "NA" : gdssm::format_number(length)) + ",town" + std::to_string(town) + "," +
+            (t % 2 ? "TRUE" : "FALSE") + "," +
+            (t % 13 == 7    ? "NA"
+             : t == changed ? "100"
+                            : gdssm::format_number(y)) +
+            "\n";
+  }
+  return text;
+}
+
+TEST_CASE("Text, dates, missing cells, truth values and an index are taken without an option", "[program]") {
+  const File file(mixed_table(150));
+  const Run run = file.run({"--summary", file.beside("s.json"), "--out", file.beside("out.csv")});
+  REQUIRE(run.status == 0);
+  CHECK(run.err.starts_with("columns: '': index, left out; 'when': dates; 'species': text, 3 values so far; 'town': "));
+  CHECK(run.err.find("'smoker': true or false\ny: ") != std::string::npos);
+  const Json summary = Json::parse(gdssm::read_file(file.beside("s.json")));
+  CHECK(summary["rows"] == 150);
+  CHECK(summary["scored_rows"] == 150 - 11 - 10);
+  CHECK(summary["skill"] > 0.7);
+}
+
+TEST_CASE("No prediction depends on a later row, whatever the columns", "[program]") {
+  for (const Strings& options : {Strings{}, Strings{"--delay", "3"}, Strings{"--learner", "ridge", "--lags", "2"}}) {
+    const Table a = File(mixed_table(110)).predictions(options), b = File(mixed_table(110, 80)).predictions(options);
+    const std::size_t known = options.size() == 2 && options[0] == "--delay" ? 84 : 81;  // rows that could not know it
+    for (std::size_t t = 0; t < 110; ++t) {
+      CAPTURE(t);
+      REQUIRE((a.rows[t][1] == b.rows[t][1]) == (t < known));
+    }
+  }
+}
+
+TEST_CASE("A stream of all kinds of columns goes on from its state to the byte, in any order of columns", "[program]") {
+  const std::string text = mixed_table(140);
+  std::size_t middle = 0;
+  for (int line = 0; line < 60; ++line) middle = text.find('\n', middle) + 1;
+  const std::string header = text.substr(0, text.find('\n') + 1);
+  const File whole(text), first(text.substr(0, middle)), second(header + text.substr(middle));
+  // The columns backwards, with one more.
+  std::string reversed;
+  std::istringstream lines(header + text.substr(middle));
+  for (std::string line; std::getline(lines, line);) {
+    std::string back = "extra";
+    for (std::size_t end = line.size();;) {
+      const std::size_t comma = line.rfind(',', end - 1);
+      back += "," + line.substr(comma + 1, end - comma - 1);
+      if (comma == std::string::npos) break;
+      end = comma;
+    }
+    reversed += back.substr(0, back.rfind(',')) + "\n";  // without the index
+  }
+  const File backwards(reversed);
+  for (const Strings& options : {Strings{}, Strings{"--learner", "ridge", "--features", "polynomial:2"}}) {
+    const TemporaryFolder folder;
+    const std::string state = (folder / "state").string(), copy = (folder / "copy").string();
+    Strings with_state = options;
+    with_state.insert(with_state.end(), {"--state", state});
+    const Table all = whole.predictions(options);
+    first.predictions(with_state);
+    std::filesystem::copy_file(state, copy);
+    const Table rest = second.predictions(with_state);
+    with_state.back() = copy;
+    const Run run = backwards.run(with_state);
+    REQUIRE(run.status == 0);
+    CHECK(run.err.starts_with("'extra': unknown to " + copy + ", left out\n"));
+    const Table other = read_table(run.out);
+    REQUIRE(rest.rows.size() == 81);
+    for (std::size_t t = 0; t < 81; ++t)
+      for (const std::size_t column : {1u, 3u, 4u}) {
+        REQUIRE(rest.rows[t][column] == all.rows[t + 59][column]);
+        REQUIRE(other.rows[t][column] == all.rows[t + 59][column]);
+      }
+  }
+}
+
+TEST_CASE("A file without the target is predicted from a state, and one without an input is refused or told",
+          "[program]") {
+  const File first("a,b,y\n1,2,3\n2,1,4\n3,3,6\n");
+  const std::string state = first.beside("s");
+  first.predictions({"--state", state});
+  const std::string learned = gdssm::read_file(state);
+  const Run alone = File("a,b\n1,2\n2,1\n").run({"--state", state, "--learner", "default"});
+  CHECK(alone.status == 0);
+  CHECK(alone.err.starts_with("'y': no such column, rows are predicted alone\n"));
+  CHECK(read_table(alone.out).rows.size() == 2);
+  CHECK(is_missing(read_table(alone.out).rows[0][2]));
+  gdssm::write_file(state, learned);
+  CHECK(File("a,y\n1,2\n").refusal({"--state", state}) ==
+        "data.csv:1: no column 'b', from which " + state +
+            " has learned, expected it, or --ignore b to take its cells "
+            "as missing");
+  CHECK(File("a,y\n1,2\n").run({"--state", state, "--ignore", "b"}).status == 0);
+}
+
+TEST_CASE("A state of version 0.1 is refused by name", "[program][misuse]") {
+  const File file("a,y\n1,2\n");
+  gdssm::Safetensors old;
+  old.metadata = {{"format", "gdssm predict state 1"}};
+  gdssm::write_file(file.beside("s"), gdssm::serialize(old, "s"));
+  CHECK(file.refusal({"--state", file.beside("s")}) ==
+        file.beside("s") + ": is a state of predict 0.1, expected one of 0.2; begin anew from the rows");
+}
+
+TEST_CASE("A row without its target keeps its place in the past", "[program]") {
+  std::string whole = "n,y\n", gap = whole;
+  for (int t = 0; t < 60; ++t) {
+    const std::string y = std::to_string(std::array{0, 10, 2, -8}[static_cast<std::size_t>(t) % 4]);
+    whole += "0," + y + "\n";
+    gap += "0," + (t == 30 ? "" : y) + "\n";
+  }
+  const Table expected = File(whole).predictions({"--learner", "ridge", "--lags", "4"}),
+              got = File(gap).predictions({"--learner", "ridge", "--lags", "4"});
+  for (std::size_t t = 0; t < 60; ++t) CHECK(got.rows[t][1] == Approx(expected.rows[t][1]).margin(0.1));
+}
+
+TEST_CASE("Targets that come late are foreseen from those known by then", "[program]") {
+  const File file(linear_table(40));
+  const Table late = file.predictions({"--learner", "ridge", "--delay", "5"}),
+              prompt = file.predictions({"--learner", "ridge"});
+  for (std::size_t t = 0; t < 40; ++t) {
+    CAPTURE(t);
+    if (t < 6) CHECK(late.rows[t][1] == 0);
+    if (t == 12) {
+      gdssm::RidgeLearner<> learner(2, 1);
+      const Table data = read_table(linear_table(40));
+      for (std::size_t s = 0; s < 7; ++s)
+        learner.observe(Eigen::Vector2d(data.rows[s][0], data.rows[s][1]),
+                        Eigen::VectorXd::Constant(1, data.rows[s][2]));
+      CHECK(late.rows[t][1] == Approx(learner.predict(Eigen::Vector2d(data.rows[t][0], data.rows[t][1]))[0]));
+    }
+  }
+  CHECK(file.run({"--delay", "0"}).out == file.run().out);
+  CHECK(late.rows[12][1] != prompt.rows[12][1]);
+  // A period of four is foreseen five rows ahead, through the guesses in between.
+  std::string text = "y\n";
+  for (int t = 0; t < 200; ++t)
+    text += std::array{"0", "10", "2", "-8"}[static_cast<std::size_t>(t) % 4] + std::string("\n");
+  for (const auto& row : File(text).predictions({"--learner", "ridge", "--lags", "4", "--delay", "5"}).rows)
+    if (row[0] > 100) CHECK(row[1] == Approx(row[2]).margin(0.5));
+}
+
+TEST_CASE("Dates and a value alone are foreseen from the value's past", "[program]") {
+  std::string text = "month,value\n";
+  for (int t = 0; t < 72; ++t)
+    text += std::to_string(2018 + t / 12) + (t % 12 < 9 ? "-0" : "-") + std::to_string(1 + t % 12) + "," +
+            gdssm::format_number(100 + t + 10 * std::sin(t * 2 * 3.14159265358979 / 12)) + "\n";
+  const File file(text);
+  CHECK(file.run().out == file.run({"--lags", "6"}).out);
+  CHECK(file.run().out != file.run({"--lags", "0"}).out);
+  REQUIRE(file.run({"--summary", file.beside("s.json")}).status == 0);
+  CHECK(Json::parse(gdssm::read_file(file.beside("s.json")))["skill_last_value"] > 0.9);
+}
+
+TEST_CASE("Columns are taken for what the command line says", "[program]") {
+  const File file(mixed_table(60));
+  CHECK(file.run({"--ignore", "species"}).err.find("species") == std::string::npos);
+  CHECK(file.run({"--text", "length"}).err.find("'length': text") != std::string::npos);
+  CHECK(file.run({"--number", "town"}).err.find("town") == std::string::npos);
+  CHECK(file.run({"--ignore", "y", "--number", "smoker", "--target", "length"}).status == 0);
+  CHECK(file.run({"--ignore", "y"}).err.find("smoker: ") != std::string::npos);  // the last that is left, true or false
+  CHECK(file.refusal({"--ignore", "z"}).starts_with("data.csv: no column 'z', expected one of "));
+  CHECK(file.refusal({"--target", "species"})
+            .ends_with("' is not a finite number, as a target must be; columns with numbers are 'length', 'smoker', "
+                       "'y', expected --target with one of them"));
+  CHECK(file.refusal({"--ignore", "y", "--target", "y"}, 2)
+            .starts_with("--ignore: 'y' is a target, expected another column"));
+  CHECK(file.refusal({"--text", "y", "--date", "y"}, 2).find("'y' is given twice") != std::string::npos);
 }
 
 TEST_CASE("A plot of a stream without targets, or of a name of two lines, is a plot", "[program]") {
@@ -745,9 +927,10 @@ TEST_CASE("Help and version are answered on standard output", "[program]") {
   CHECK(help.status == 0);
   CHECK(help.err == "");
   for (const char* option :
-       {"FILE",      "--target",     "--out",   "--summary",  "--burn-in",   "--learner", "--steps",
-        "--ridge",   "--forgetting", "--lags",  "--features", "--delimiter", "--decimal", "--no-header",
-        "--compare", "--plot",       "--state", "--merge",    "--threads",   "--version"})
+       {"FILE",    "--target",     "--out",     "--summary",   "--burn-in", "--learner",   "--steps",
+        "--ridge", "--forgetting", "--lags",    "--features",  "--compare", "--plot",      "--state",
+        "--merge", "--threads",    "--version", "--delimiter", "--decimal", "--no-header", "--ignore",
+        "--text",  "--number",     "--date",    "--delay"})
     CHECK(help.out.find(option) != std::string::npos);
   CHECK(version.status == 0);
   CHECK(version.out == "predict (gdssm) " + std::string(gdssm::version) + "\n");
