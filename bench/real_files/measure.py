@@ -119,7 +119,7 @@ def report(files, results, by_peer):
     shares = [r["coverage"] for r in results.values() if r.get("covered", 0) >= 300 - BURN_IN]
     if shares:
         print(f"\n95 % intervals on {len(shares)} files of 300 rows or more: {np.mean(shares):.1%} of targets inside "
-              f"(files: {min(shares):.1%} to {max(shares):.1%}; {sum(0.93 <= s <= 0.97 for s in shares)} in 93 to 97 %)")
+              f"({min(shares):.1%} to {max(shares):.1%}; {sum(0.93 <= s <= 0.97 for s in shares)} files in 93 to 97 %)")
     print("\n| peer | files | peer's RMSE / ours, geometric mean | median | ours better on |\n|---|---|---|---|---|")
     for peer in peers.ROWS:
         values = [ratio(by_peer[name][peer]["rmse"], results[name]["shipped"]["rmse"], files[name]["deviation"])
@@ -137,7 +137,8 @@ def changed_tables(rows, late):
 
     yield "ends earlier", rows[:late]
     yield "another row's cells", with_row(rows[late // 2])
-    yield "unseen words", with_row([c if c.strip() in MISSING or to_number(c) is not None else "zyx" for c in rows[late]])
+    kept = [cell.strip() in MISSING or to_number(cell) is not None for cell in rows[late]]
+    yield "unseen words", with_row([cell if keep else "zyx" for cell, keep in zip(rows[late], kept)])
     yield "missing cells", with_row(["" for _ in rows[late]])
 
 

