@@ -80,6 +80,12 @@ TEST_CASE("Runs of blanks and tabs separate cells, and those around a line none"
   CHECK(read("date,y\n2024-01-01 00:00,5\n2024-01-02 00:00,6\n").dialect.delimiter == ',');
 }
 
+TEST_CASE("A single name of two words is not two above a single number", "[csv][regression]") {
+  const Table table = read("a b\n1\n");
+  CHECK(table.columns == Strings{"a b"});
+  CHECK(table.rows == std::vector<Strings>{{"1"}});
+}
+
 TEST_CASE("A line sep= declares the delimiter", "[csv]") {
   for (const char* first : {"sep=;\n", "\"sep=;\"\n", "\xEF\xBB\xBFSEP=;\r\n"}) {
     const Table table = read(first + std::string("a;b\n1;2\n"));

@@ -332,7 +332,7 @@ inline Sniffed sniff(std::string_view beginning, const DialectOptions& known) {
   } else {
     for (const char candidate : {',', ';', '\t', '|'}) consider(candidate);
     for (const char candidate : {' ', '\0'})
-      if (best->score() < 0.5) consider(candidate);
+      if (best->score() <= 0.5) consider(candidate);
     if (best->score() == 0) {
       best.reset();
       consider(delimiter_of_first_line(beginning, dialect.line_end));
