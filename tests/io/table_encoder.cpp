@@ -92,7 +92,7 @@ TEST_CASE("A level has an indicator from the first on, or when it comes again; t
   CHECK(encode(encoder, {"green"}) == vector({0, 1}));
   CHECK(encode(encoder, {"NA"}) == vector({0, 0, 1}));  // missing is a level of its own
   CHECK(encode(encoder, {""}) == vector({0, 0, 1}));
-  CHECK(encoder.describe(0) == "'colour': text, 4 values so far");
+  CHECK(encoder.describe(0) == "'colour': text, 3 values so far, and gaps");
 }
 
 TEST_CASE("Of many levels, twelve have indicators, and the mean of a level's targets is an input", "[theorem]") {

@@ -143,7 +143,9 @@ class TableEncoder {
   /// What a column was taken for: "species: text, 3 values so far"; nothing for plain numbers.
   std::string describe(std::size_t c) const {
     const ColumnMemory& column = state_.columns[c];
-    const double cells = column.count[ColumnMemory::text_cells], levels = column.count[ColumnMemory::levels_seen];
+    const double cells = column.count[ColumnMemory::text_cells];
+    const bool has_gaps = column.levels.find(LevelTable::key_of({})) >= 0;  // a level of its own
+    const double levels = column.count[ColumnMemory::levels_seen] - (has_gaps ? 1 : 0);
     const auto say = [&](const std::string& what) { return in_quotes(names_[c]) + ": " + what; };
     switch (column.kind()) {
       case ColumnKind::unknown:
@@ -159,7 +161,8 @@ class TableEncoder {
       case ColumnKind::text:
         return say(cells > 9 && levels == cells
                        ? "text, another in every row so far"
-                       : "text, " + format_number(levels) + (levels == 1 ? " value so far" : " values so far"));
+                       : "text, " + format_number(levels) + (levels == 1 ? " value so far" : " values so far") +
+                             (has_gaps ? ", and gaps" : ""));
       default:
         return say(c == 0 && is_index(names_[c]) ? "index, left out" : "text that hardly repeats, left out");
     }
