@@ -54,10 +54,10 @@ TEST_CASE("Every recurrence has the outputs, final states and gradients of publi
     const json file = golden(row);
     for (const json& figures : file["cases"]) {
       INFO(figures["case"].get<std::string>());
-      Tensors inputs, cotangents;
-      for (const auto& [name, input] : figures["inputs"].items()) inputs[name] = tensor(input);
-      for (const auto& [name, bar] : figures["cotangents"].items()) cotangents["cotangent." + name] = tensor(bar);
-      const Tensors results = gdssm::detail::recurrence_in<double>(row, inputs, cotangents, true, "golden");
+      Tensors tensors;
+      for (const auto& [name, input] : figures["inputs"].items()) tensors[name] = tensor(input);
+      for (const auto& [name, bar] : figures["cotangents"].items()) tensors["cotangent." + name] = tensor(bar);
+      const Tensors results = gdssm::recurrence(row, tensors, "golden");
       expect_near(results, figures["outputs"], "", 1e-12);
       expect_near(results, figures["gradients"], "grad.", 1e-12);
       CHECK(results.size() == figures["outputs"].size() + figures["gradients"].size());
