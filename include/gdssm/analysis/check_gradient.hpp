@@ -137,7 +137,7 @@ VjpReport compare_gradients(const TrainingGradient<Parameters>& gradient, const 
     gradient(parameters, found);
     reference(parameters, expected);
     const std::vector<double> a = entries<double>(found), b = entries<double>(expected);
-    Comparison<double> comparison(std::string("the gradient of training ") + when);
+    DerivativeComparison<double> comparison(std::string("the gradient of training ") + when);
     for (std::size_t i = 0; i < a.size(); ++i) {
       double scale = 0;
       for (auto k = where[i].begin; k < where[i].end; ++k)

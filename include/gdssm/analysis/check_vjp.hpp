@@ -146,9 +146,9 @@ std::vector<T> random_vector(std::size_t size, RandomStream<>& stream) {
 
 /// A report of the worst of many comparisons.
 template <class T>
-class Comparison {
+class DerivativeComparison {
  public:
-  explicit Comparison(std::string what) : what_(std::move(what)) {}
+  explicit DerivativeComparison(std::string what) : what_(std::move(what)) {}
 
   void compare(const std::string& name, T got, T expected, T tolerance) {
     // Below the smallest normal number rounding is no longer relative.
@@ -234,13 +234,13 @@ VjpReport check_vjp_at(const ErasedFunction<T>& f, const std::vector<double>& po
   for (const Place& place : f.places)
     scale.push_back(*std::max_element(terms.begin() + place.begin, terms.begin() + place.end));
   VjpReport report;
-  Comparison<T> by_duals("the gradient against dual numbers");
+  DerivativeComparison<T> by_duals("the gradient against dual numbers");
   for (std::size_t i = 0; i < x.size(); ++i)
     by_duals.compare(f.places[i].name, gradient[i], expected[i], tolerance * scale[i]);
   report.add(by_duals.report());
 
   // <v, J u> = <J^T v, u>
-  Comparison<T> adjoint("the adjoint identity");
+  DerivativeComparison<T> adjoint("the adjoint identity");
   T size = T(0);
   for (std::size_t i = 0; i < x.size(); ++i) size += std::abs(scale[i] * u[i]);
   adjoint.compare("<J^T v, u>", dot(gradient, u), dot(v, push_forward(u)), tolerance * size);
@@ -254,7 +254,7 @@ VjpReport check_vjp_at(const ErasedFunction<T>& f, const std::vector<double>& po
       return dot(v, f.output(moved));
     };
     const T h = 1e-5;
-    Comparison<T> by_differences("the gradient against central differences");
+    DerivativeComparison<T> by_differences("the gradient against central differences");
     for (std::size_t i = 0; i < x.size(); ++i)
       by_differences.compare(f.places[i].name, gradient[i], (value(i, h) - value(i, -h)) / (2 * h),
                              1e-6 * (std::max)(T(1), scale[i]));

@@ -113,9 +113,9 @@ using AnsweredQueries = std::function<Eigen::MatrixXd(const Eigen::MatrixXd& inp
 
 /// Watches a learner at work, as `Observer` does a model.
 struct ObserveLearner {
-  AnsweredQueries learner;
-  Index outputs;  ///< m
-  double probe;   ///< s
+  AnsweredQueries learner;  ///< what answers
+  Index outputs;            ///< m
+  double probe;             ///< s
 
   /// Shapes  tokens (f x (2N+1)), N >= 1        Errors  std::invalid_argument: answers of another shape
   Observation operator()(const Eigen::MatrixXd& tokens) const {

@@ -24,7 +24,7 @@ enum class OnlineStep {
 
 /// A rule with its numbers. Its answer is c W q.
 struct OnlineRule {
-  OnlineStep step;
+  OnlineStep step;      ///< what it does with a pair
   double size;          ///< a
   double momentum = 0;  ///< eta, of `heavy_ball`
   double decay = 1;     ///< L
@@ -62,7 +62,8 @@ inline Eigen::MatrixXd implicit_weights(const OnlineRule& rule, const Eigen::Mat
 
 /// Which numbers of an online rule are fitted beside its size, and its momentum if it has one; else they are 1.
 struct OpenNumbers {
-  bool decay = false, scale = false;
+  bool decay = false;  ///< of the state
+  bool scale = false;  ///< c, of the answer
 };
 
 /// The rule of a kind nearest to a model's predictions, in the sum of squares, that Levenberg's and Marquardt's method

@@ -51,8 +51,8 @@ class SoftmaxAttention : public PlainBlock<SoftmaxAttention>, public Stateless {
 
   template <class T>
   struct History {
-    Array<T> q, k, v, o, q_bar, k_bar, v_bar, o_bar;
-    Array<T> p, p_bar;  ///< weights, a query a column (N x T)
+    Array<T> q, k, v, o, q_bar, k_bar, v_bar, o_bar;  ///< (d x N), a head below the other
+    Array<T> p, p_bar;                                ///< weights, a query a column (N x T)
   };
   template <class T>
   History<T> history(Index length) const {

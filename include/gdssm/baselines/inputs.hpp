@@ -49,7 +49,7 @@ class WindowInput {
   /// One local attention a head.
   template <class Head>
   struct Heads {
-    std::vector<Head> heads;
+    std::vector<Head> heads;  ///< one after the other
 
     template <class Visitor, class First, class... More>
     static void visit(Visitor&& visitor, First&& first, More&&... more) {
@@ -150,7 +150,7 @@ class PairInput : public PlainBlock<PairInput>, public Stateless {
   static constexpr bool asks = true;  ///< a window makes a pair, and a query that writes nothing
 
   explicit PairInput(Index features) : features_(detail::expect_size("PairInput", "number of features", features)) {}
-  Index features() const { return features_; }
+  Index features() const { return features_; }  ///< f
   Index size() const { return 2 * features_; }  ///< entries of u_i
 
   template <class Storage>

@@ -70,9 +70,9 @@ class RgLru : public PlainBlock<RgLru> {
 
   template <class T>
   struct History {
-    Array<T> u, branch, bent, r, i, a, size, states, out;  ///< (n x T); size = sqrt(1 - a^2 + 1e-6)
-    Array<T> u_bar, branch_bar, r_bar, i_bar, states_bar, out_bar;
-    Array<T> rate, rate_slope, first;  ///< -8 softplus(l), its derivative, s_0 (n x 1)
+    Array<T> u, branch, bent, r, i, a, size, states, out;           ///< (n x T); size = sqrt(1 - a^2 + 1e-6)
+    Array<T> u_bar, branch_bar, r_bar, i_bar, states_bar, out_bar;  ///< (n x T)
+    Array<T> rate, rate_slope, first;                               ///< -8 softplus(l), its derivative, s_0 (n x 1)
   };
   template <class T>
   History<T> history(Index length) const {

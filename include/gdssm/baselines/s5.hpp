@@ -91,11 +91,11 @@ class S5 {
 
   template <class T>
   struct History {
-    Array<Complex<T>> decay, decay_bar, first, state;  ///< L, x_0 (p x 1)
-    Array<Complex<T>> states;                          ///< x_t, and then their cotangents (p x T)
-    Array<Complex<T>> states_bar;
-    Array<T> re, im, re_bar, im_bar;  ///< (p x T)
-    Array<T> y, y_bar, bent, bent_bar, gate, gate_bar;
+    Array<Complex<T>> decay, decay_bar, first, state;   ///< L, x_0 (p x 1)
+    Array<Complex<T>> states;                           ///< x_t, and then their cotangents (p x T)
+    Array<Complex<T>> states_bar;                       ///< (p x T)
+    Array<T> re, im, re_bar, im_bar;                    ///< (p x T)
+    Array<T> y, y_bar, bent, bent_bar, gate, gate_bar;  ///< (channels x T)
   };
 
   template <class T>

@@ -75,7 +75,7 @@ class SelectiveSsm : public PlainBlock<SelectiveSsm> {
     Array<T> into, out_of;                            ///< b_t, c_t (n x T)
     Array<T> rates, first;                            ///< -exp(l)^T, s_0 (n channels x 1)
     Array<T> decays, states, decays_bar, states_bar;  ///< as the state is laid out (n channels x T)
-    Array<T> u_bar, Delta_bar, gate_bar, out_bar, into_bar, out_of_bar;
+    Array<T> u_bar, Delta_bar, gate_bar, out_bar, into_bar, out_of_bar;  ///< of the sizes above
   };
   template <class T>
   History<T> history(Index length) const {

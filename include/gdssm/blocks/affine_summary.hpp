@@ -24,24 +24,29 @@ namespace gdssm {
 /// F(S) = factor S, one number: decays that all entries share.
 template <class T>
 struct ScalarFactor {
-  Array<T, 1, 1> factor;
+  Array<T, 1, 1> factor;  ///< of F
 
   ScalarFactor() { factor[0] = T(1); }
   ScalarFactor(Index, Index) : ScalarFactor() {}
+  /// whole += F(first).
   template <class Memory>
   void add(const Memory& first, Memory& whole) const {
     for (Index e = 0; e < whole.size(); ++e) whole[e] = multiply_add(factor[0], first[e], whole[e]);
   }
+  /// First this, then `later`.
   ScalarFactor then(const ScalarFactor& later) const {
     ScalarFactor both;
     both.factor[0] = factor[0] * later.factor[0];
     return both;
   }
+  /// How many starts show all of F.
   static Index probes(Index, Index) { return 1; }
+  /// Fills memories, zeros, with a start.
   template <class... Memory>
   static void begin(Index, Memory&... memory) {
     (memory.fill(T(1)), ...);
   }
+  /// Keeps what a start has become.
   template <class Memory, class... Same>
   void take(Index, const Memory& memory, const Same&...) {
     factor[0] = memory[0];
@@ -52,24 +57,29 @@ struct ScalarFactor {
 /// F(S) = S diag(factors): decays of the keys' channels.
 template <class T, Index Keys = Dynamic>
 struct KeyFactors {
-  Array<T, Keys, 1> factors;
+  Array<T, Keys, 1> factors;  ///< of F
 
   KeyFactors(Index, Index cols) : factors(cols, 1) { factors.fill(T(1)); }
+  /// whole += F(first).
   template <class Memory>
   void add(const Memory& first, Memory& whole) const {
     for (Index j = 0; j < whole.cols(); ++j)
       for (Index i = 0; i < whole.rows(); ++i) whole(i, j) = multiply_add(factors[j], first(i, j), whole(i, j));
   }
+  /// First this, then `later`.
   KeyFactors then(const KeyFactors& later) const {
     KeyFactors both = *this;
     for (Index j = 0; j < factors.size(); ++j) both.factors[j] = factors[j] * later.factors[j];
     return both;
   }
+  /// How many starts show all of F.
   static Index probes(Index, Index) { return 1; }
+  /// Fills memories, zeros, with a start.
   template <class Memory>
   static void begin(Index, Memory& memory) {
     memory.fill(T(1));
   }
+  /// Keeps what a start has become.
   template <class Memory>
   void take(Index, const Memory& memory) {
     for (Index j = 0; j < factors.size(); ++j) factors[j] = memory(0, j);
@@ -80,24 +90,29 @@ struct KeyFactors {
 /// F(S) = factors * S, elementwise: each entry by itself.
 template <class T, Index Rows = Dynamic, Index Cols = Dynamic>
 struct EntryFactors {
-  Array<T, Rows, Cols> factors;
+  Array<T, Rows, Cols> factors;  ///< of F
 
   explicit EntryFactors(const Array<T, Rows, Cols>& given) : factors(given) {}
   EntryFactors(Index rows, Index cols) : factors(rows, cols) { factors.fill(T(1)); }
+  /// whole += F(first).
   template <class Memory>
   void add(const Memory& first, Memory& whole) const {
     for (Index e = 0; e < whole.size(); ++e) whole[e] = multiply_add(factors[e], first[e], whole[e]);
   }
+  /// First this, then `later`.
   EntryFactors then(const EntryFactors& later) const {
     EntryFactors both = *this;
     for (Index e = 0; e < factors.size(); ++e) both.factors[e] = later.factors[e] * factors[e];
     return both;
   }
+  /// How many starts show all of F.
   static Index probes(Index, Index) { return 1; }
+  /// Fills memories, zeros, with a start.
   template <class Memory>
   static void begin(Index, Memory& memory) {
     memory.fill(T(1));
   }
+  /// Keeps what a start has become.
   template <class Memory>
   void take(Index, const Memory& memory) {
     for (Index e = 0; e < factors.size(); ++e) factors[e] = memory[e];
@@ -108,29 +123,34 @@ struct EntryFactors {
 /// F(S) = S factor, a matrix (Keys x Keys): all rows of S move alike.
 template <class T, Index Keys = Dynamic>
 struct RightFactor {
-  Array<T, Keys, Keys> factor;
+  Array<T, Keys, Keys> factor;  ///< of F
 
   RightFactor(Index, Index cols) : factor(cols, cols) {
     for (Index j = 0; j < cols; ++j) factor(j, j) = T(1);
   }
+  /// whole += F(first).
   template <class Memory>
   void add(const Memory& first, Memory& whole) const {
     for (Index j = 0; j < whole.cols(); ++j)
       for (Index l = 0; l < whole.cols(); ++l)
         for (Index i = 0; i < whole.rows(); ++i) whole(i, j) = multiply_add(first(i, l), factor(l, j), whole(i, j));
   }
+  /// First this, then `later`.
   RightFactor then(const RightFactor& later) const {
     RightFactor both = *this;
     both.factor.fill(T(0));
     later.add(factor, both.factor);
     return both;
   }
+  /// How many starts show all of F.
   static Index probes(Index rows, Index cols) { return (cols + rows - 1) / rows; }
+  /// Fills memories, zeros, with a start.
   template <class Memory>
   static void begin(Index n, Memory& memory) {
     for (Index i = 0; i < memory.rows() && n * memory.rows() + i < memory.cols(); ++i)
       memory(i, n * memory.rows() + i) = T(1);
   }
+  /// Keeps what a start has become.
   template <class Memory>
   void take(Index n, const Memory& memory) {
     for (Index j = 0; j < memory.cols(); ++j)
@@ -143,29 +163,34 @@ struct RightFactor {
 /// F(S) = factor S, a matrix (Values x Values): all columns of S move alike.
 template <class T, Index Values = Dynamic>
 struct LeftFactor {
-  Array<T, Values, Values> factor;
+  Array<T, Values, Values> factor;  ///< of F
 
   LeftFactor(Index rows, Index) : factor(rows, rows) {
     for (Index i = 0; i < rows; ++i) factor(i, i) = T(1);
   }
+  /// whole += F(first).
   template <class Memory>
   void add(const Memory& first, Memory& whole) const {
     for (Index j = 0; j < whole.cols(); ++j)
       for (Index l = 0; l < whole.rows(); ++l)
         for (Index i = 0; i < whole.rows(); ++i) whole(i, j) = multiply_add(factor(i, l), first(l, j), whole(i, j));
   }
+  /// First this, then `later`.
   LeftFactor then(const LeftFactor& later) const {
     LeftFactor both = *this;
     both.factor.fill(T(0));
     later.add(factor, both.factor);
     return both;
   }
+  /// How many starts show all of F.
   static Index probes(Index rows, Index cols) { return (rows + cols - 1) / cols; }
+  /// Fills memories, zeros, with a start.
   template <class Memory>
   static void begin(Index n, Memory& memory) {
     for (Index j = 0; j < memory.cols() && n * memory.cols() + j < memory.rows(); ++j)
       memory(n * memory.cols() + j, j) = T(1);
   }
+  /// Keeps what a start has become.
   template <class Memory>
   void take(Index n, const Memory& memory) {
     for (Index j = 0; j < memory.cols() && n * memory.cols() + j < memory.rows(); ++j)
@@ -182,6 +207,7 @@ struct RowFactors {
   RowFactors(Index rows, Index cols) : factors(rows, cols * cols) {
     for (Index j = 0; j < cols; ++j) factors.view().column(j + j * cols).fill(T(1));
   }
+  /// whole += F(first).
   template <class Memory>
   void add(const Memory& first, Memory& whole) const {
     const Index keys = whole.cols();
@@ -190,6 +216,7 @@ struct RowFactors {
         for (Index i = 0; i < whole.rows(); ++i)
           whole(i, j) = multiply_add(first(i, l), factors(i, l + j * keys), whole(i, j));
   }
+  /// First this, then `later`.
   RowFactors then(const RowFactors& later) const {
     RowFactors both = *this;
     Index keys = 1;
@@ -203,11 +230,14 @@ struct RowFactors {
                 multiply_add(factors(i, l + m * keys), later.factors(i, m + j * keys), both.factors(i, l + j * keys));
     return both;
   }
+  /// How many starts show all of F.
   static Index probes(Index, Index cols) { return cols; }
+  /// Fills memories, zeros, with a start.
   template <class Memory>
   static void begin(Index n, Memory& memory) {
     memory.view().column(n).fill(T(1));
   }
+  /// Keeps what a start has become.
   template <class Memory>
   void take(Index n, const Memory& memory) {
     for (Index j = 0; j < memory.cols(); ++j)
@@ -219,11 +249,12 @@ struct RowFactors {
 /// F([S B]) = [S B] factor, a matrix (2 Keys x 2 Keys): a memory and its momentum.
 template <class T>
 struct PairFactor {
-  Array<T> factor;
+  Array<T> factor;  ///< of F
 
   PairFactor(Index, Index cols) : factor(2 * cols, 2 * cols) {
     for (Index j = 0; j < 2 * cols; ++j) factor(j, j) = T(1);
   }
+  /// whole += F(first).
   template <class Memory>
   void add(const Memory& S, const Memory& B, Memory& whole_S, Memory& whole_B) const {
     const Index keys = S.cols();
@@ -234,6 +265,7 @@ struct PairFactor {
           to = multiply_add(l < keys ? S(i, l) : B(i, l - keys), factor(l, j), to);
         }
   }
+  /// First this, then `later`.
   PairFactor then(const PairFactor& later) const {
     PairFactor both = *this;
     both.factor.fill(T(0));
@@ -243,12 +275,15 @@ struct PairFactor {
           both.factor(l, j) = multiply_add(factor(l, m), later.factor(m, j), both.factor(l, j));
     return both;
   }
+  /// How many starts show all of F.
   static Index probes(Index rows, Index cols) { return 2 * RightFactor<T>::probes(rows, cols); }
+  /// Fills memories, zeros, with a start.
   template <class Memory>
   static void begin(Index n, Memory& S, Memory& B) {
     const Index half = RightFactor<T>::probes(S.rows(), S.cols());
     RightFactor<T>::begin(n % half, n < half ? S : B);
   }
+  /// Keeps what a start has become.
   template <class Memory>
   void take(Index n, const Memory& S, const Memory& B) {
     const Index keys = S.cols(), half = RightFactor<T>::probes(S.rows(), keys), first = n % half * S.rows();

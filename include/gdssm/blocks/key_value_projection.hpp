@@ -124,6 +124,7 @@ class KeyValueProjection : public PlainBlock<KeyValueProjection<Rank, Keys, Valu
   }
 
  protected:
+  /// VJP of y = W token, which adds.
   template <class P, class S, Index Rows>
   static void map_vjp(const Array<P, Rows, Tokens>& W, View<const S, Tokens, 1> token, View<const S, Rows, 1> y_bar,
                       Array<S, Rows, Tokens>& W_bar, View<S, Tokens, 1> token_bar) {

@@ -13,8 +13,8 @@ namespace gdssm {
 
 /// The weights of the paper's layer on which the prediction's agreement with vector targets depends to first order.
 struct PlateauWeights {
-  Eigen::Matrix3d A;
-  Eigen::Vector3d d;
+  Eigen::Matrix3d A;  ///< attention
+  Eigen::Vector3d d;  ///< gate
   Eigen::VectorXd C;  ///< diagonal of C (f)
 };
 

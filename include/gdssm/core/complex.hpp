@@ -41,6 +41,7 @@ struct Complex {
             multiply_add(a.re, b.im, multiply_add(a.im, b.re, c.im))};
   }
 
+  /// a where the mask is set, else b.
   friend constexpr Complex select(const T& mask, const Complex& a, const Complex& b) {
     using gdssm::select;
     return {select(mask, a.re, b.re), select(mask, a.im, b.im)};

@@ -26,9 +26,9 @@ namespace gdssm {
 
 /// Lines within a table that are no rows.
 struct LinesLeftOut {
-  std::size_t blank = 0;  ///< without a cell; in a table of one column those before a later row are rows
-  std::size_t comments = 0;
-  std::size_t headers = 0;  ///< the header once more, as in files that were joined
+  std::size_t blank = 0;     ///< without a cell; in a table of one column those before a later row are rows
+  std::size_t comments = 0;  ///< that begin with the comment's mark
+  std::size_t headers = 0;   ///< the header once more, as in files that were joined
 
   bool operator==(const LinesLeftOut&) const = default;
 };
@@ -53,12 +53,13 @@ struct LinesLeftOut {
 ///         the stream's buffer throws.
 class CsvRows {
  public:
+  /// A row's cells, valid until the next is read.
   using Cells = std::span<const std::string_view>;
 
   /// A column that is called otherwise than in the header.
   struct Renamed {
-    std::size_t column;
-    std::string from;
+    std::size_t column;  ///< from 0
+    std::string from;    ///< its name in the header
   };
 
   /// Sniffs the dialect, but for what `known` says of it, and reads the header. `name` is the file's name in error
@@ -75,7 +76,7 @@ class CsvRows {
     read_header(sniffed);
   }
 
-  const Dialect& dialect() const { return dialect_; }
+  const Dialect& dialect() const { return dialect_; }  ///< that was sniffed or given
 
   /// The columns' names, in order: all different, and empty at most for the first, which is an index then.
   const std::vector<std::string>& columns() const { return columns_; }
@@ -190,7 +191,7 @@ class CsvRows {
       }
       begin = end_ + 1 - at_;
     }
-    next_ = std::min(end_ + 1, source_.size());
+    next_ = (std::min)(end_ + 1, source_.size());
     if (lines == 0) return false;
     line_ = line_number_ + 1;
     line_number_ += lines;
@@ -255,7 +256,7 @@ class CsvRows {
       split_record();
     }
     std::vector<std::string> names(cells_.text.begin(), cells_.text.end());
-    while (names.size() > std::max<std::size_t>(sniffed.columns, 1) && names.back().empty()) names.pop_back();
+    while (names.size() > (std::max<std::size_t>)(sniffed.columns, 1) && names.back().empty()) names.pop_back();
     if (sniffed.has_row_names) names.insert(names.begin(), "");
     name_columns(std::move(names));
   }

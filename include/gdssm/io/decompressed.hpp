@@ -226,12 +226,14 @@ class Decompressed : public std::streambuf {
   Decompressed(std::streambuf* source, std::string name) : input_(source), name_(std::move(name)) {}
 
  protected:
+  /// The next byte, as every stream buffer's.
   int_type underflow() override {
     while (gptr() == egptr())
       if (!advance()) return traits_type::eof();
     return traits_type::to_int_type(*gptr());
   }
 
+  /// Whether a byte can be had without waiting: 0 if that is not known, -1 at the end.
   std::streamsize showmanyc() override {
     if (format_ == Format::ended) return -1;
     const bool has_bytes = format_ != Format::plain && !input_.bytes().empty();  // plain ones were handed on

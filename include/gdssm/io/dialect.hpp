@@ -30,8 +30,9 @@ struct Dialect {
 
 /// What is known of a file's dialect beforehand; the rest is sniffed.
 struct DialectOptions {
-  std::optional<char> delimiter = {}, decimal = {};
-  std::optional<bool> header = {};
+  std::optional<char> delimiter = {};  ///< between cells
+  std::optional<char> decimal = {};    ///< the decimal mark
+  std::optional<bool> header = {};     ///< whether the first line has names
 };
 
 namespace detail {

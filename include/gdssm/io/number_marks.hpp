@@ -16,7 +16,7 @@ inline bool is_grouped(std::string_view digits, std::string_view mark) {
   std::size_t at = digits.find(mark);
   if (at == 0 || at > 3 || digits[0] == '0') return false;
   while (at != std::string_view::npos) {
-    const std::size_t from = at + mark.size(), next = std::min(digits.find(mark, from), digits.size());
+    const std::size_t from = at + mark.size(), next = (std::min)(digits.find(mark, from), digits.size());
     if (next - from != 3) return false;
     at = next == digits.size() ? std::string_view::npos : next;
   }
@@ -75,7 +75,7 @@ struct NumberMarks {
   /// Counts blanks or apostrophes between groups of digits at the beginning; returns where these end, 0 without any.
   std::size_t count_groups(std::string_view cell) {
     for (const std::string_view mark : {" ", "\xC2\xA0", "\xE2\x80\xAF", "'"}) {
-      const std::size_t end = std::min(cell.find_first_of(".,"), cell.size());
+      const std::size_t end = (std::min)(cell.find_first_of(".,"), cell.size());
       const std::string_view whole = cell.substr(0, end);
       if (whole.find(mark) == std::string_view::npos || !is_grouped(whole, mark)) continue;
       const bool digits = std::all_of(whole.begin(), whole.end(),

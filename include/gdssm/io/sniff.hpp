@@ -126,7 +126,7 @@ class Sample {
     std::size_t line = 0;
     for (std::size_t at = 0; at < beginning.size();) {
       const auto end_of = [&](std::size_t from) {
-        return std::min(beginning.find(dialect_.line_end, from), beginning.size());
+        return (std::min)(beginning.find(dialect_.line_end, from), beginning.size());
       };
       const std::size_t first = line++;
       std::size_t end = end_of(at);
@@ -224,7 +224,7 @@ class Sample {
   /// Whether a comment line has a name for each column.
   bool is_commented_header(std::size_t record) const {
     const std::string& text = records_[record].text;
-    std::string names = text.substr(std::min(text.find_first_not_of("# \t"), text.size()));
+    std::string names = text.substr((std::min)(text.find_first_not_of("# \t"), text.size()));
     CsvCells cells;
     split(names.data(), names.data() + names.size(), dialect_, cells);
     if (cells.text.size() != width_) return false;
@@ -289,7 +289,7 @@ inline char delimiter_of_first_line(std::string_view text, char line_end) {
   std::string_view line;
   while (!text.empty() && (without_blanks(line).empty() || line.starts_with('#'))) {
     line = text.substr(0, text.find(line_end));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    text.remove_prefix((std::min)(line.size() + 1, text.size()));
   }
   char best = ',';
   for (const char candidate : {';', '\t', '|'})

@@ -31,7 +31,9 @@ namespace gdssm {
 
 /// What a user says of columns, by name.
 struct ColumnChoices {
-  std::vector<std::string> text, numbers, dates;
+  std::vector<std::string> text;     ///< whose cells are names
+  std::vector<std::string> numbers;  ///< in which other cells are missing
+  std::vector<std::string> dates;    ///< in which other cells are missing
 };
 
 /// A row as numbers.

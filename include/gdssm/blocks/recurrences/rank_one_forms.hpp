@@ -48,6 +48,9 @@ T sum_of_parts(Index n, const Add& add) {
   return sum;
 }
 
+// The specialisations have what `RankOneForm` says.
+/** @cond */
+
 /// One step a token, which reads.
 struct OneStepForm {
   template <class Rule>
@@ -320,5 +323,7 @@ struct RankOneForm<Mamba2<K, V>> : AdditiveForm<Mamba2Decay> {};
 /// (27).
 template <Index K, Index V>
 struct RankOneForm<GatedLinearAttention<K, V>> : AdditiveForm<KeyDecays> {};
+
+/** @endcond */
 
 }  // namespace gdssm::recurrences
