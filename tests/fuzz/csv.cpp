@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/io/csv.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <set>
@@ -36,9 +37,9 @@ void read_rows(std::string_view bytes) {
   }
 }
 
-Table table_of(std::string_view bytes) {
+Table table_of(std::string_view bytes, const gdssm::DialectOptions& known = {}) {
   std::istringstream in{std::string(bytes)};
-  gdssm::CsvReader reader(in, "fuzz");
+  gdssm::CsvReader reader(in, "fuzz", known);
   Table table{reader.columns(), {}};
   for (std::vector<double> row; reader.next(row);) {
     expect(row.size() == table.columns.size(), "a row has a cell for each column");
@@ -47,11 +48,18 @@ Table table_of(std::string_view bytes) {
   return table;
 }
 
+bool is_word(const std::string& name) {
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  return !name.empty() && is_letter(name.front()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
+}
+
 bool same(double a, double b) { return gdssm::is_missing(a) ? gdssm::is_missing(b) : a == b; }
 
 }  // namespace
 
-// Any table's cells can be read, and a table of numbers can be written and read again with the same value.
+// Any table's cells can be read, and a table of numbers under names of letters and digits can be written and, its
+// dialect told, read again with the same value. Other names can look like a comment or a document of another kind.
 void read_bytes(std::string_view bytes) {
   read_rows(bytes);
   const Table table = table_of(bytes);
@@ -63,9 +71,11 @@ void read_bytes(std::string_view bytes) {
     writer.end_row();
   }
   writer.flush();
+  if (!std::all_of(table.columns.begin(), table.columns.end(), is_word)) return;
+  if (!gdssm::file_kind(out.str()).empty()) return;
   const Table again = [&] {
     try {
-      return table_of(out.str());
+      return table_of(out.str(), {.delimiter = ',', .decimal = '.', .header = true});
     } catch (const std::invalid_argument& refusal) {
       expect(false, refusal.what());
       throw;
