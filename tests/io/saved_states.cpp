@@ -9,9 +9,9 @@
 #include "gdssm/blocks/selective_recurrence.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/io/checkpoint.hpp"
-#include "gdssm/io/reference_file.hpp"
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/nonlinear_ssm.hpp"
+#include "gdssm/oracle/reference_file.hpp"
 #include "gdssm/training/initialization.hpp"
 
 namespace gdssm::test {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Refused: writing a layer in the reference's naming that has the reference's names and shapes, but another gate.
 #include "gdssm/blocks/constant_gate.hpp"
-#include "gdssm/io/reference_file.hpp"
+#include "gdssm/oracle/reference_file.hpp"
 
 #if defined(CONTROL)
 using Gate = gdssm::OutputGate<3>;

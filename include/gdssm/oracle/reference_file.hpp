@@ -31,8 +31,7 @@ constexpr std::string_view layer_discretization() {
     using C = decltype(std::declval<const Weights&>().readout.C);
     constexpr Index f = C::RowsAtCompileTime;
     const auto are_of = []<class Discretization>(Discretization) {
-      using Layer = PaperLayer<f, Discretization>;
-      return std::is_same_v<Weights, typename Layer::template Parameters<typename C::Scalar>>;
+      return std::is_same_v<Weights, typename PaperLayer<f, Discretization>::template Parameters<typename C::Scalar>>;
     };
     if (are_of(ZeroOrderHold())) return "zoh";
     if (are_of(Bilinear())) return "bilinear";
@@ -86,9 +85,8 @@ Safetensors reference_file(const Parameters& weights, const ReferenceMetadata& m
 /// Writes the weights of a layer, of a stack of layers or of a `NonlinearSsm` to a file in the reference's naming,
 /// which the programs `evaluate` and `explain` read.
 ///     write_reference_weights("layer.safetensors", weights, {.discretization = "zoh", .targets = "vector"});
-/// Errors  as `reference_file`, and std::invalid_argument: unknown words, a number of layers that the reference does
-/// not
-///         have. Nothing is written then.
+/// Errors  as `reference_file`, and std::invalid_argument: unknown words, a number of layers that the reference
+///         does not have. Nothing is written then.
 template <class Parameters>
 void write_reference_weights(const std::filesystem::path& path, const Parameters& weights,
                              const ReferenceMetadata& metadata) {
