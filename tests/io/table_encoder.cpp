@@ -83,7 +83,7 @@ TEST_CASE("That a cell is missing is an input when targets of such rows differ",
   CHECK(encode(telling, {"5"}) == vector({5, 0}));
 }
 
-TEST_CASE("A level has an indicator from the first on, or when it comes again; the first level has none", "[theorem]") {
+TEST_CASE("A level has an indicator from the first on, or when it comes again, and the first has none", "[theorem]") {
   TableEncoder encoder({"colour"});
   CHECK(encode(encoder, {"red"}).size() == 0);
   CHECK(encode(encoder, {"blue"}) == vector({1}));
@@ -235,7 +235,7 @@ TEST_CASE("Inputs keep their places, and their number only grows", "[theorem]") 
   CHECK(width <= TableEncoder::most_inputs + 20);
 }
 
-TEST_CASE("Two stretches of numbers join; text does not", "[theorem]") {
+TEST_CASE("Two stretches of numbers join, and text does not", "[theorem]") {
   TableEncoder whole({"a"}), first({"a"}), second({"a"});
   for (int t = 0; t < 20; ++t) {
     encode(whole, {std::to_string(t * t)}, t);
