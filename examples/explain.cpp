@@ -20,6 +20,7 @@
 #include "gdssm/io/safetensors.hpp"
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/two_step_stack.hpp"
+#include "gdssm/oracle/reference_decays.hpp"
 #include "support/program.hpp"
 #include "support/progress.hpp"
 
@@ -33,40 +34,14 @@ using Json = nlohmann::ordered_json;
 // One model for all files: double, with the decays as such.
 using Layer = gdssm::PaperLayer<gdssm::Dynamic, gdssm::GivenDecay>;
 using Stack = gdssm::HornerStack<Layer>;
-using Parameters = Stack::Parameters<double>;
-
-/// The layers of a file with its kind of decay, as layers with given decays.
-template <class Discretization>
-Parameters read_layers(const ReferenceWeights& weights) {
-  const Index steps = (weights.layer_count() + 1) / 2;
-  const gdssm::HornerStack<gdssm::PaperLayer<gdssm::Dynamic, Discretization>> stack(
-      gdssm::PaperLayer<gdssm::Dynamic, Discretization>(weights.feature_count()), steps);
-  auto read = stack.template parameters<double>();
-  weights.read(read);
-  const auto c = stack.prepare(read);
-  Parameters parameters = Stack(Layer(weights.feature_count()), steps).parameters<double>();
-  for (std::size_t l = 0; l < read.layers.size(); ++l) {
-    parameters.layers[l].attention.A = read.layers[l].attention.A;
-    parameters.layers[l].recurrence.Lambda = c.layers[l].recurrence.decay.matrix().transpose();
-    parameters.layers[l].readout.C = read.layers[l].readout.C;
-    parameters.layers[l].gate.d = read.layers[l].gate.d;
-  }
-  return parameters;
-}
-
-Parameters read_layers(const ReferenceWeights& weights) {
-  using Discretization = ReferenceWeights::Discretization;
-  if (weights.discretization() == Discretization::zoh) return read_layers<gdssm::ZeroOrderHold>(weights);
-  if (weights.discretization() == Discretization::bilinear) return read_layers<gdssm::Bilinear>(weights);
-  return read_layers<gdssm::GivenDecay>(weights);
-}
 
 Explanation explain(const ReferenceWeights& weights, const gdssm::ExplainOptions& options, gdssm::ThreadPool& pool) {
-  const Parameters parameters = read_layers(weights);
   const Layer layer(weights.feature_count());
+  const Stack stack(layer, (weights.layer_count() + 1) / 2);
+  const gdssm::ReferenceDecays<double, Stack> read(weights, stack);
   if (weights.stack() == ReferenceWeights::Stack::reference && weights.layer_count() == 3)
-    return gdssm::explain<gdssm::Targets>(gdssm::TwoStepStack(layer), parameters, options, pool);
-  return gdssm::explain<gdssm::Targets>(Stack(layer, (weights.layer_count() + 1) / 2), parameters, options, pool);
+    return gdssm::explain<gdssm::Targets>(gdssm::TwoStepStack(layer), read.weights(), options, pool);
+  return gdssm::explain<gdssm::Targets>(stack, read.weights(), options, pool);
 }
 
 /// A gated readout makes another learner than those known here.

@@ -18,6 +18,7 @@
 #include "gdssm/models/horner_stack.hpp"
 #include "gdssm/models/nonlinear_ssm.hpp"
 #include "gdssm/models/two_step_stack.hpp"
+#include "gdssm/oracle/reference_decays.hpp"
 #include "gdssm/training/gradient.hpp"
 #include "support/program.hpp"
 #include "support/progress.hpp"
@@ -69,8 +70,8 @@ void differentiate(const Model& model, const Parameters& parameters, const gdssm
 
 template <class T, class Model>
 Tensors evaluate(const Model& model, const ReferenceWeights& weights, const ReferenceTokens& contexts) {
-  auto parameters = model.template parameters<T>();
-  weights.read(parameters);
+  const gdssm::ReferenceDecays<T, Model> read(weights, model);
+  const auto& parameters = read.weights();
   Progress progress("evaluate", contexts.has_target() ? 2 * contexts.batch() : contexts.batch());
   Tensors results{{"predictions", predict<T>(model, parameters, contexts, progress)}};
   if (!contexts.has_target()) return results;
@@ -82,27 +83,19 @@ Tensors evaluate(const Model& model, const ReferenceWeights& weights, const Refe
   differentiate(model, parameters, whole ? gdssm::Targets() : gdssm::ScalarTargets(), contexts, loss, gradient,
                 progress);
   results["loss"] = {{}, std::vector<T>{loss}};
-  for (auto& [name, tensor] : weights.tensors(gradient)) results["grad." + name] = tensor;
+  for (auto& [name, tensor] : read.tensors(gradient)) results["grad." + name] = tensor;
   return results;
 }
 
-template <class T, class Discretization>
+template <class T>
 Tensors evaluate(const ReferenceWeights& weights, const ReferenceTokens& contexts) {
-  const gdssm::PaperLayer<gdssm::Dynamic, Discretization> layer(weights.feature_count());
+  const gdssm::PaperLayer<gdssm::Dynamic, gdssm::GivenDecay> layer(weights.feature_count());
   if (weights.readout() == ReferenceWeights::Readout::half_glu2)
     return evaluate<T>(gdssm::NonlinearSsm(layer), weights, contexts);
   if (weights.stack() == ReferenceWeights::Stack::reference && weights.layer_count() == 3)
     return evaluate<T>(gdssm::TwoStepStack(layer), weights, contexts);
   // A single layer too: it is the stack of one step.
   return evaluate<T>(gdssm::HornerStack(layer, (weights.layer_count() + 1) / 2), weights, contexts);
-}
-
-template <class T>
-Tensors evaluate(const ReferenceWeights& weights, const ReferenceTokens& contexts) {
-  using Discretization = ReferenceWeights::Discretization;
-  if (weights.discretization() == Discretization::zoh) return evaluate<T, gdssm::ZeroOrderHold>(weights, contexts);
-  if (weights.discretization() == Discretization::bilinear) return evaluate<T, gdssm::Bilinear>(weights, contexts);
-  return evaluate<T, gdssm::GivenDecay>(weights, contexts);
 }
 
 }  // namespace
