@@ -119,23 +119,87 @@ TEST_CASE("Theorem: the solver Descent is (10) with steps of size 1 / u, to the 
     }
 }
 
-TEST_CASE("Theorem: residuals are below those of the polynomials: Chebyshev's takes half of descent's steps or fewer",
-          "[theorem]") {
-  const Problem p(8, 3);
-  const double rho = 0.3, u = largest_eigenvalue_bound(p.S) + rho, l = rho;
-  for (const Index K : {1, 5, 10, 20, 40}) {
-    const Solved<Chebyshev> chebyshev(p, {.steps = K, .ridge = rho});
-    const Solved<Descent> descent(p, {.steps = K, .ridge = rho});
-    const double bound = p.q.norm() / std::cosh(static_cast<double>(K) * std::acosh((u + l) / (u - l)));
-    CHECK(chebyshev.answer.residual <= bound * (1 + 1e-12));
-    CHECK(descent.answer.residual <= std::pow(1 - l / u, static_cast<double>(K)) * p.q.norm() * (1 + 1e-12));
+/// |r| / |q| after K steps on eigenvalues s, of which q has equal parts.
+template <class Solver>
+double remainder(const VectorXd& s, double rho, Index K) {
+  Problem p(s.size());
+  p.S = s.asDiagonal();
+  p.q.setOnes();
+  return Solved<Solver>(p, {.steps = K, .ridge = rho}).answer.residual / p.q.norm();
+}
+
+TEST_CASE("Theorem: no iteration leaves more than (1 - m/u)^k of q, wherever the eigenvalues lie, (49)", "[theorem]") {
+  test::Random random(4);
+  for (int draw = 0; draw < 40; ++draw) {
+    const Index f = 1 + draw % 9;
+    const double rho = std::pow(10.0, -2 - draw % 3);
+    VectorXd s(f);
+    for (double& one : s) one = std::pow(10.0, (draw % 5) * random());
+    const double u = s.maxCoeff() + rho, m = s.minCoeff() + rho;  // of a diagonal matrix the bound on u is exact
+    for (const Index K : {1, 2, 3, 5, 8, 13, 40, 200}) {
+      CAPTURE(draw, K);
+      const double limit = std::pow(1 - m / u, static_cast<double>(K)) + 1e-12;
+      CHECK(remainder<Descent>(s, rho, K) <= limit);
+      CHECK(remainder<HeavyBall>(s, rho, K) <= limit);
+      CHECK(remainder<Chebyshev>(s, rho, K) <= limit);
+    }
   }
+}
+
+TEST_CASE("Theorem: on [l, u] a stretch of k steps leaves what its polynomial says, and Chebyshev's the least",
+          "[theorem]") {
+  for (const double l : {0.9, 0.1, 0.001}) {
+    Chebyshev::Momentum<double> chebyshev(l, 1);
+    HeavyBall::Momentum<double> heavy(l, 1);
+    const Index n = 2001;  // eigenvalues side by side, as independent numbers
+    const Eigen::ArrayXd s = Eigen::ArrayXd::LinSpaced(n, l, 1);
+    struct Run {
+      Eigen::ArrayXd r, d;
+    };
+    const double first = 2 / (1 + l);
+    Run one{1 - first * s, Eigen::ArrayXd::Constant(n, first)}, two = one;
+    const double b = std::pow((1 - std::sqrt(l)) / (1 + std::sqrt(l)), 2);
+    for (int k = 1; k <= 60; ++k) {
+      CAPTURE(l, k);
+      const double least = 1 / std::cosh(k * std::acosh((1 + l) / (1 - l)));
+      CHECK(one.r.abs().maxCoeff() == Approx(least).epsilon(1e-9));
+      CHECK(two.r.abs().maxCoeff() == Approx(std::pow(b, k / 2.0) * (1 + k * (1 - b) / (1 + b))).epsilon(1e-9));
+      const auto next = [&](Run& run, detail::MomentumStep<double> step) {
+        run.d = step.c * run.d + step.a * run.r;
+        run.r -= s * run.d;
+      };
+      next(one, chebyshev.next());
+      next(two, heavy.next());
+    }
+  }
+}
+
+TEST_CASE("Chebyshev, heavy ball and conjugate gradients come to the limit in fewer steps than descent", "[theorem]") {
+  const Problem p(8, 3);
   const auto steps = [&](auto solver) {
-    return Solved<decltype(solver)>(p, {.steps = 100000, .ridge = rho, .tolerance = 1e-6}).answer.steps;
+    return Solved<decltype(solver)>(p, {.steps = 100000, .ridge = 0.3, .tolerance = 1e-6}).answer.steps;
   };
   CHECK(steps(Chebyshev{}) * 2 < steps(Descent{}));
   CHECK(steps(HeavyBall{}) < steps(Descent{}));
   CHECK(steps(ConjugateGradients{}) <= 10);
+}
+
+TEST_CASE("On a long stream a hundred steps of Chebyshev and of heavy ball reach ridge regression", "[regression]") {
+  const Index rows = 6000;
+  for (const Index f : {1, 4}) {
+    const Stream stream = linear_stream(f, 1, rows, 2);
+    RidgeLearner<> ridge(f, 1);
+    ChebyshevLearner<> chebyshev(f, 1);
+    HeavyBallLearner<> heavy(f, 1);
+    for (Index t = 0; t < rows; ++t) {
+      ridge.observe(stream.x.col(t), stream.y.col(t));
+      chebyshev.observe(stream.x.col(t), stream.y.col(t));
+      heavy.observe(stream.x.col(t), stream.y.col(t));
+    }
+    const VectorXd x = VectorXd::Constant(f, 2);
+    CHECK(chebyshev.predict(x)[0] == Approx(ridge.predict(x)[0]).epsilon(1e-9));
+    CHECK(heavy.predict(x)[0] == Approx(ridge.predict(x)[0]).epsilon(1e-9));
+  }
 }
 
 TEST_CASE("Theorem: of all W = M p(H) of their degree, conjugate gradients find the one of least loss", "[theorem]") {

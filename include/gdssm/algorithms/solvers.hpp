@@ -15,12 +15,17 @@
 // Predictions for a query q from the accumulators S and M: yhat = M v with v near (S + rho I)^{-1} q. A method is a
 // type. Let H = S + rho I. The first three methods iterate on H v = q from v = 0, with one product of H with a vector a
 // step. Their residual r = q - H v is p(H) q for a polynomial p with p(0) = 1, and they differ in the polynomial. Let
-// the eigenvalues of H lie in [l, u]; u = `largest_eigenvalue_bound`(S) + rho and l = rho are cheap to know.
+// the eigenvalues of H lie in [m, u]; u = `largest_eigenvalue_bound`(S) + rho and m >= rho are cheap to know. Heavy
+// ball and Chebyshev are made for an interval [l, u], whose lower end l they estimate as they go, (49).
 //
-//     Descent             v <- v + r / u                                 |r_k| <= (1 - l/u)^k |q|
-//     HeavyBall           v <- v + a r + b (v - v_before)                |r_k| of the order of k b^(k/2) |q|
-//                         a = 4 / (sqrt u + sqrt l)^2, b = ((sqrt u - sqrt l) / (sqrt u + sqrt l))^2
-//     Chebyshev           the smallest polynomial on [l, u]              |r_k| <= |q| / T_k((u + l) / (u - l))
+//     Descent             v <- v + r / u                                 |r_k| <= (1 - m/u)^k |q|
+//     HeavyBall           v <- v + a r + b (v - v_before)                |r_k| <= (1 - m/u)^k |q|; on [l, u] each
+//     stretch
+//                         a = 4 / (sqrt u + sqrt l)^2                      of k steps leaves b^(k/2) (1 + k (1 - b) /
+//                         (1 + b)) b = ((sqrt u - sqrt l) / (sqrt u + sqrt l))^2
+//     Chebyshev           the smallest polynomial on [l, u]              |r_k| <= (1 - m/u)^k |q|; on [l, u] each
+//     stretch
+//                                                                          of k steps leaves 1 / T_k((u + l) / (u - l))
 //     ConjugateGradients  on H w = M_i, for each row of M the polynomial of least loss; at most f steps
 //     Elimination         no iteration: f steps of Gauss on a bordered matrix, (10d)
 //
@@ -33,7 +38,8 @@
 // square root, and numbers below the level of rounding count as zero.
 //
 // Source  docs/theory.md, K steps; Saad, Iterative Methods for Sparse Linear Systems, 12.3; Polyak, USSR Computational
-//         Mathematics and Mathematical Physics 4, 1964; Hestenes, Stiefel, J. Res. NBS 49, 1952
+//         Mathematics and Mathematical Physics 4, 1964; Golub, Varga, Numerische Mathematik 3, 1961; Hestenes, Stiefel,
+//         J. Res. NBS 49, 1952
 
 namespace gdssm {
 
@@ -125,16 +131,6 @@ Answer<T> iterate(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M
   return answer;
 }
 
-/// u and l; l is kept as far from 0 as rounding can resolve.
-template <class T>
-struct Spectrum {
-  template <class S_>
-  Spectrum(const Eigen::MatrixBase<S_>& S, const T& rho) : most(largest_eigenvalue_bound(S) + rho), least(rho) {
-    if constexpr (std::is_floating_point_v<T>) least = (std::max)(least, std::numeric_limits<T>::epsilon() * most);
-  }
-  T most, least;
-};
-
 /// The common part of iterations on q. A `Method` offers `start(S, settings, scratch)`, which returns the step.
 template <class Method>
 struct Iteration {
@@ -168,23 +164,36 @@ struct Descent : detail::Iteration<Descent> {
   }
 };
 
-/// K steps of Chebyshev semi-iteration: no polynomial of degree K has a smaller maximum on [l, u].
-struct Chebyshev : detail::Iteration<Chebyshev> {
+namespace detail {
+
+/// The common part of iterations with momentum, d <- c d + a r, v <- v + d, whose coefficients are made for eigenvalues
+/// in [l, u]. They run in stretches, of ceil(2 sqrt(u / l)) steps each. At the beginning of a stretch
+///     (49)  l <- min(l, r^T H r / r^T r),     d <- 2 r / (u + l),
+/// the first time from l = u. A stretch diminishes what r has in [l, u] and leaves what it has below l, so that l falls
+/// until nothing is left there. Whatever l is, K steps leave at most (1 - m/u)^K |q|, as `Descent` does.
+/// A `Method` offers Momentum<T>(l, u), and its next(): the c and a of each later step of a stretch.
+template <class Method>
+struct Stretches : Iteration<Method> {
   /// Returns the step that `solve` repeats.
   template <class S_, class T>
-  static auto start(const S_& S, const DescentSettings<T>& settings, Scratch<T>& ws) {
-    const detail::Spectrum<T> spectrum(S, settings.ridge);
-    const T middle = (spectrum.most + spectrum.least) / T(2), half = (spectrum.most - spectrum.least) / T(2);
-    // ratio = T_{k-1}(middle / half) / T_k(middle / half), finite even for half = 0.
-    return [&, middle, half, ratio = T(half / middle)](Index k) mutable {
-      if (k == 0) {
-        ws.d = ws.r / middle;
+  static auto start(const S_& S, const DescentSettings<T>& settings, IterationScratch<T>& ws) {
+    const T u = largest_eigenvalue_bound(S) + settings.ridge;
+    return [&, u, l = u, left = Index(0), momentum = typename Method::template Momentum<T>(u, u)](Index) mutable {
+      if (left == 0) {
+        multiply_hessian(S, settings.ridge, ws.r, ws.Hd);
+        const T rr = ws.r.squaredNorm(), quotient = rr > T(0) ? T(ws.r.dot(ws.Hd) / rr) : l;
+        l = (std::max)((std::min)(l, quotient), (std::max)(settings.ridge, std::numeric_limits<T>::epsilon() * u));
+        left = static_cast<Index>(std::ceil(T(2) * std::sqrt(u / l)));
+        momentum = typename Method::template Momentum<T>(l, u);
+        const T a = T(2) / (u + l);
+        ws.d = a * ws.r;
+        ws.Hd *= a;
       } else {
-        const T next = half / (T(2) * middle - half * ratio);
-        ws.d = next * ratio * ws.d + T(2) / (T(2) * middle - half * ratio) * ws.r;
-        ratio = next;
+        const auto [c, a] = momentum.next();
+        ws.d = c * ws.d + a * ws.r;
+        multiply_hessian(S, settings.ridge, ws.d, ws.Hd);
       }
-      detail::multiply_hessian(S, settings.ridge, ws.d, ws.Hd);
+      --left;
       ws.v += ws.d;
       ws.r -= ws.Hd;
       return true;
@@ -192,24 +201,50 @@ struct Chebyshev : detail::Iteration<Chebyshev> {
   }
 };
 
-/// K steps of gradient descent with Polyak's momentum, with constant coefficients.
-struct HeavyBall : detail::Iteration<HeavyBall> {
-  /// Returns the step that `solve` repeats.
-  template <class S_, class T>
-  static auto start(const S_& S, const DescentSettings<T>& settings, Scratch<T>& ws) {
-    const detail::Spectrum<T> spectrum(S, settings.ridge);
-    const T root_u = std::sqrt(spectrum.most), root_l = std::sqrt(spectrum.least);
-    const T a = T(4) / ((root_u + root_l) * (root_u + root_l));
-    const T b = (root_u - root_l) / (root_u + root_l) * ((root_u - root_l) / (root_u + root_l));
-    ws.d.setZero();
-    return [&, a, b](Index) {
-      ws.d = a * ws.r + b * ws.d;
-      detail::multiply_hessian(S, settings.ridge, ws.d, ws.Hd);
-      ws.v += ws.d;
-      ws.r -= ws.Hd;
-      return true;
-    };
-  }
+/// The coefficients of a step d <- c d + a r.
+template <class T>
+struct MomentumStep {
+  T c, a;
+};
+
+}  // namespace detail
+
+/// K steps of Chebyshev semi-iteration: no polynomial of a stretch's degree has a smaller maximum on [l, u].
+struct Chebyshev : detail::Stretches<Chebyshev> {
+  /// The coefficients of a stretch on [l, u].
+  template <class T>
+  class Momentum {
+   public:
+    Momentum(const T& l, const T& u) : middle_((u + l) / T(2)), half_((u - l) / T(2)), ratio_(half_ / middle_) {}
+    /// The next step's.
+    detail::MomentumStep<T> next() {
+      const T denominator = T(2) * middle_ - half_ * ratio_, before = ratio_;
+      ratio_ = half_ / denominator;
+      return {ratio_ * before, T(2) / denominator};
+    }
+
+   private:
+    T middle_, half_, ratio_;  // T_{k-1}(middle / half) / T_k(middle / half), finite even for half = 0
+  };
+};
+
+/// K steps of gradient descent with Polyak's momentum, with constant coefficients over a stretch. The first step of a
+/// stretch is 2 / (u + l), not a: no eigenvalue is then amplified on the way (Golub, Varga, 1961).
+struct HeavyBall : detail::Stretches<HeavyBall> {
+  /// The coefficients of a stretch on [l, u].
+  template <class T>
+  class Momentum {
+   public:
+    Momentum(const T& l, const T& u) {
+      const T sum = std::sqrt(u) + std::sqrt(l), difference = std::sqrt(u) - std::sqrt(l);
+      step_ = {difference / sum * (difference / sum), T(4) / (sum * sum)};
+    }
+    /// The next step's.
+    detail::MomentumStep<T> next() const { return step_; }
+
+   private:
+    detail::MomentumStep<T> step_;
+  };
 };
 
 /// At most K steps of conjugate gradients on H w = M_i for each row of M. After k steps W = M p(H), with the polynomial
@@ -248,7 +283,7 @@ struct ConjugateGradients {
   static auto start(const S_& S, const Row& row, const DescentSettings<T>& settings, Scratch<T>& ws, const T& rows) {
     T lost(0), negligible(0);
     if constexpr (std::is_floating_point_v<T>) {
-      const T most = detail::Spectrum<T>(S, settings.ridge).most, left = detail::rounding_left(row.size(), rows);
+      const T most = largest_eigenvalue_bound(S) + settings.ridge, left = detail::rounding_left(row.size(), rows);
       if (!(settings.ridge > left * most)) {  // otherwise H is not singular
         negligible = left * most;
         lost = left * left * row.squaredNorm();
