@@ -314,6 +314,27 @@ TEST_CASE("Least squares on fewer rows than inputs, or on equal columns, is the 
   CHECK(difference(test::predictions_of(least, stream), penalised) < 2e-7);
 }
 
+TEST_CASE("Theorem: of fewer pairs than inputs, ridge regression by a factor of S is ridge regression, (60)",
+          "[theorem]") {
+  for (const Index f : {32, 60, 128})
+    for (const Index rows : {Index(1), Index(5), f / 4})
+      for (const double rho : {0.0, 1e-3, 2.0}) {
+        CAPTURE(f, rows, rho);
+        Problem p(f, 3);
+        p.set_inputs(linear_stream(f, 2, rows, 7).x, 8);
+        const VectorXd units = VectorXd::LinSpaced(f, 0.5, 3);
+        Elimination::Scratch<double> scratch(f, 2);
+        VectorXd by_factor(2), by_elimination(2);
+        const RidgeSettings<double> settings{.ridge = rho};
+        Elimination::solve(p.S, p.M, p.q, units.cwiseAbs2(), settings, scratch, by_factor, 1.0, rows);
+        Elimination::solve(p.S, p.M, p.q, units.cwiseAbs2(), settings, scratch, by_elimination);
+        CHECK(difference(by_factor, by_elimination) < 1e-9);
+        // A bound that is too low is no harm.
+        Elimination::solve(p.S, p.M, p.q, units.cwiseAbs2(), settings, scratch, by_factor, 1.0, rows / 2);
+        CHECK(difference(by_factor, by_elimination) < 1e-9);
+      }
+}
+
 MatrixXd direct_inverse(const RecursiveLeastSquares<>& learner) {
   MatrixXd H = learner.state().S;
   H.diagonal() += learner.state().penalty;

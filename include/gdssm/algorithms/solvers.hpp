@@ -311,6 +311,10 @@ struct ConjugateGradients {
 /// singular, and the prediction is that of the least W that fits, M H^+ q, the limit of ever smaller penalties: q is
 /// projected onto the remaining columns, then eliminated. A pivot is the least w^T H w over combinations w of its
 /// column, with weight 1, and those before it. It is lost at (8 f + 2 sqrt(rows)) epsilon sum_i w_i^2 H_ii.
+///
+/// Of fewer pairs than inputs S has a factor L of that many columns, S = L L^T and M = C L^T, and
+///     (60)  M (S + rho I)^{-1} q = C (L^T L + rho I)^{-1} L^T q,
+/// which takes r^2 f multiplications for r pairs, and neither more than r columns of S nor the pairs themselves.
 struct Elimination {
   template <class T>
   using Settings = RidgeSettings<T>;
@@ -342,11 +346,17 @@ struct Elimination {
 
   /// Solves in units for each coordinate, given as squares s^2: the answer for D S D, M D and D q with D = diag(1 / s),
   /// which is that for S + rho D^{-2}, M and q. Coordinates with s = 0 are left out.
+  /// `rank` bounds the rank of S, as the number of pairs in it does; where it is far below f, (60) is used.
   template <class S_, class M_, class Q, class U, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const Eigen::MatrixBase<U>& squared_units, const RidgeSettings<T>& settings, Scratch<T>& ws,
-                         Eigen::VectorX<T>& prediction, const T& rows = T(1)) {
+                         Eigen::VectorX<T>& prediction, const T& rows = T(1),
+                         Index rank = (std::numeric_limits<Index>::max)()) {
     const Index f = q.size(), m = M.rows(), height = ws.bordered.rows();
+    if constexpr (std::is_floating_point_v<T>)
+      if (f >= least_wide && rank <= f / 4 &&
+          solve_by_factor(S, M, q, squared_units, settings, ws, prediction, rows, rank))
+        return {.ending = Ending::eliminated, .steps = 0, .residual = T(0), .error_bound = T(0)};
     for (Index k = 0; k < f; ++k) {
       T* const column = ws.bordered.col(k).data();
       for (Index i = k / chunk * chunk; i < f; ++i) column[i] = S(i, k);
@@ -379,6 +389,62 @@ struct Elimination {
  private:
   // Rows processed at once: one or two vectors of the processor.
   static constexpr Index chunk = 4;
+  // Below this number of inputs a factor saves nothing.
+  static constexpr Index least_wide = 32;
+
+  /// (60): S = L L^T in the given units with r <= rank columns, each the column of S with the largest remainder, and
+  /// M = C L^T. Returns false where more than `rank` columns are left. ws.bordered holds L and beside it the matrix
+  /// L^T L + rho I, its factor, and C.
+  template <class S_, class M_, class Q, class U, class T>
+  static bool solve_by_factor(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M,
+                              const Eigen::MatrixBase<Q>& q, const Eigen::MatrixBase<U>& squared_units,
+                              const RidgeSettings<T>& settings, Scratch<T>& ws, Eigen::VectorX<T>& prediction,
+                              const T& rows, Index rank) {
+    const Index f = q.size(), m = M.rows();
+    auto L = ws.bordered.topLeftCorner(f, rank), H = ws.bordered.block(0, rank, rank, rank);
+    auto C = ws.bordered.block(0, 2 * rank, rank, 1);
+    auto &inverse_units = ws.multiples, &left = ws.rest, &u = ws.projection;
+    for (Index j = 0; j < f; ++j) {
+      inverse_units[j] = squared_units[j] > T(0) ? T(1) / std::sqrt(squared_units[j]) : T(0);
+      left[j] = S(j, j) * inverse_units[j] * inverse_units[j];
+    }
+    const T lost = detail::rounding_left(f, rows) * left.maxCoeff();
+    Index r = 0, pivot = 0;
+    for (; left.maxCoeff(&pivot) > lost; ++r) {
+      if (r == rank) return false;
+      const T root = std::sqrt(left[pivot]);
+      for (Index j = 0; j < f; ++j) L(j, r) = S(j, pivot) * inverse_units[pivot] * inverse_units[j];
+      for (Index k = 0; k < r; ++k) L.col(r) -= L(pivot, k) * L.col(k);
+      L.col(r) /= root;
+      left -= L.col(r).cwiseAbs2();
+      left[pivot] = T(0);
+      ws.basis(0, r) = static_cast<T>(pivot);
+    }
+    // H = L^T L + rho I = R R^T, and R^-1 L^T q.
+    for (Index j = 0; j < r; ++j) {
+      for (Index i = j; i < r; ++i) H(i, j) = L.col(i).dot(L.col(j));
+      H(j, j) += settings.ridge;
+      u[j] = T(0);
+      for (Index k = 0; k < f; ++k) u[j] += L(k, j) * inverse_units[k] * q[k];
+    }
+    for (Index j = 0; j < r; ++j) {
+      H.col(j).segment(j, r - j) /= std::sqrt(H(j, j));
+      for (Index k = j + 1; k < r; ++k) H.col(k).segment(k, r - k) -= H(k, j) * H.col(j).segment(k, r - k);
+      u[j] /= H(j, j);
+      u.segment(j + 1, r - j - 1) -= u[j] * H.col(j).segment(j + 1, r - j - 1);
+    }
+    for (Index j = r; j-- > 0;)
+      u[j] = (u[j] - H.col(j).segment(j + 1, r - j - 1).dot(u.segment(j + 1, r - j - 1))) / H(j, j);
+    for (Index i = 0; i < m; ++i) {
+      prediction[i] = T(0);
+      for (Index j = 0; j < r; ++j) {
+        const auto p = static_cast<Index>(ws.basis(0, j));
+        C(j, 0) = (M(i, p) * inverse_units[p] - L.row(p).head(j).dot(C.col(0).head(j))) / L(p, j);
+        prediction[i] += C(j, 0) * u[j];
+      }
+    }
+    return true;
+  }
 
   /// Whether pivot j is lost in rounding; diagonal(i) is H_ii. w is 1 at j, 0 at columns left out, and
   /// w_i = -sum_(k>i) L_ki w_k elsewhere. It is computed only where much has cancelled.

@@ -20,7 +20,8 @@ namespace gdssm {
 ///
 /// With `Standardised` pairs, finite inputs give finite predictions in streams of up to 1e9 rows.
 /// Shapes  x (f), y (m), prediction (m); cost f (f + m) a pair; a prediction K f^2 + f m, by conjugate
-///         gradients m K f^2, by elimination f^2 (f/6 + m/2)
+///         gradients m K f^2, by elimination f^2 (f/6 + m/2), or r^2 f while
+///         there are r < f / 4 pairs
 /// Errors  std::invalid_argument: f or m below 1, settings out of their ranges, vectors of other sizes, entries that
 ///         are not finite or above 1e100 in magnitude (float: 1e12), a state of another shape. A refused call changes
 ///         nothing.
@@ -115,7 +116,7 @@ class RegressionLearner : public LearnerBase<RegressionLearner<Solver, T, Pairs>
     const T rows = T(state_.weight[0]);
     if constexpr (takes_units) {
       if (says_something(state_.S))
-        answer_ = Solver::solve(state_.S, state_.M, x_, squared_units_, settings_, scratch_, y_, rows);
+        answer_ = Solver::solve(state_.S, state_.M, x_, squared_units_, settings_, scratch_, y_, rows, rank());
     } else if constexpr (rescales) {
       inverse_units_ = (squared_units_.array() > T(0)).select(squared_units_.array().rsqrt(), T(0));
       x_.array() *= inverse_units_.array();
@@ -127,6 +128,9 @@ class RegressionLearner : public LearnerBase<RegressionLearner<Solver, T, Pairs>
       if (says_something(state_.S)) answer_ = Solver::solve(state_.S, state_.M, x_, settings_, scratch_, y_, rows);
     }
   }
+
+  // Of S: no more than pairs.
+  Index rank() const { return static_cast<Index>((std::min)(state_.rows[0], static_cast<Counter<T>>(x_.size()))); }
 
   // Dividing by less would overflow.
   static bool says_something(const Eigen::MatrixX<T>& S) {
