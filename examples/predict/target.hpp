@@ -55,7 +55,7 @@ struct Compared {
   Score score;
 };
 
-/// What is known of a row before its target: the prediction and half of its interval.
+/// What is known of a row before its target: the prediction and half of its interval, NaN where there is none yet.
 struct Prediction {
   double value = 0, half_width = 0;
 };

@@ -7,6 +7,7 @@
 
 #include <Eigen/Dense>
 
+#include "gdssm/core/random.hpp"
 #include "io/support.hpp"
 #include "support/catch.hpp"
 #include "support/random.hpp"
@@ -24,14 +25,37 @@ TEST_CASE("Theorem: half widths are those of (17), row by row", "[theorem]") {
   double A = 0, W = 0, log_q = std::log(1.5);
   for (int t = 0; t < 200; ++t) {
     CAPTURE(t);
-    const double h = W > 0 ? std::exp(log_q) * (A / W) * std::sqrt((W + 3) / W) : 0;
-    CHECK(intervals.half_widths()[0] == Approx(h).epsilon(1e-14));
+    const double h = std::exp(log_q) * (A / W) * std::sqrt(1 + 3 / W + 18 / std::pow(W, 4));
+    if (W == 0)
+      CHECK(intervals.half_widths()[0] == std::numeric_limits<double>::infinity());
+    else
+      CHECK(intervals.half_widths()[0] == Approx(h).epsilon(1e-14));
     const double prediction = random(), e = random() * (t % 50 < 25 ? 1 : 10);
     intervals.observe(VectorXd::Constant(1, prediction), VectorXd::Constant(1, prediction + e));
     if (t == 0) continue;  // the first error does not count
     if (t >= 4) log_q += 0.1 * ((std::abs(e) > h ? 1 : 0) - 0.2);
     A = 0.9 * A + std::abs(e);
     W = 0.9 * W + 1;
+  }
+}
+
+TEST_CASE("From the first interval on, 95 % of normal errors are inside, and no row claims what it cannot know",
+          "[theorem]") {
+  constexpr int streams = 4000, rows = 12;
+  int inside[rows] = {};
+  RandomStream<> random(5);
+  for (int stream = 0; stream < streams; ++stream) {
+    Intervals<> intervals(1);
+    for (int t = 0; t < rows; ++t) {
+      const double e = random.normal(), h = intervals.half_widths()[0];
+      CHECK((t < 2) == std::isinf(h));  // the first error does not count: that prediction was made without data
+      inside[t] += std::abs(e) <= h;
+      intervals.observe(VectorXd::Zero(1), VectorXd::Constant(1, e));
+    }
+  }
+  for (int t = 2; t < rows; ++t) {
+    CAPTURE(t);
+    CHECK(std::abs(inside[t] / static_cast<double>(streams) - 0.957) < 0.017);  // five standard errors
   }
 }
 
