@@ -33,11 +33,12 @@
 //     how a query is answered from S and M   RegressionLearner<Solver>: RidgeLearner, GradientDescentLearner, ...
 //     how pairs enter S and M                RegressionLearner<Solver, T, Pairs>, with Standardised, Scaled or AsGiven
 //     which inputs it gets                   WithFeatures<Learner, Map>, WithPast<Learner, Design>,
-//                                            WithScaling<Learner>, WithBends<Learner>
+//                                            WithScaling<Learner>, WithScaledInputs<Learner>, WithBends<Learner>
 //     what it starts from                    FromLastValue<Learner>
 //     how predictions are limited            WithinRange<Learner>
 //     many at once, mixed                    Bank<Rule, Members...>; a member is a learner or a std::vector of them
 //     chosen at run time                     AnyLearner
+//     classes instead of numbers             classes.hpp: targets are labels, predictions are probabilities
 //
 // Every composition is a Learner again, and its state nests the states of its parts.
 

@@ -110,9 +110,9 @@ class WithScaling : public Adaptor<WithScaling<Inner>, PairMoments<typename Inne
   Vector z_, e_, prediction_;
 };
 
-/// The memory of `WithBends`.
+/// The memory of `WithScaledInputs` and of `WithBends`.
 template <class T>
-struct BendMoments {
+struct InputMoments {
   static constexpr auto inner_name = "learner";
 
   Moments<T> inputs;  ///< of x
@@ -121,7 +121,61 @@ struct BendMoments {
   static void visit(Visitor&& visitor, Self&&... self) {
     visit_part("inputs", visitor, self.inputs...);
   }
-  void merge(const BendMoments& later) { inputs.merge(later.inputs, T(1)); }
+  void merge(const InputMoments& later) { inputs.merge(later.inputs, T(1)); }
+};
+
+/// A learner on [z; 1], the scaled inputs and a constant, and on targets as they are: for classifiers, whose targets
+/// are labels. Merging joins the moments and merges the inner learner's state as it is, though it was learned on other
+/// scales.
+///     WithScaledInputs<OnlineNewton<>> learner(f, c, settings);
+/// The arguments after the sizes make the inner learner, see `MakesLearner`, with f + 1 inputs.
+/// Shapes  x (f), y (m)
+/// Errors  those of the inner learner
+template <Learner Inner>
+class WithScaledInputs : public Adaptor<WithScaledInputs<Inner>, InputMoments<typename Inner::Scalar>, Inner> {
+  using Base = Adaptor<WithScaledInputs, InputMoments<typename Inner::Scalar>, Inner>;
+
+ public:
+  using Scalar = typename Inner::Scalar;
+  using Vector = typename Base::Vector;
+  static constexpr auto name = "WithScaledInputs";
+
+  template <class... How>
+  requires MakesLearner<Inner, How...> WithScaledInputs(Index inputs, Index targets, const How&... how)
+      : Base(inputs, {Moments<Scalar>(std::max<Index>(inputs, 0))},
+             detail::make_learner<Inner>(name, inputs + 1, targets, how...)) {
+    x_.setZero(inputs);
+    z_.setZero(inputs + 1);
+  }
+
+  const Vector& predict_valid(const Vector& x) {
+    scale(x);
+    return detail::predict_valid(inner_, z_);
+  }
+
+  void observe_valid(const Vector& x, const Vector& y) {
+    scale(x);
+    detail::observe_valid(inner_, z_, y);
+    x_ = x;
+    memory_.inputs.absorb(x_, Scalar(1));
+  }
+
+  void skip_valid(const Vector& x, const Vector& guess) {
+    scale(x);
+    detail::skip_valid(inner_, z_, guess);
+  }
+
+ private:
+  using Base::inner_;
+  using Base::memory_;
+
+  void scale(const Vector& x) {
+    x_ = x;
+    memory_.inputs.scale(x_);
+    z_ << x_, Scalar(1);
+  }
+
+  Vector x_, z_;
 };
 
 /// A learner on [x; h(x)], h_j = min(|z_j|, 3): each input also enters by its distance from its mean, so the fitted
@@ -132,8 +186,8 @@ struct BendMoments {
 /// Shapes  x (f), y (m)
 /// Errors  those of the inner learner
 template <Learner Inner>
-class WithBends : public Adaptor<WithBends<Inner>, BendMoments<typename Inner::Scalar>, Inner> {
-  using Base = Adaptor<WithBends, BendMoments<typename Inner::Scalar>, Inner>;
+class WithBends : public Adaptor<WithBends<Inner>, InputMoments<typename Inner::Scalar>, Inner> {
+  using Base = Adaptor<WithBends, InputMoments<typename Inner::Scalar>, Inner>;
 
  public:
   using Scalar = typename Inner::Scalar;
