@@ -22,8 +22,11 @@ Safetensors random_file(const std::string& word) {
   const HornerStack<PaperLayer<Dynamic, Discretization>> stack(PaperLayer<Dynamic, Discretization>(f), steps);
   auto weights = stack.template parameters<double>();
   RandomStream<double> stream(3);
-  visit([&](const Name&, auto& matrix) { for (Index i = 0; i < matrix.size(); ++i) matrix(i) = stream.normal(); },
-        weights);
+  visit(
+      [&](const Name&, auto& matrix) {
+        for (Index i = 0; i < matrix.size(); ++i) matrix(i) = stream.normal();
+      },
+      weights);
   return reference_file(weights, {word, "vector", "none", "horner"});
 }
 
@@ -43,7 +46,11 @@ void expect_derivatives(const Safetensors& file) {
   const ReferenceWeights weights(file, "file");
   auto gradient = model.parameters<double>();
   double i = 0;
-  visit([&](const Name&, auto& matrix) { for (Index e = 0; e < matrix.size(); ++e) matrix(e) = ++i; }, gradient);
+  visit(
+      [&](const Name&, auto& matrix) {
+        for (Index e = 0; e < matrix.size(); ++e) matrix(e) = ++i;
+      },
+      gradient);
   const auto tensors = ReferenceDecays<double, Model>(weights, model).tensors(gradient);
   CHECK(tensors.size() == file.tensors.size());
   for (const auto& [name, tensor] : tensors) {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reproduce/report/report.hpp"
 
+#include <cctype>
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "gdssm/version.hpp"
 
@@ -29,7 +32,8 @@ table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabu
 caption { caption-side: top; text-align: left; padding-bottom: 0.4rem; }
 th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid var(--line); text-align: right; }
 th { vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th:first-child, td:first-child, .words { text-align: left; }
+th:first-child, td:first-child { padding-left: 0; }
 )";
 
 void replace_all(std::string& text, std::string_view from, const std::string& to) {
@@ -45,21 +49,31 @@ std::string escaped(std::string text) {
   return text;
 }
 
-std::string cells(const char* element, const std::vector<std::string>& texts) {
+/// Whether a column is of words, which begin at the left; numbers end at the right.
+std::vector<bool> are_words(const Table& table) {
+  std::vector<std::size_t> letters(table.columns.size());  // rows that begin with one
+  for (const auto& row : table.rows)
+    for (std::size_t i = 0; i < row.size(); ++i)
+      letters[i] += !row[i].empty() && std::isalpha(static_cast<unsigned char>(row[i].front()));
+  std::vector<bool> words;
+  for (const std::size_t count : letters) words.push_back(2 * count > table.rows.size());
+  return words;
+}
+
+std::string cells(const std::string& element, const std::vector<std::string>& texts, const std::vector<bool>& words) {
   std::string row = "<tr>";
-  for (const std::string& text : texts) {
-    row.append("<").append(element).append(">").append(escaped(text));
-    row.append("</").append(element).append(">");
-  }
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    row += "<" + element + (words[i] ? " class=\"words\">" : ">") + escaped(texts[i]) + "</" + element + ">";
   return row + "</tr>\n";
 }
 
 std::string to_html(const Paragraph& paragraph) { return "<p>" + escaped(paragraph.text) + "</p>\n"; }
 
 std::string to_html(const Table& table) {
+  const std::vector<bool> words = are_words(table);
   std::string text = "<div class=\"wide\"><table>\n<caption>" + escaped(table.caption) + "</caption>\n<thead>" +
-                     cells("th", table.columns) + "</thead>\n<tbody>\n";
-  for (const auto& row : table.rows) text += cells("td", row);
+                     cells("th", table.columns, words) + "</thead>\n<tbody>\n";
+  for (const auto& row : table.rows) text += cells("td", row, words);
   return text + "</tbody>\n</table></div>\n";
 }
 

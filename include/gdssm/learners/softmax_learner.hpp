@@ -178,7 +178,8 @@ class SoftmaxDescent : public LearnerBase<SoftmaxDescent<T>, T>,
   }
   /// Observes the rows that `later` has kept.
   void merge_valid(const State& later) {
-    const Index kept = rows_of(later), end = static_cast<Index>(std::fmod(later.rows[0], static_cast<double>(settings_.window)));
+    const Index kept = rows_of(later),
+                end = static_cast<Index>(std::fmod(later.rows[0], static_cast<double>(settings_.window)));
     for (Index i = 0; i < kept; ++i) {
       const Index at = (end - kept + i + settings_.window) % settings_.window;
       observe_valid(later.inputs.col(at), later.labels.col(at));

@@ -27,8 +27,7 @@ class ReferenceDecays {
   /// Keeps a reference to `file`.        Errors  as `ReferenceWeights::read`
   ReferenceDecays(const ReferenceWeights& file, const Model& model)
       : file_(file), weights_(model.template parameters<T>()) {
-    if (has_steps())
-      for_each_decay(weights_, [&](auto& Lambda) { log_steps_.emplace_back(Lambda.cols()); });
+    if (has_steps()) for_each_decay(weights_, [&](auto& Lambda) { log_steps_.emplace_back(Lambda.cols()); });
     const WithSteps all{weights_, log_steps_};
     file.read(all);
     if (!has_steps()) return;
