@@ -21,9 +21,34 @@
 //     take(n, memory...)       keeps what start n has become
 namespace gdssm {
 
+namespace detail {
+
+/// An F that a start of ones shows.
+template <class T>
+struct ShownAtOnce {
+  /// How many starts show all of F.
+  static Index probes(Index, Index) { return 1; }
+  /// Fills memories, zeros, with a start.
+  template <class... Memory>
+  static void begin(Index, Memory&... memory) {
+    (memory.fill(T(1)), ...);
+  }
+  friend bool operator==(const ShownAtOnce&, const ShownAtOnce&) = default;
+};
+
+/// whole += A B.
+template <class A, class B, class Whole>
+void add_product_of(const A& a, const B& b, Whole& whole) {
+  for (Index j = 0; j < whole.cols(); ++j)
+    for (Index l = 0; l < a.cols(); ++l)
+      for (Index i = 0; i < whole.rows(); ++i) whole(i, j) = multiply_add(a(i, l), b(l, j), whole(i, j));
+}
+
+}  // namespace detail
+
 /// F(S) = factor S, one number: decays that all entries share.
 template <class T>
-struct ScalarFactor {
+struct ScalarFactor : detail::ShownAtOnce<T> {
   Array<T, 1, 1> factor;  ///< of F
 
   ScalarFactor() { factor[0] = T(1); }
@@ -39,13 +64,6 @@ struct ScalarFactor {
     both.factor[0] = factor[0] * later.factor[0];
     return both;
   }
-  /// How many starts show all of F.
-  static Index probes(Index, Index) { return 1; }
-  /// Fills memories, zeros, with a start.
-  template <class... Memory>
-  static void begin(Index, Memory&... memory) {
-    (memory.fill(T(1)), ...);
-  }
   /// Keeps what a start has become.
   template <class Memory, class... Same>
   void take(Index, const Memory& memory, const Same&...) {
@@ -56,7 +74,7 @@ struct ScalarFactor {
 
 /// F(S) = S diag(factors): decays of the keys' channels.
 template <class T, Index Keys = Dynamic>
-struct KeyFactors {
+struct KeyFactors : detail::ShownAtOnce<T> {
   Array<T, Keys, 1> factors;  ///< of F
 
   KeyFactors(Index, Index cols) : factors(cols, 1) { factors.fill(T(1)); }
@@ -72,13 +90,6 @@ struct KeyFactors {
     for (Index j = 0; j < factors.size(); ++j) both.factors[j] = factors[j] * later.factors[j];
     return both;
   }
-  /// How many starts show all of F.
-  static Index probes(Index, Index) { return 1; }
-  /// Fills memories, zeros, with a start.
-  template <class Memory>
-  static void begin(Index, Memory& memory) {
-    memory.fill(T(1));
-  }
   /// Keeps what a start has become.
   template <class Memory>
   void take(Index, const Memory& memory) {
@@ -89,7 +100,7 @@ struct KeyFactors {
 
 /// F(S) = factors * S, elementwise: each entry by itself.
 template <class T, Index Rows = Dynamic, Index Cols = Dynamic>
-struct EntryFactors {
+struct EntryFactors : detail::ShownAtOnce<T> {
   Array<T, Rows, Cols> factors;  ///< of F
 
   explicit EntryFactors(const Array<T, Rows, Cols>& given) : factors(given) {}
@@ -105,13 +116,6 @@ struct EntryFactors {
     for (Index e = 0; e < factors.size(); ++e) both.factors[e] = later.factors[e] * factors[e];
     return both;
   }
-  /// How many starts show all of F.
-  static Index probes(Index, Index) { return 1; }
-  /// Fills memories, zeros, with a start.
-  template <class Memory>
-  static void begin(Index, Memory& memory) {
-    memory.fill(T(1));
-  }
   /// Keeps what a start has become.
   template <class Memory>
   void take(Index, const Memory& memory) {
@@ -120,84 +124,56 @@ struct EntryFactors {
   friend bool operator==(const EntryFactors&, const EntryFactors&) = default;
 };
 
-/// F(S) = S factor, a matrix (Keys x Keys): all rows of S move alike.
+/// F(S) = S factor, a matrix (Keys x Keys): all rows of S move alike. Or, from the left, F(S) = factor S, a matrix
+/// (Values x Values): all columns do.
+template <class T, Index Size, bool Left>
+struct MatrixFactor {
+  Array<T, Size, Size> factor;  ///< of F
+
+  MatrixFactor(Index rows, Index cols) : factor(Left ? rows : cols, Left ? rows : cols) {
+    for (Index j = 0; j < factor.cols(); ++j) factor(j, j) = T(1);
+  }
+  /// whole += F(first).
+  template <class Memory>
+  void add(const Memory& first, Memory& whole) const {
+    if constexpr (Left)
+      detail::add_product_of(factor, first, whole);
+    else
+      detail::add_product_of(first, factor, whole);
+  }
+  /// First this, then `later`.
+  MatrixFactor then(const MatrixFactor& later) const {
+    MatrixFactor both = *this;
+    both.factor.fill(T(0));
+    later.add(factor, both.factor);
+    return both;
+  }
+  /// How many starts show all of F.
+  static Index probes(Index rows, Index cols) { return Left ? (rows + cols - 1) / cols : (cols + rows - 1) / rows; }
+  /// Fills memories, zeros, with a start.
+  template <class Memory>
+  static void begin(Index n, Memory& memory) {
+    const Index shown = Left ? memory.cols() : memory.rows(), all = Left ? memory.rows() : memory.cols();
+    for (Index k = 0; k < shown && n * shown + k < all; ++k)
+      (Left ? memory(n * shown + k, k) : memory(k, n * shown + k)) = T(1);
+  }
+  /// Keeps what a start has become.
+  template <class Memory>
+  void take(Index n, const Memory& memory) {
+    const Index shown = Left ? memory.cols() : memory.rows(), all = factor.cols();
+    for (Index k = 0; k < shown && n * shown + k < all; ++k)
+      for (Index e = 0; e < all; ++e)
+        if constexpr (Left)
+          factor(e, n * shown + k) = memory(e, k);
+        else
+          factor(n * shown + k, e) = memory(k, e);
+  }
+  friend bool operator==(const MatrixFactor&, const MatrixFactor&) = default;
+};
 template <class T, Index Keys = Dynamic>
-struct RightFactor {
-  Array<T, Keys, Keys> factor;  ///< of F
-
-  RightFactor(Index, Index cols) : factor(cols, cols) {
-    for (Index j = 0; j < cols; ++j) factor(j, j) = T(1);
-  }
-  /// whole += F(first).
-  template <class Memory>
-  void add(const Memory& first, Memory& whole) const {
-    for (Index j = 0; j < whole.cols(); ++j)
-      for (Index l = 0; l < whole.cols(); ++l)
-        for (Index i = 0; i < whole.rows(); ++i) whole(i, j) = multiply_add(first(i, l), factor(l, j), whole(i, j));
-  }
-  /// First this, then `later`.
-  RightFactor then(const RightFactor& later) const {
-    RightFactor both = *this;
-    both.factor.fill(T(0));
-    later.add(factor, both.factor);
-    return both;
-  }
-  /// How many starts show all of F.
-  static Index probes(Index rows, Index cols) { return (cols + rows - 1) / rows; }
-  /// Fills memories, zeros, with a start.
-  template <class Memory>
-  static void begin(Index n, Memory& memory) {
-    for (Index i = 0; i < memory.rows() && n * memory.rows() + i < memory.cols(); ++i)
-      memory(i, n * memory.rows() + i) = T(1);
-  }
-  /// Keeps what a start has become.
-  template <class Memory>
-  void take(Index n, const Memory& memory) {
-    for (Index j = 0; j < memory.cols(); ++j)
-      for (Index i = 0; i < memory.rows() && n * memory.rows() + i < memory.cols(); ++i)
-        factor(n * memory.rows() + i, j) = memory(i, j);
-  }
-  friend bool operator==(const RightFactor&, const RightFactor&) = default;
-};
-
-/// F(S) = factor S, a matrix (Values x Values): all columns of S move alike.
+using RightFactor = MatrixFactor<T, Keys, false>;  ///< F(S) = S factor
 template <class T, Index Values = Dynamic>
-struct LeftFactor {
-  Array<T, Values, Values> factor;  ///< of F
-
-  LeftFactor(Index rows, Index) : factor(rows, rows) {
-    for (Index i = 0; i < rows; ++i) factor(i, i) = T(1);
-  }
-  /// whole += F(first).
-  template <class Memory>
-  void add(const Memory& first, Memory& whole) const {
-    for (Index j = 0; j < whole.cols(); ++j)
-      for (Index l = 0; l < whole.rows(); ++l)
-        for (Index i = 0; i < whole.rows(); ++i) whole(i, j) = multiply_add(factor(i, l), first(l, j), whole(i, j));
-  }
-  /// First this, then `later`.
-  LeftFactor then(const LeftFactor& later) const {
-    LeftFactor both = *this;
-    both.factor.fill(T(0));
-    later.add(factor, both.factor);
-    return both;
-  }
-  /// How many starts show all of F.
-  static Index probes(Index rows, Index cols) { return (rows + cols - 1) / cols; }
-  /// Fills memories, zeros, with a start.
-  template <class Memory>
-  static void begin(Index n, Memory& memory) {
-    for (Index j = 0; j < memory.cols() && n * memory.cols() + j < memory.rows(); ++j)
-      memory(n * memory.cols() + j, j) = T(1);
-  }
-  /// Keeps what a start has become.
-  template <class Memory>
-  void take(Index n, const Memory& memory) {
-    for (Index j = 0; j < memory.cols() && n * memory.cols() + j < memory.rows(); ++j)
-      for (Index i = 0; i < memory.rows(); ++i) factor(i, n * memory.cols() + j) = memory(i, j);
-  }
-  friend bool operator==(const LeftFactor&, const LeftFactor&) = default;
-};
+using LeftFactor = MatrixFactor<T, Values, true>;  ///< F(S) = factor S
 
 /// F(S)_i = S_i factor_i, a matrix (Keys x Keys) for every row i of S: rows that move each by themselves.
 template <class T>
@@ -269,10 +245,7 @@ struct PairFactor {
   PairFactor then(const PairFactor& later) const {
     PairFactor both = *this;
     both.factor.fill(T(0));
-    for (Index j = 0; j < factor.cols(); ++j)
-      for (Index m = 0; m < factor.cols(); ++m)
-        for (Index l = 0; l < factor.cols(); ++l)
-          both.factor(l, j) = multiply_add(factor(l, m), later.factor(m, j), both.factor(l, j));
+    detail::add_product_of(factor, later.factor, both.factor);
     return both;
   }
   /// How many starts show all of F.
