@@ -109,9 +109,8 @@ class Dense : public Stateless {
   template <class P, class S>
   void step_vjp(const Coefficients<P>& c, View<const S, Inputs, 1> x, View<const S, Outputs, 1> y_bar,
                 Coefficients<S>& c_bar, View<S, Inputs, 1> x_bar) const {
-    kernels::add_outer(y_bar, x, c_bar.map.view());
+    kernels::multiply_vjp(c.map, x, y_bar, c_bar.map, x_bar);
     detail::add(y_bar, c_bar.bias.view());
-    if (x_bar.present()) kernels::add_transposed(View<const P>(c.map.view()), View<const S>(y_bar), View<S>(x_bar));
   }
 
  private:

@@ -116,20 +116,11 @@ class KeyValueProjection : public PlainBlock<KeyValueProjection<Rank, Keys, Valu
   template <class P, class S>
   void step_vjp(const Coefficients<P>& c, View<const S, Tokens, 1> token, View<const S, Keys, Rank> left_bar,
                 View<const S, Values, Rank> right_bar, Coefficients<S>& c_bar, View<S, Tokens, 1> token_bar) const {
-    map_vjp(c.key, token, left_bar.column(0), c_bar.key, token_bar);
-    map_vjp(c.value, token, right_bar.column(0), c_bar.value, token_bar);
+    kernels::multiply_vjp(c.key, token, left_bar.column(0), c_bar.key, token_bar);
+    kernels::multiply_vjp(c.value, token, right_bar.column(0), c_bar.value, token_bar);
     if constexpr (Rank > 1)
-      map_vjp(c.control, token, View<const S, Dynamic, 1>(left_bar.column(1).data(), controls_, 1), c_bar.control,
-              token_bar);
-  }
-
- protected:
-  /// VJP of y = W token, which adds.
-  template <class P, class S, Index Rows>
-  static void map_vjp(const Array<P, Rows, Tokens>& W, View<const S, Tokens, 1> token, View<const S, Rows, 1> y_bar,
-                      Array<S, Rows, Tokens>& W_bar, View<S, Tokens, 1> token_bar) {
-    kernels::add_outer(y_bar, token, W_bar.view());
-    if (token_bar.present()) kernels::add_transposed(View<const P>(W.view()), View<const S>(y_bar), View<S>(token_bar));
+      kernels::multiply_vjp(c.control, token, View<const S, Dynamic, 1>(left_bar.column(1).data(), controls_, 1),
+                            c_bar.control, token_bar);
   }
 
  private:

@@ -74,9 +74,7 @@ class ProjectionGate : public PlainBlock<ProjectionGate<Rows, Tokens>>, public S
   template <class P, class S>
   void step_vjp(const Coefficients<P>& c, View<const S, Tokens, 1> token, View<const S, Rows, 1> o_bar,
                 Coefficients<S>& c_bar, View<S, Tokens, 1> token_bar, Workspace<S>&) const {
-    kernels::add_outer(o_bar, token, c_bar.D.view());
-    if (token_bar.present())
-      kernels::add_transposed(View<const P>(c.D.view()), View<const S>(o_bar), View<S>(token_bar));
+    kernels::multiply_vjp(c.D, token, o_bar, c_bar.D, token_bar);
   }
 
  private:

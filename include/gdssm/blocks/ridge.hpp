@@ -63,7 +63,7 @@ class MomentProjection : public KeyValueProjection<1, Keys, Values, Tokens> {
   void step_vjp(const Coefficients<P>& c, View<const S, Tokens, 1> token, View<const S, Keys, 1> left_bar,
                 View<const S, cols, 1> right_bar, Coefficients<S>& c_bar, View<S, Tokens, 1> token_bar) const {
     Base::step_vjp(c, token, left_bar, value(right_bar), c_bar, token_bar);
-    Base::map_vjp(c.key, token, key(right_bar), c_bar.key, token_bar);
+    kernels::multiply_vjp(c.key, token, key(right_bar), c_bar.key, token_bar);
   }
 
  private:

@@ -205,9 +205,7 @@ class SelectiveRecurrence {
       c_bar.step_bias[j] += ws.raw_bar[j];
     }
     const View<const S, Cols, 1> raw_bar = ws.raw_bar.view();
-    kernels::add_outer(raw_bar, vec(G.left), c_bar.step_weight.view());
-    if (G_bar.left.present())
-      kernels::add_transposed(View<const P>(c.step_weight.view()), View<const S>(raw_bar), View<S>(vec(G_bar.left)));
+    kernels::multiply_vjp(c.step_weight, vec(G.left), raw_bar, c_bar.step_weight, vec(G_bar.left));
   }
 
   /// The state after the windows of `first` and then of `second`, which began at zero: Z = (product of second's

@@ -101,9 +101,7 @@ class TokenProjection : public PlainBlock<TokenProjection<Rows, Tokens>> {
   template <class P, class S>
   void step_vjp(const Coefficients<P>& c, View<const S, Tokens, 1> token, View<const S, Rows, 1> left_bar,
                 View<const S, 1, 1>, Coefficients<S>& c_bar, View<S, Tokens, 1> token_bar) const {
-    kernels::add_outer(left_bar, token, c_bar.B.view());
-    if (token_bar.present())
-      kernels::add_transposed(View<const P>(c.B.view()), View<const S>(left_bar), View<S>(token_bar));
+    kernels::multiply_vjp(c.B, token, left_bar, c_bar.B, token_bar);
   }
 
  private:

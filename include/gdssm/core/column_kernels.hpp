@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <type_traits>
+
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/tiled_kernels.hpp"
@@ -80,6 +82,16 @@ void add_transposed(View<const P> A, View<const S> G, View<S> X_bar) {
       for (Index j = 0; j < m; ++j)
         for (Index i = 0; i < n; ++i) X_bar(j, t) = multiply_add(S(A(i, j)), G(i, t), X_bar(j, t));
   }
+}
+
+/// VJP of y = A x: A_bar += y_bar x^T and, unless `x_bar` is absent, x_bar += A^T y_bar.
+/// Shapes  arrays A, A_bar (n x m); columns x, x_bar (m), y_bar (n)
+template <class Matrix, class X, class Y, class MatrixBar, class XBar>
+void multiply_vjp(const Matrix& A, const X& x, const Y& y_bar, MatrixBar& A_bar, const XBar& x_bar) {
+  using S = std::remove_cvref_t<decltype(y_bar[0])>;
+  add_outer(y_bar, x, A_bar.view());
+  if (x_bar.present())
+    add_transposed(View<const std::remove_cvref_t<decltype(A[0])>>(A.view()), View<const S>(y_bar), View<S>(x_bar));
 }
 
 /// A_bar += G X^T, VJP of `multiply_columns` for A.        Shapes  G (n x T), X (m x T), A_bar (n x m)
