@@ -153,17 +153,12 @@ class PairInput : public PlainBlock<PairInput>, public Stateless {
   Index features() const { return features_; }  ///< f
   Index size() const { return 2 * features_; }  ///< entries of u_i
 
-  template <class Storage>
-  struct Weights {
-    template <class Visitor, class... Self>
-    static void visit(Visitor&&, Self&&...) {}
-  };
   template <class T>
-  using Parameters = Weights<InMatrices<T>>;
+  using Parameters = NoWeights<InMatrices<T>>;
   template <class T>
-  using Coefficients = Weights<InArrays<T>>;
+  using Coefficients = NoWeights<InArrays<T>>;
   template <class Storage>
-  Weights<Storage> weights() const {
+  NoWeights<Storage> weights() const {
     return {};
   }
   template <class P>

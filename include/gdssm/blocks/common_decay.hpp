@@ -82,13 +82,8 @@ class UnitDecay : public DiagonalRecurrence<Rows, Cols> {
   template <class T>
   using Coefficients = typename Base::template Coefficients<T>;
 
-  template <class Storage>
-  struct Weights {
-    template <class Visitor, class... Self>
-    static void visit(Visitor&&, Self&&...) {}
-  };
   template <class T>
-  using Parameters = Weights<InMatrices<T>>;
+  using Parameters = NoWeights<InMatrices<T>>;
 
   template <class T>
   Parameters<T> parameters() const {

@@ -78,6 +78,13 @@ struct InShapes {
 template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
 using MatrixIn = typename Storage::template Matrix<Rows, Cols>;
 
+/// The weights of what has none, in any storage.
+template <class Storage>
+struct NoWeights {
+  template <class Visitor, class... Self>
+  static void visit(Visitor&&, Self&&...) {}
+};
+
 /// Zeros in a storage.
 /// Shapes  (rows x cols); sizes that are fixed in the type must agree
 template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>

@@ -19,17 +19,14 @@ class GatedDeltaNet2 : public MatrixMemory<Keys, Values> {
   using Base::Base;
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;      ///< key
-    MatrixIn<Storage, Values, 1> v;    ///< value
+  struct Token : KeyValue<Storage, Keys, Values> {
     MatrixIn<Storage, Keys, 1> alpha;  ///< decays
     MatrixIn<Storage, Keys, 1> b;      ///< erase gate
     MatrixIn<Storage, Values, 1> w;    ///< write gate
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
+      KeyValue<Storage, Keys, Values>::visit(visitor, self...);
       visitor(Name{"alpha"}, self.alpha...);
       visitor(Name{"b"}, self.b...);
       visitor(Name{"w"}, self.w...);
@@ -37,8 +34,8 @@ class GatedDeltaNet2 : public MatrixMemory<Keys, Values> {
   };
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>(), this->template key<Storage>(),
-            this->template key<Storage>(), this->template value<Storage>()};
+    return {this->template key_value<Storage>(), this->template key<Storage>(), this->template key<Storage>(),
+            this->template value<Storage>()};
   }
 
   /// What a stretch does to the memory.

@@ -19,24 +19,10 @@ class GatedDeltaRule : public MatrixMemory<Keys, Values> {
   using Base::Base;
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;    ///< key
-    MatrixIn<Storage, Values, 1> v;  ///< value
-    MatrixIn<Storage, 1, 1> beta;    ///< rate
-    MatrixIn<Storage, 1, 1> alpha;   ///< decay
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
-      visitor(Name{"beta"}, self.beta...);
-      visitor(Name{"alpha"}, self.alpha...);
-    }
-  };
+  using Token = DecayedKeyValue<Storage, Keys, Values>;
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>(), Base::template number<Storage>(),
-            Base::template number<Storage>()};
+    return this->template decayed_key_value<Storage>();
   }
 
   /// What a stretch does to the memory.

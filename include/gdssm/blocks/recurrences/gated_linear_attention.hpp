@@ -18,21 +18,18 @@ class GatedLinearAttention : public MatrixMemory<Keys, Values> {
   using Base::Base;
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;      ///< key
-    MatrixIn<Storage, Values, 1> v;    ///< value
+  struct Token : KeyValue<Storage, Keys, Values> {
     MatrixIn<Storage, Keys, 1> alpha;  ///< decays
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
+      KeyValue<Storage, Keys, Values>::visit(visitor, self...);
       visitor(Name{"alpha"}, self.alpha...);
     }
   };
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>(), this->template key<Storage>()};
+    return {this->template key_value<Storage>(), this->template key<Storage>()};
   }
 
   /// What a stretch does to the memory.

@@ -19,21 +19,10 @@ class Longhorn : public MatrixMemory<Keys, Values> {
   using Base::Base;
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;       ///< key
-    MatrixIn<Storage, Values, 1> v;     ///< value
-    MatrixIn<Storage, Values, 1> beta;  ///< weights of the errors
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
-      visitor(Name{"beta"}, self.beta...);
-    }
-  };
+  using Token = RatedKeyValue<Storage, Keys, Values, Values>;
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>(), this->template value<Storage>()};
+    return {this->template key_value<Storage>(), this->template value<Storage>()};
   }
 
   template <class T>

@@ -27,21 +27,18 @@ class Mamba2 : public MatrixMemory<Keys, Values> {
   using Base::Base;
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;    ///< key
-    MatrixIn<Storage, Values, 1> v;  ///< value
-    MatrixIn<Storage, 1, 1> dt;      ///< step Delta
+  struct Token : KeyValue<Storage, Keys, Values> {
+    MatrixIn<Storage, 1, 1> dt;  ///< step Delta
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
+      KeyValue<Storage, Keys, Values>::visit(visitor, self...);
       visitor(Name{"dt"}, self.dt...);
     }
   };
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>(), Base::template number<Storage>()};
+    return {this->template key_value<Storage>(), Base::template number<Storage>()};
   }
   template <class Storage>
   struct Constants {

@@ -19,17 +19,14 @@ class Mamba3 : public MatrixMemory<Keys, Values> {
   using Base::Base;
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;     ///< key
-    MatrixIn<Storage, Values, 1> v;   ///< value
+  struct Token : KeyValue<Storage, Keys, Values> {
     MatrixIn<Storage, 1, 1> alpha;    ///< decay
     MatrixIn<Storage, 1, 1> dt;       ///< step Delta
     MatrixIn<Storage, 1, 1> lambda_;  ///< share of this token
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
+      KeyValue<Storage, Keys, Values>::visit(visitor, self...);
       visitor(Name{"alpha"}, self.alpha...);
       visitor(Name{"dt"}, self.dt...);
       visitor(Name{"lambda"}, self.lambda_...);
@@ -37,8 +34,8 @@ class Mamba3 : public MatrixMemory<Keys, Values> {
   };
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>(), Base::template number<Storage>(),
-            Base::template number<Storage>(), Base::template number<Storage>()};
+    return {this->template key_value<Storage>(), Base::template number<Storage>(), Base::template number<Storage>(),
+            Base::template number<Storage>()};
   }
 
   /// S, and the token that came last.

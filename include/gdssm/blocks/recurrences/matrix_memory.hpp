@@ -14,10 +14,7 @@ namespace gdssm::recurrences {
 
 /// The constants of a rule that has none.
 template <class Storage>
-struct NoConstants {
-  template <class Visitor, class... Self>
-  static void visit(Visitor&&, Self&&...) {}
-};
+using NoConstants = NoWeights<Storage>;
 
 /// The state of a rule that keeps its matrix and nothing else.
 template <class T, Index Keys, Index Values>
@@ -138,6 +135,21 @@ class MatrixMemory {
   template <class Storage>
   static MatrixIn<Storage, 1, 1> number() {
     return made_in<Storage, 1, 1>();
+  }
+  /// A token's key and value.
+  template <class Storage>
+  KeyValue<Storage, Keys, Values> key_value() const {
+    return {key<Storage>(), value<Storage>()};
+  }
+  /// A token's key, value and rate.
+  template <class Storage>
+  RatedKeyValue<Storage, Keys, Values> rated_key_value() const {
+    return {key_value<Storage>(), number<Storage>()};
+  }
+  /// A token's key, value, rate and decay.
+  template <class Storage>
+  DecayedKeyValue<Storage, Keys, Values> decayed_key_value() const {
+    return {rated_key_value<Storage>(), number<Storage>()};
   }
 
  private:

@@ -33,9 +33,7 @@ class OmegaRule : public MatrixMemory<Keys, Values> {
   }
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;        ///< key
-    MatrixIn<Storage, Values, 1> v;      ///< value
+  struct Token : KeyValue<Storage, Keys, Values> {
     MatrixIn<Storage, 1, 1> alpha;       ///< decay
     MatrixIn<Storage, 1, 1> eta;         ///< momentum
     MatrixIn<Storage, 1, 1> theta;       ///< rate
@@ -43,8 +41,7 @@ class OmegaRule : public MatrixMemory<Keys, Values> {
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
+      KeyValue<Storage, Keys, Values>::visit(visitor, self...);
       visitor(Name{"alpha"}, self.alpha...);
       visitor(Name{"eta"}, self.eta...);
       visitor(Name{"theta"}, self.theta...);
@@ -53,8 +50,7 @@ class OmegaRule : public MatrixMemory<Keys, Values> {
   };
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(),    this->template value<Storage>(),
-            Base::template number<Storage>(), Base::template number<Storage>(),
+    return {this->template key_value<Storage>(), Base::template number<Storage>(), Base::template number<Storage>(),
             Base::template number<Storage>(), made_in<Storage, Window, 1>(window(), 1)};
   }
 

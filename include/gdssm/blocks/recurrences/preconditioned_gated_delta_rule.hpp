@@ -34,27 +34,20 @@ class PreconditionedGatedDeltaRule : public MatrixMemory<Keys, Values> {
   }
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;             ///< key
-    MatrixIn<Storage, Values, 1> v;           ///< value
-    MatrixIn<Storage, 1, 1> beta;             ///< rate
-    MatrixIn<Storage, 1, 1> alpha;            ///< decay
+  struct Token : DecayedKeyValue<Storage, Keys, Values> {
     MatrixIn<Storage, 1, 1> alpha_A, beta_A;  ///< decay of the second moment, and this token's weight in it
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
-      visitor(Name{"beta"}, self.beta...);
-      visitor(Name{"alpha"}, self.alpha...);
+      DecayedKeyValue<Storage, Keys, Values>::visit(visitor, self...);
       visitor(Name{"alpha_A"}, self.alpha_A...);
       visitor(Name{"beta_A"}, self.beta_A...);
     }
   };
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(),    this->template value<Storage>(),  Base::template number<Storage>(),
-            Base::template number<Storage>(), Base::template number<Storage>(), Base::template number<Storage>()};
+    return {this->template decayed_key_value<Storage>(), Base::template number<Storage>(),
+            Base::template number<Storage>()};
   }
 
   template <class Storage>

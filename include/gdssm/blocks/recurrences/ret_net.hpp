@@ -18,19 +18,10 @@ class RetNet : public MatrixMemory<Keys, Values> {
   using Base::Base;
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;    ///< key
-    MatrixIn<Storage, Values, 1> v;  ///< value
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
-    }
-  };
+  using Token = KeyValue<Storage, Keys, Values>;
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>()};
+    return this->template key_value<Storage>();
   }
   template <class Storage>
   struct Constants {

@@ -19,17 +19,14 @@ class Rwkv7 : public MatrixMemory<Keys, Values> {
   using Base::Base;
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;      ///< key
-    MatrixIn<Storage, Values, 1> v;    ///< value
+  struct Token : KeyValue<Storage, Keys, Values> {
     MatrixIn<Storage, Keys, 1> w;      ///< decays
     MatrixIn<Storage, Keys, 1> a;      ///< learning rates in context
     MatrixIn<Storage, Keys, 1> kappa;  ///< key that is removed
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
+      KeyValue<Storage, Keys, Values>::visit(visitor, self...);
       visitor(Name{"w"}, self.w...);
       visitor(Name{"a"}, self.a...);
       visitor(Name{"kappa"}, self.kappa...);
@@ -37,8 +34,8 @@ class Rwkv7 : public MatrixMemory<Keys, Values> {
   };
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>(), this->template key<Storage>(),
-            this->template key<Storage>(), this->template key<Storage>()};
+    return {this->template key_value<Storage>(), this->template key<Storage>(), this->template key<Storage>(),
+            this->template key<Storage>()};
   }
 
   /// w decays; the rest as elsewhere.

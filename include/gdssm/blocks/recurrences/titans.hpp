@@ -23,17 +23,14 @@ class Titans : public MatrixMemory<Keys, Values> {
   static constexpr TokenRole role(std::string_view name) { return name == "eta" ? TokenRole::decay : Base::role(name); }
 
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;    ///< key
-    MatrixIn<Storage, Values, 1> v;  ///< value
-    MatrixIn<Storage, 1, 1> alpha;   ///< decay
-    MatrixIn<Storage, 1, 1> eta;     ///< momentum
-    MatrixIn<Storage, 1, 1> theta;   ///< rate
+  struct Token : KeyValue<Storage, Keys, Values> {
+    MatrixIn<Storage, 1, 1> alpha;  ///< decay
+    MatrixIn<Storage, 1, 1> eta;    ///< momentum
+    MatrixIn<Storage, 1, 1> theta;  ///< rate
 
     template <class Visitor, class... Self>
     static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
+      KeyValue<Storage, Keys, Values>::visit(visitor, self...);
       visitor(Name{"alpha"}, self.alpha...);
       visitor(Name{"eta"}, self.eta...);
       visitor(Name{"theta"}, self.theta...);
@@ -41,8 +38,8 @@ class Titans : public MatrixMemory<Keys, Values> {
   };
   template <class Storage>
   Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>(), Base::template number<Storage>(),
-            Base::template number<Storage>(), Base::template number<Storage>()};
+    return {this->template key_value<Storage>(), Base::template number<Storage>(), Base::template number<Storage>(),
+            Base::template number<Storage>()};
   }
 
   template <class T>

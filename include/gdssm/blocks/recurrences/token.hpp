@@ -98,3 +98,45 @@ typename Rule::template Token<InViews<S>> token_bar_at(const Rule& rule, Tokens&
 }
 
 }  // namespace gdssm
+
+// What most rules' tokens begin with.
+namespace gdssm::recurrences {
+
+/// A key and a value.
+template <class Storage, Index Keys, Index Values>
+struct KeyValue {
+  MatrixIn<Storage, Keys, 1> k;    ///< key
+  MatrixIn<Storage, Values, 1> v;  ///< value
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    visitor(Name{"k"}, self.k...);
+    visitor(Name{"v"}, self.v...);
+  }
+};
+
+/// A key, a value and a rate, or a rate for each channel.
+template <class Storage, Index Keys, Index Values, Index Rates = 1>
+struct RatedKeyValue : KeyValue<Storage, Keys, Values> {
+  MatrixIn<Storage, Rates, 1> beta;  ///< rate, the weight of the error
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    KeyValue<Storage, Keys, Values>::visit(visitor, self...);
+    visitor(Name{"beta"}, self.beta...);
+  }
+};
+
+/// A key, a value, a rate and a decay, or a decay for each channel.
+template <class Storage, Index Keys, Index Values, Index Decays = 1>
+struct DecayedKeyValue : RatedKeyValue<Storage, Keys, Values> {
+  MatrixIn<Storage, Decays, 1> alpha;  ///< decay
+
+  template <class Visitor, class... Self>
+  static void visit(Visitor&& visitor, Self&&... self) {
+    RatedKeyValue<Storage, Keys, Values>::visit(visitor, self...);
+    visitor(Name{"alpha"}, self.alpha...);
+  }
+};
+
+}  // namespace gdssm::recurrences

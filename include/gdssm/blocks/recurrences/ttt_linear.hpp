@@ -5,6 +5,42 @@
 
 namespace gdssm::recurrences {
 
+/// The base of rules that descend in mini-batches of tokens.
+/// Errors  std::invalid_argument: a batch of less than one token
+template <Index Keys, Index Values>
+class MiniBatchMemory : public MatrixMemory<Keys, Values> {
+  using Base = MatrixMemory<Keys, Values>;
+
+ public:
+  Index batch() const { return batch_; }  ///< the number of tokens in a mini-batch
+
+  template <class Storage>
+  struct Token : KeyValue<Storage, Keys, Values> {
+    MatrixIn<Storage, 1, 1> eta;    ///< weight of this token
+    MatrixIn<Storage, 1, 1> theta;  ///< step that the batch so far takes
+
+    template <class Visitor, class... Self>
+    static void visit(Visitor&& visitor, Self&&... self) {
+      KeyValue<Storage, Keys, Values>::visit(visitor, self...);
+      visitor(Name{"eta"}, self.eta...);
+      visitor(Name{"theta"}, self.theta...);
+    }
+  };
+  template <class Storage>
+  Token<Storage> token() const {
+    return {this->template key_value<Storage>(), Base::template number<Storage>(), Base::template number<Storage>()};
+  }
+
+ protected:
+  MiniBatchMemory(const char* rule, Index key_count, Index value_count, Index batch)
+      : Base(key_count, value_count), batch_(batch) {
+    if (batch <= 0) refuse(rule, "the batch is ", batch, ", expected at least 1");
+  }
+
+ private:
+  Index batch_;
+};
+
 /// TTT-linear without norm, bias and residual: descent in mini-batches of `batch` tokens, S_n the memory before one,
 ///     S_t = S_n + theta_t sum_{s <= t in batch} eta_s (v_s - S_n k_s) k_s^T                           (41)
 /// theta_t times one step on sum_s eta_s/2 |v_s - S k_s|^2 at S_n. The next batch begins with the last S_t.
@@ -12,36 +48,14 @@ namespace gdssm::recurrences {
 /// Errors  std::invalid_argument: a batch of less than one token
 /// Source  Sun et al., arXiv:2407.04620        VJP  `step_vjp`
 template <Index Keys = Dynamic, Index Values = Keys>
-class TttLinear : public MatrixMemory<Keys, Values> {
-  using Base = MatrixMemory<Keys, Values>;
+class TttLinear : public MiniBatchMemory<Keys, Values> {
+  using Base = MiniBatchMemory<Keys, Values>;
 
  public:
   /// A rule whose mini-batches have `batch` tokens.
-  TttLinear(Index key_count, Index value_count, Index batch) : Base(key_count, value_count), batch_(batch) {
-    if (batch <= 0) refuse("TttLinear", "the batch is ", batch, ", expected at least 1");
-  }
-  Index batch() const { return batch_; }  ///< the number of tokens in a mini-batch
-
+  TttLinear(Index key_count, Index value_count, Index batch) : Base("TttLinear", key_count, value_count, batch) {}
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Keys, 1> k;    ///< key
-    MatrixIn<Storage, Values, 1> v;  ///< value
-    MatrixIn<Storage, 1, 1> eta;     ///< weight of this token
-    MatrixIn<Storage, 1, 1> theta;   ///< step that the batch so far takes
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
-      visitor(Name{"eta"}, self.eta...);
-      visitor(Name{"theta"}, self.theta...);
-    }
-  };
-  template <class Storage>
-  Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template value<Storage>(), Base::template number<Storage>(),
-            Base::template number<Storage>()};
-  }
+  using Token = typename Base::template Token<Storage>;
 
   template <class T>
   struct State {
@@ -90,7 +104,7 @@ class TttLinear : public MatrixMemory<Keys, Values> {
     write_rated(x.eta, ws.y, x.k, state.descent, ws);
     state.memory = state.start;
     add_scaled(x.theta[0], state.descent, state.memory);
-    state.position = (state.position + 1) % batch_;
+    state.position = (state.position + 1) % this->batch();
   }
   /// VJP of `step`: with G_t the descent after it and R_n, R_G the cotangents of S_n and G,
   ///     R_n += R,   theta_bar += sum R * G_t,   R_G += theta R,   and with e = v - S_n k
@@ -121,9 +135,6 @@ class TttLinear : public MatrixMemory<Keys, Values> {
     state_bar.start.fill(S(0));
     state_bar.descent.fill(S(0));
   }
-
- private:
-  Index batch_;
 };
 
 }  // namespace gdssm::recurrences

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "gdssm/blocks/recurrences/matrix_memory.hpp"
+#include "gdssm/blocks/recurrences/ttt_linear.hpp"
 #include "gdssm/core/elementary.hpp"
 
 namespace gdssm::recurrences {
@@ -18,36 +18,14 @@ namespace gdssm::recurrences {
 /// Errors  std::invalid_argument: a batch of less than one token
 /// Source  Sun et al., arXiv:2407.04620        VJP  `step_vjp`, `read_vjp`
 template <Index Size = Dynamic>
-class TttLinearNormed : public MatrixMemory<Size, Size> {
-  using Base = MatrixMemory<Size, Size>;
+class TttLinearNormed : public MiniBatchMemory<Size, Size> {
+  using Base = MiniBatchMemory<Size, Size>;
 
  public:
   /// A rule whose mini-batches have `batch` tokens.
-  TttLinearNormed(Index size, Index batch, double eps = 1e-6) : Base(size), batch_(batch), eps_(eps) {
-    if (batch <= 0) refuse("TttLinearNormed", "the batch is ", batch, ", expected at least 1");
-  }
-  Index batch() const { return batch_; }  ///< the number of tokens in a mini-batch
-
+  TttLinearNormed(Index size, Index batch, double eps = 1e-6) : Base("TttLinearNormed", size, size, batch), eps_(eps) {}
   template <class Storage>
-  struct Token {
-    MatrixIn<Storage, Size, 1> k;   ///< key
-    MatrixIn<Storage, Size, 1> v;   ///< value
-    MatrixIn<Storage, 1, 1> eta;    ///< weight of this token
-    MatrixIn<Storage, 1, 1> theta;  ///< step that the batch so far takes
-
-    template <class Visitor, class... Self>
-    static void visit(Visitor&& visitor, Self&&... self) {
-      visitor(Name{"k"}, self.k...);
-      visitor(Name{"v"}, self.v...);
-      visitor(Name{"eta"}, self.eta...);
-      visitor(Name{"theta"}, self.theta...);
-    }
-  };
-  template <class Storage>
-  Token<Storage> token() const {
-    return {this->template key<Storage>(), this->template key<Storage>(), Base::template number<Storage>(),
-            Base::template number<Storage>()};
-  }
+  using Token = typename Base::template Token<Storage>;
 
   template <class Storage>
   struct Constants {
@@ -121,7 +99,7 @@ class TttLinearNormed : public MatrixMemory<Size, Size> {
     state.bias = state.start_bias;
     add_scaled(x.theta[0], state.descent, state.memory);
     add_scaled(x.theta[0], state.descent_of_bias, state.bias);
-    state.position = (state.position + 1) % batch_;
+    state.position = (state.position + 1) % this->batch();
   }
   /// VJP of `step`: as of `TttLinear` with e = -f, and likewise for c, h = -sum eta f. With J u = r (u - mean u -
   /// zh mean(zh * u)), f = J u, u = w * (w * zh + b - (v - k)), f_bar = -eta (R_G k + h_bar):
@@ -254,7 +232,6 @@ class TttLinearNormed : public MatrixMemory<Size, Size> {
     add_scaled(ws.scale * l, ws.normed, ws.p_bar);
   }
 
-  Index batch_;
   double eps_;
 };
 
