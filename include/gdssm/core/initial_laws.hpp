@@ -11,7 +11,7 @@ namespace gdssm::detail {
 /// Draws each entry by one call of law(), column after column.
 template <class Matrix, class Law>
 void draw_entries(Matrix& matrix, Law&& law) {
-  for (auto& entry : matrix.reshaped()) entry = static_cast<typename Matrix::Scalar>(law());
+  for (Index k = 0; k < matrix.size(); ++k) matrix.data()[k] = static_cast<typename Matrix::Scalar>(law());
 }
 
 /// Independent normal entries of variance 1 / columns, LeCun's law for a map of inputs of variance 1.

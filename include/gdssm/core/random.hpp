@@ -229,12 +229,14 @@ class RandomStream {
 
   /// The position of the next word in `block_`.
   Index next() {
-    if (used_ == 4) {
-      for (Index k = 0; k < packs; ++k) block_[k] = draw(k);
-      ++block_number_;
-      used_ = 0;
-    }
+    if (used_ == 4) refill();
     return used_++;
+  }
+  // Not inline: every law would hold the rounds again.
+  [[gnu::noinline]] void refill() {
+    for (Index k = 0; k < packs; ++k) block_[k] = draw(k);
+    ++block_number_;
+    used_ = 0;
   }
 
   template <class Law>

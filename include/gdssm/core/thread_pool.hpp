@@ -46,11 +46,22 @@ class ThreadPool {
   /// the lowest number is rethrown after all others have run. One call at a time.
   template <class Piece>
   void run(Index count, Piece&& piece) {
+    run_pieces(
+        count, [](void* context, Index i) { (*static_cast<std::remove_reference_t<Piece>*>(context))(i); },
+        const_cast<void*>(static_cast<const void*>(&piece)));
+  }
+
+ private:
+  static constexpr int spins = 4000;
+
+  using Call = void (*)(void* context, Index i);
+
+  void run_pieces(Index count, Call call, void* context) {
     if (workers_.empty() || count <= 1) {
       std::exception_ptr error;
       for (Index i = 0; i < count; ++i) {
         try {
-          piece(i);
+          call(context, i);
         } catch (...) {
           if (!error) error = std::current_exception();
         }
@@ -58,8 +69,8 @@ class ThreadPool {
       if (error) std::rethrow_exception(error);
       return;
     }
-    call_ = [](void* context, Index i) { (*static_cast<std::remove_reference_t<Piece>*>(context))(i); };
-    context_ = const_cast<void*>(static_cast<const void*>(&piece));
+    call_ = call;
+    context_ = context;
     count_ = count;
     failed_ = count;
     error_ = nullptr;
@@ -70,9 +81,6 @@ class ThreadPool {
     for (int left; (left = busy_.load(std::memory_order_acquire)) != 0;) wait(busy_, left);
     if (error_) std::rethrow_exception(error_);
   }
-
- private:
-  static constexpr int spins = 4000;
 
   void join() {
     stop_.store(true);
@@ -128,7 +136,7 @@ class ThreadPool {
   std::atomic<int> busy_{0};
   std::atomic<Index> next_{0};
   Index count_ = 0;
-  void (*call_)(void*, Index) = nullptr;
+  Call call_ = nullptr;
   void* context_ = nullptr;
   std::atomic_flag failing_;
   Index failed_ = 0;
