@@ -113,17 +113,7 @@ struct LinearRegression {
   /// The same into the caller's memory; allocates only if there are distractors.
   /// Errors  as before; views of other sizes, the workspace of other tasks
   template <class S>
-  void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const {
-    check();
-    const Index losses = targets.cols();
-    detail::expect_losses("LinearRegression", losses, context);
-    check_height(targets);
-    expect_equal("LinearRegression", "the number of tokens", tokens.cols(), length());
-    begin(seed, index, ws);
-    run(seed, index, 0, tokens, ws);
-    for (Index j = 0; j < losses; ++j)
-      target(View<const S, Dynamic, 1>(tokens.column(2 * (context - losses + j + 1))), targets.column(j), ws);
-  }
+  void sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets, Workspace<S>& ws) const;
 
   // The same in parts, for contexts that do not fit into memory: `begin`, then any `run`, in any order.
 
@@ -276,5 +266,26 @@ struct LinearRegression {
     }
   }
 };
+
+template <class S>
+void LinearRegression::sequence(std::uint64_t seed, std::uint64_t index, View<S> tokens, View<S> targets,
+                                Workspace<S>& ws) const {
+  check();
+  const Index losses = targets.cols();
+  detail::expect_losses("LinearRegression", losses, context);
+  check_height(targets);
+  expect_equal("LinearRegression", "the number of tokens", tokens.cols(), length());
+  begin(seed, index, ws);
+  run(seed, index, 0, tokens, ws);
+  for (Index j = 0; j < losses; ++j)
+    target(View<const S, Dynamic, 1>(tokens.column(2 * (context - losses + j + 1))), targets.column(j), ws);
+}
+
+#ifdef GDSSM_COMPILED
+extern template void LinearRegression::sequence(std::uint64_t, std::uint64_t, View<double>, View<double>,
+                                                Workspace<double>&) const;
+extern template void LinearRegression::sequence(std::uint64_t, std::uint64_t, View<Lanes<float>>, View<Lanes<float>>,
+                                                Workspace<Lanes<float>>&) const;
+#endif
 
 }  // namespace gdssm

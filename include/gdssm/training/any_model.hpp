@@ -110,9 +110,11 @@ TrainingResult train(const AnyModel<S>& model, const TaskSource<S>& tasks, const
                      const TrainingOptions& options, TrainingRun<NamedWeights<LaneScalar<S>>, Optimizer>& run,
                      ThreadPool& pool,
                      const std::function<bool(const TrainingProgress<NamedWeights<LaneScalar<S>>>&)>& stops = {}) {
-  const auto gradient = [&](Index windows) { return model.gradient(windows, options.losses, kind); };
-  return detail::run_training<S, Optimizer>(model.window(), model.output_count(), gradient, tasks, optimizer, schedule,
-                                            options, run, pool, stops);
+  const std::function<LossAndGradient<S>(Index)> gradient = [&](Index windows) {
+    return model.gradient(windows, options.losses, kind);
+  };
+  return detail::TrainingLoop<S, Optimizer>{
+      model.window(), model.output_count(), gradient, tasks, optimizer, schedule, options, pool, stops}(run);
 }
 
 }  // namespace gdssm

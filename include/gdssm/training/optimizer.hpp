@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gdssm/core/error.hpp"
+#include "gdssm/core/named_weights.hpp"
 #include "gdssm/core/parameters.hpp"
 
 namespace gdssm {
@@ -69,42 +70,13 @@ struct AdamW {
   ///         earlier group takes, unless the group is optional; a rate or decay that is negative or not finite; b1 or
   ///         b2 outside [0, 1); an epsilon that is negative or not finite
   template <class Parameters>
-  State<Parameters> initial_state(const Parameters& like) const {
-    std::vector<std::string> names;
-    visit(
-        [&](const Name& name, const auto&) {
-          group_of(name);
-          names.emplace_back(name.leaf());
-        },
-        like);
-    check(std::move(names));
-    State<Parameters> state{like, like};
-    fill(state.first, 0);
-    fill(state.second, 0);
-    return state;
-  }
+  State<Parameters> initial_state(const Parameters& like) const;
 
   /// Updates `parameters` by `gradient`, with the rates multiplied by `schedule`.
   /// Errors  std::invalid_argument: a parameter that no group takes; parameters, gradient and state of different sizes.
   ///         Nothing changes then.
   template <class Parameters>
-  void update(const Parameters& gradient, double schedule, Parameters& parameters, State<Parameters>& state) const {
-    visit([&](const Name& name, const auto&) { group_of(name); }, gradient);  // before anything is changed
-    expect_shapes("AdamW, the gradient", parameters, gradient);
-    expect_shapes("AdamW, the state", parameters, state.first);
-    expect_shapes("AdamW, the state", parameters, state.second);
-    ++state.updates;
-    const auto n = static_cast<double>(state.updates);
-    const double unbias_1 = 1 / (1 - std::pow(b1, n)), unbias_2 = 1 / (1 - std::pow(b2, n));
-    visit(
-        [&](const Name& name, auto& p, const auto& g, auto& m, auto& v) {
-          using T = typename std::remove_cvref_t<decltype(p)>::Scalar;
-          const ParameterGroup& group = group_of(name);
-          const T rate = T(group.learning_rate * schedule), decay = T(group.weight_decay);
-          move(g.data(), {T(unbias_1), T(unbias_2), rate, decay}, p.data(), m.data(), v.data(), p.size());
-        },
-        parameters, gradient, state.first, state.second);
-  }
+  void update(const Parameters& gradient, double schedule, Parameters& parameters, State<Parameters>& state) const;
 
  private:
   template <class T>
@@ -172,6 +144,48 @@ struct AdamW {
     refuse("AdamW", "no group takes the parameter ", name.str(), ", expected one without names at the end");
   }
 };
+
+template <class Parameters>
+AdamW::State<Parameters> AdamW::initial_state(const Parameters& like) const {
+  std::vector<std::string> names;
+  visit(
+      [&](const Name& name, const auto&) {
+        group_of(name);
+        names.emplace_back(name.leaf());
+      },
+      like);
+  check(std::move(names));
+  State<Parameters> state{like, like};
+  fill(state.first, 0);
+  fill(state.second, 0);
+  return state;
+}
+
+template <class Parameters>
+void AdamW::update(const Parameters& gradient, double schedule, Parameters& parameters,
+                   State<Parameters>& state) const {
+  visit([&](const Name& name, const auto&) { group_of(name); }, gradient);  // before anything is changed
+  expect_shapes("AdamW, the gradient", parameters, gradient);
+  expect_shapes("AdamW, the state", parameters, state.first);
+  expect_shapes("AdamW, the state", parameters, state.second);
+  ++state.updates;
+  const auto n = static_cast<double>(state.updates);
+  const double unbias_1 = 1 / (1 - std::pow(b1, n)), unbias_2 = 1 / (1 - std::pow(b2, n));
+  visit(
+      [&](const Name& name, auto& p, const auto& g, auto& m, auto& v) {
+        using T = typename std::remove_cvref_t<decltype(p)>::Scalar;
+        const ParameterGroup& group = group_of(name);
+        const T rate = T(group.learning_rate * schedule), decay = T(group.weight_decay);
+        move(g.data(), {T(unbias_1), T(unbias_2), rate, decay}, p.data(), m.data(), v.data(), p.size());
+      },
+      parameters, gradient, state.first, state.second);
+}
+
+#ifdef GDSSM_COMPILED
+extern template AdamW::State<NamedWeights<float>> AdamW::initial_state(const NamedWeights<float>&) const;
+extern template void AdamW::update(const NamedWeights<float>&, double, NamedWeights<float>&,
+                                   State<NamedWeights<float>>&) const;
+#endif
 
 /// Gradient descent: p <- p - rate g. A schedule multiplies the rate.
 /// Source  docs/theory.md, training and alignment

@@ -117,14 +117,26 @@ inline Targets agreed_targets(const Targets& said, bool tasks_say, const Targets
 template <class Model>
 using BestMethod = std::conditional_t<Model::sensitive, ForwardSensitivity, StoredHistory>;
 
-/// The training loop, compiled once for all models. `gradient(windows)` returns the model's loss.
+/// The training loop, compiled once for all models.
 template <class S, class Optimizer>
-TrainingResult run_training(const WindowSizes& window, Index outputs,
-                            const std::function<LossAndGradient<S>(Index)>& gradient, const TaskSource<S>& tasks,
-                            const Optimizer& optimizer, const std::function<double(Index)>& schedule,
-                            const TrainingOptions& options, TrainingRun<NamedWeights<LaneScalar<S>>, Optimizer>& run,
-                            ThreadPool& pool,
-                            const std::function<bool(const TrainingProgress<NamedWeights<LaneScalar<S>>>&)>& stops) {
+struct TrainingLoop {
+  using Weights = NamedWeights<LaneScalar<S>>;
+
+  const WindowSizes& window;
+  Index outputs;
+  const std::function<LossAndGradient<S>(Index)>& gradient;  ///< gradient(windows) returns the model's loss
+  const TaskSource<S>& tasks;
+  const Optimizer& optimizer;
+  const std::function<double(Index)>& schedule;
+  const TrainingOptions& options;
+  ThreadPool& pool;
+  const std::function<bool(const TrainingProgress<Weights>&)>& stops;
+
+  TrainingResult operator()(TrainingRun<Weights, Optimizer>& run) const;
+};
+
+template <class S, class Optimizer>
+TrainingResult TrainingLoop<S, Optimizer>::operator()(TrainingRun<Weights, Optimizer>& run) const {
   if (options.batch < 1 || options.updates_per_draw < 1 || options.losses < 1 || options.updates < 0)
     refuse("train", "batch, updates a draw, losses and updates are ", options.batch, ", ", options.updates_per_draw,
            ", ", options.losses, " and ", options.updates, ", expected at least 1, 1, 1 and 0");
@@ -159,6 +171,53 @@ TrainingResult run_training(const WindowSizes& window, Index outputs,
   return {TrainingStatus::finished, run.updates(), loss, "all " + std::to_string(run.updates()) + " updates were made"};
 }
 
+#ifdef GDSSM_COMPILED
+extern template struct TrainingLoop<Lanes<float>, AdamW>;
+#endif
+
+/// What ends a run for its callbacks, which see the weights by their own type; `refresh` hands them over first.
+template <class P, class Refresh, class Parameters, class... Callback>
+std::function<bool(const TrainingProgress<NamedWeights<P>>&)> stops_by(Refresh refresh, const Parameters& parameters,
+                                                                       Callback&... callback) {
+  if constexpr (sizeof...(Callback) == 0)
+    return {};
+  else
+    return [&parameters, refresh, &callback...](const TrainingProgress<NamedWeights<P>>& at) {
+      refresh();
+      const TrainingProgress<Parameters> progress{at.update, at.loss, parameters};
+      const auto wants_stop = [&](auto& call) {
+        if constexpr (std::is_void_v<decltype(call(progress))>) {
+          call(progress);
+          return false;
+        } else {
+          return static_cast<bool>(call(progress));
+        }
+      };
+      bool stop = false;
+      ((stop = wants_stop(callback) || stop), ...);  // every callback sees every update
+      return stop;
+    };
+}
+
+/// Trains a model by its named weights.
+template <class S, class Kind, class Method, class Model, class Tasks, class Optimizer>
+TrainingResult train_named(const Model& model, const Tasks& tasks, const Optimizer& optimizer,
+                           const std::function<double(Index)>& schedule, const TrainingOptions& options,
+                           TrainingRun<NamedWeights<LaneScalar<S>>, Optimizer>& run, ThreadPool& pool,
+                           const std::function<bool(const TrainingProgress<NamedWeights<LaneScalar<S>>>&)>& stops) {
+  using Gradient = std::conditional_t<std::is_void_v<Method>, BestMethod<Model>, Method>;
+  Targets kind = targets_of(tasks);
+  if constexpr (!std::is_same_v<Kind, Targets>)
+    kind = agreed_targets(
+        kind, requires { tasks.targets(); }, Kind(), model.output_count());
+  const std::function<LossAndGradient<S>(Index)> gradient = [&](Index windows) {
+    return loss_and_gradient<S, Gradient>(model, windows, options.losses, kind);
+  };
+  const TaskSource<S> source(tasks, model.window(), 1);
+  return TrainingLoop<S, Optimizer>{
+      model.window(), model.output_count(), gradient, source, optimizer, schedule, options, pool, stops}(run);
+}
+
 }  // namespace detail
 
 /// Trains a model. For each update it draws tasks unless it repeats a draw, takes the gradient of the mean loss,
@@ -178,40 +237,13 @@ TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& op
                      TrainingRun<typename Model::template Parameters<LaneScalar<S>>, Optimizer>& run, ThreadPool& pool,
                      Callback&&... callback) {
   using P = LaneScalar<S>;
-  using Weights = NamedWeights<P>;
-  using Gradient = std::conditional_t<std::is_void_v<Method>, detail::BestMethod<Model>, Method>;
   expect_shapes("train", model.template parameters<P>(), run.parameters);
-  Targets kind = targets_of(tasks);
-  if constexpr (!std::is_same_v<Kind, Targets>)
-    kind = detail::agreed_targets(
-        kind, requires { tasks.targets(); }, Kind(), model.output_count());
-
-  auto any = begin_run(optimizer, Weights(run.parameters));
+  auto any = begin_run(optimizer, NamedWeights<P>(run.parameters));
   detail::transfer<P>(run, any);
-  std::function<bool(const TrainingProgress<Weights>&)> stops;
-  if constexpr (sizeof...(Callback) > 0)
-    stops = [&](const TrainingProgress<Weights>& at) {
-      detail::transfer<P>(any, run);
-      const TrainingProgress<typename Model::template Parameters<P>> progress{at.update, at.loss, run.parameters};
-      const auto wants_stop = [&](auto& call) {
-        if constexpr (std::is_void_v<decltype(call(progress))>) {
-          call(progress);
-          return false;
-        } else {
-          return static_cast<bool>(call(progress));
-        }
-      };
-      bool stop = false;
-      ((stop = wants_stop(callback) || stop), ...);  // every callback sees every update
-      return stop;
-    };
-  const auto gradient = [&](Index windows) {
-    return loss_and_gradient<S, Gradient>(model, windows, options.losses, kind);
-  };
+  const auto stops = detail::stops_by<P>([&] { detail::transfer<P>(any, run); }, run.parameters, callback...);
   try {
-    TrainingResult result = detail::run_training<S, Optimizer>(model.window(), model.output_count(), gradient,
-                                                               TaskSource<S>(tasks, model.window(), 1), optimizer,
-                                                               schedule, options, any, pool, stops);
+    TrainingResult result =
+        detail::train_named<S, Kind, Method>(model, tasks, optimizer, schedule, options, any, pool, stops);
     detail::transfer<P>(any, run);
     return result;
   } catch (...) {
@@ -250,16 +282,21 @@ Trained<typename Model::template Parameters<P>> train(const Model& model, const 
                                                       Callback&&... callback) {
   const AdamW optimizer = settings.optimizer.groups.empty() ? AdamW{settings.rate} : settings.optimizer;
   const auto schedule = settings.schedule ? settings.schedule : WarmUpCosine{0, (std::max)(settings.updates, Index(1))};
-  auto run = begin_run(optimizer, start);
+  Trained<typename Model::template Parameters<P>> trained{{}, start};
+  expect_shapes("train", model.template parameters<P>(), start);
+  auto run = begin_run(optimizer, NamedWeights<P>(start));
   ThreadPool pool(settings.threads);
-  TrainingResult result = train<Lanes<P>>(model, tasks, optimizer, schedule,
-                                          TrainingOptions{.updates = settings.updates,
-                                                          .batch = settings.batch,
-                                                          .updates_per_draw = settings.updates_per_draw,
-                                                          .losses = settings.losses,
-                                                          .seed = settings.seed},
-                                          run, pool, callback...);
-  return {std::move(result), std::move(run.parameters)};
+  const auto hand_over = [&] { run.parameters.copy_to(trained.weights); };
+  static_cast<TrainingResult&>(trained) = detail::train_named<Lanes<P>, Targets, void>(
+      model, tasks, optimizer, schedule,
+      TrainingOptions{.updates = settings.updates,
+                      .batch = settings.batch,
+                      .updates_per_draw = settings.updates_per_draw,
+                      .losses = settings.losses,
+                      .seed = settings.seed},
+      run, pool, detail::stops_by<P>(hand_over, trained.weights, callback...));
+  hand_over();
+  return trained;
 }
 
 /// Trains a model from the random weights of `reference_initialization`.
