@@ -15,6 +15,12 @@ if(GDSSM_IO)
   install(TARGETS gdssm_io EXPORT gdssm_ioTargets)
   install(EXPORT gdssm_ioTargets NAMESPACE gdssm:: DESTINATION ${gdssm_package_dir})
 endif()
+if(GDSSM_COMPILED)
+  # A component of its own, since it is of one machine.
+  install(TARGETS gdssm_compiled EXPORT gdssm_compiledTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+                                                                      COMPONENT gdssm_compiled)
+  install(EXPORT gdssm_compiledTargets NAMESPACE gdssm:: DESTINATION ${gdssm_package_dir} COMPONENT gdssm_compiled)
+endif()
 
 configure_package_config_file(cmake/gdssmConfig.cmake.in ${PROJECT_BINARY_DIR}/gdssmConfig.cmake
                               INSTALL_DESTINATION ${gdssm_package_dir})
