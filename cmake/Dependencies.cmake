@@ -48,6 +48,13 @@ if(GDSSM_COMPRESSION)
   find_package(BZip2 REQUIRED)
 endif()
 
+if(GDSSM_MPI)
+  # Any implementation: Open MPI, or MPICH by -D MPI_CXX_COMPILER=mpicxx.mpich -D MPIEXEC_EXECUTABLE=<its mpiexec>. Its
+  # C interface is called, from C++.
+  set(MPI_CXX_SKIP_MPICXX ON)
+  find_package(MPI REQUIRED COMPONENTS CXX)
+endif()
+
 if(GDSSM_BUILD_EXAMPLES)
   gdssm_headers(CLI11 CLI11::CLI11 https://github.com/CLIUtils/CLI11.git v2.4.2 include 2.1)
 endif()

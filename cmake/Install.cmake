@@ -21,6 +21,10 @@ if(GDSSM_COMPILED)
                                                                       COMPONENT gdssm_compiled)
   install(EXPORT gdssm_compiledTargets NAMESPACE gdssm:: DESTINATION ${gdssm_package_dir} COMPONENT gdssm_compiled)
 endif()
+if(GDSSM_MPI)
+  install(TARGETS gdssm_mpi EXPORT gdssm_mpiTargets)
+  install(EXPORT gdssm_mpiTargets NAMESPACE gdssm:: DESTINATION ${gdssm_package_dir})
+endif()
 
 configure_package_config_file(cmake/gdssmConfig.cmake.in ${PROJECT_BINARY_DIR}/gdssmConfig.cmake
                               INSTALL_DESTINATION ${gdssm_package_dir})

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The paper's system, in the order of the theory. io/, baselines/, analysis/explain.hpp and analysis/check_gradient.hpp
-// are not included here, as they bring parsers, eigenvalue solvers and tests of derivatives.
+// The paper's system, in the order of the theory. io/, distributed/, baselines/, analysis/explain.hpp and
+// analysis/check_gradient.hpp are not included here, as they bring parsers, MPI, eigenvalue solvers and tests of
+// derivatives.
 #include "gdssm/core/requirements.hpp"
 
 #include "gdssm/core/dual.hpp"
@@ -11,6 +12,7 @@
 #include "gdssm/core/lanes.hpp"
 #include "gdssm/core/named_weights.hpp"
 #include "gdssm/core/parameters.hpp"
+#include "gdssm/core/processes.hpp"
 #include "gdssm/core/random.hpp"
 #include "gdssm/core/scan.hpp"
 #include "gdssm/core/thread_pool.hpp"
