@@ -10,7 +10,8 @@ template void LinearRegression::sequence(std::uint64_t, std::uint64_t, View<doub
 template void LinearRegression::sequence(std::uint64_t, std::uint64_t, View<Lanes<float>>, View<Lanes<float>>,
                                          Workspace<Lanes<float>>&) const;
 template AdamW::State<NamedWeights<float>> AdamW::initial_state(const NamedWeights<float>&) const;
-template void AdamW::update(const NamedWeights<float>&, double, NamedWeights<float>&, State<NamedWeights<float>>&) const;
+template void AdamW::update(const NamedWeights<float>&, double, NamedWeights<float>&,
+                            State<NamedWeights<float>>&) const;
 template struct detail::TrainingLoop<Lanes<float>, AdamW>;
 
 }  // namespace gdssm

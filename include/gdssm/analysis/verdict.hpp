@@ -80,7 +80,6 @@ GDSSM_INLINE std::string short_name(const Candidate& candidate) {
   return discounted + "gradient-descent";
 }
 
-
 GDSSM_INLINE std::string describe(const Candidate& candidate, double decay) {
   using detail::digits;
   const auto sizes = [&](Index shown) {
@@ -384,8 +383,8 @@ inline double fitted_decay(const std::vector<Observation>& all) {
 }
 
 GDSSM_INLINE Explanation explain_tasks(Explanation found, CandidateSetup setup, const LinearRegression& tasks,
-                                 const ObserveTasks& observe_tasks, const ObserveTokens& observe_tokens,
-                                 const ExplainOptions& options, ThreadPool& pool) {
+                                       const ObserveTasks& observe_tasks, const ObserveTokens& observe_tokens,
+                                       const ExplainOptions& options, ThreadPool& pool) {
   constexpr Index fewest_fitted = 50, most_fitted = 250, outputs_fitted = 2500;
   const Index fitted =
       (std::min)(options.tasks, std::clamp(outputs_fitted / tasks.outputs, fewest_fitted, most_fitted));
@@ -424,7 +423,7 @@ GDSSM_INLINE Explanation explain_reported(std::vector<LayerReport> layers, Index
 }  // namespace detail
 
 GDSSM_INLINE Explanation explain(const AnsweredQueries& learner, Index features, const ExplainOptions& options,
-                           ThreadPool& pool) {
+                                 ThreadPool& pool) {
   const LinearRegression tasks = detail::tasks_of(features, options.targets, options);
   const ObserveLearner observer{learner, tasks.outputs, tasks.range / std::sqrt(12.0)};
   return detail::explain_tasks(

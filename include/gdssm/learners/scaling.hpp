@@ -112,7 +112,7 @@ class WithScaling : public Adaptor<WithScaling<Inner>, PairMoments<typename Inne
 
 /// The memory of `WithScaledInputs` and of `WithBends`.
 template <class T>
-struct InputMoments {
+struct ScalingMemory {
   static constexpr auto inner_name = "learner";
 
   Moments<T> inputs;  ///< of x
@@ -121,7 +121,7 @@ struct InputMoments {
   static void visit(Visitor&& visitor, Self&&... self) {
     visit_part("inputs", visitor, self.inputs...);
   }
-  void merge(const InputMoments& later) { inputs.merge(later.inputs, T(1)); }
+  void merge(const ScalingMemory& later) { inputs.merge(later.inputs, T(1)); }
 };
 
 /// A learner on [z; 1], the scaled inputs and a constant, and on targets as they are: for classifiers, whose targets
@@ -132,8 +132,8 @@ struct InputMoments {
 /// Shapes  x (f), y (m)
 /// Errors  those of the inner learner
 template <Learner Inner>
-class WithScaledInputs : public Adaptor<WithScaledInputs<Inner>, InputMoments<typename Inner::Scalar>, Inner> {
-  using Base = Adaptor<WithScaledInputs, InputMoments<typename Inner::Scalar>, Inner>;
+class WithScaledInputs : public Adaptor<WithScaledInputs<Inner>, ScalingMemory<typename Inner::Scalar>, Inner> {
+  using Base = Adaptor<WithScaledInputs, ScalingMemory<typename Inner::Scalar>, Inner>;
 
  public:
   using Scalar = typename Inner::Scalar;
@@ -186,8 +186,8 @@ class WithScaledInputs : public Adaptor<WithScaledInputs<Inner>, InputMoments<ty
 /// Shapes  x (f), y (m)
 /// Errors  those of the inner learner
 template <Learner Inner>
-class WithBends : public Adaptor<WithBends<Inner>, InputMoments<typename Inner::Scalar>, Inner> {
-  using Base = Adaptor<WithBends, InputMoments<typename Inner::Scalar>, Inner>;
+class WithBends : public Adaptor<WithBends<Inner>, ScalingMemory<typename Inner::Scalar>, Inner> {
+  using Base = Adaptor<WithBends, ScalingMemory<typename Inner::Scalar>, Inner>;
 
  public:
   using Scalar = typename Inner::Scalar;

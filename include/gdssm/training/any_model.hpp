@@ -44,8 +44,9 @@ class AnyModel {
   Weights draw(std::uint64_t seed) const { return model_->draw(seed); }
 
   /// The loss and its gradient, as `loss_and_gradient`.
-  LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets) const {
-    return model_->gradient(windows, losses, targets);
+  LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets,
+                              const Division& division = {}) const {
+    return model_->gradient(windows, losses, targets, division);
   }
   /// A predictor; the model must outlive it.        Errors  std::invalid_argument: weights of another shape
   Predictor<S> predictor(const Weights& weights) const { return model_->predictor(weights); }
@@ -61,7 +62,8 @@ class AnyModel {
 
     virtual ~Interface() = default;
     virtual Weights draw(std::uint64_t seed) const = 0;
-    virtual LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets) const = 0;
+    virtual LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets,
+                                        const Division& division) const = 0;
     virtual Predictor<S> predictor(const Weights& weights) const = 0;
     virtual QueryDerivative<S> query_derivative(const Weights& weights) const = 0;
 
@@ -78,8 +80,9 @@ class AnyModel {
           model_(std::move(model)) {}
 
     Weights draw(std::uint64_t seed) const override { return Weights(reference_initialization<P>(model_, seed)); }
-    LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets) const override {
-      return loss_and_gradient<S, detail::BestMethod<Model>>(model_, windows, losses, targets);
+    LossAndGradient<S> gradient(Index windows, Index losses, const Targets& targets,
+                                const Division& division) const override {
+      return loss_and_gradient<S, detail::BestMethod<Model>>(model_, windows, losses, targets, division);
     }
     Predictor<S> predictor(const Weights& weights) const override { return {model_, typed(weights)}; }
     QueryDerivative<S> query_derivative(const Weights& weights) const override {
@@ -111,7 +114,7 @@ TrainingResult train(const AnyModel<S>& model, const TaskSource<S>& tasks, const
                      ThreadPool& pool,
                      const std::function<bool(const TrainingProgress<NamedWeights<LaneScalar<S>>>&)>& stops = {}) {
   const std::function<LossAndGradient<S>(Index)> gradient = [&](Index windows) {
-    return model.gradient(windows, options.losses, kind);
+    return model.gradient(windows, options.losses, kind, options.division);
   };
   return detail::TrainingLoop<S, Optimizer>{
       model.window(), model.output_count(), gradient, tasks, optimizer, schedule, options, pool, stops}(run);

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -12,15 +14,17 @@
 #include "gdssm/core/thread_pool.hpp"
 #include "gdssm/models/run_gradient.hpp"
 #include "gdssm/training/batch.hpp"
+#include "gdssm/training/division.hpp"
 #include "gdssm/training/loss.hpp"
+#include "gdssm/training/sum_of_parts.hpp"
 
 namespace gdssm {
 
 namespace detail {
 
-/// A sum over lane groups and its gradient. Groups are divided among a fixed number of shares, threads process the
-/// shares, and the shares' sums are added in order. The same input therefore gives the same bits on any number of
-/// threads.
+/// A sum over lane groups and its gradient. Groups are divided among shares, whose number is `Division::parts`. Threads
+/// and processes compute the shares, and `fold_in_fours` determines the order in which the shares' sums are added. The
+/// same input therefore gives the same bits on any number of threads and processes.
 template <class Model, class S, class Method>
 class GradientSum {
   using P = LaneScalar<S>;
@@ -53,21 +57,28 @@ class GradientSum {
  public:
   using Parameters = typename Model::template Parameters<P>;
   using Coefficients = typename Model::template Coefficients<P>;
-  static constexpr Index shares = 4;
+  static constexpr Index shares = Division{}.parts;  ///< unless the division says otherwise
 
   struct Share {
     typename Model::template Coefficients<S> coefficients_bar;
     typename Pass::Workspace workspace;
+    PartOfSum<S> sum = {};
   };
 
-  GradientSum(const Model& model, Index windows, Index losses)
+  GradientSum(const Model& model, Index windows, Index losses, const Division& division = {})
       : model_(model),
+        parts_(division.parts),
+        losses_(losses),
         first_(model.template initial_state<S>()),
         like_(model.template parameters<P>()),
         coefficients_(model.template coefficients<P>()),
         coefficients_bar_(model.template coefficients<P>()),
-        pass_{model_, windows} {
-    for (auto& share : share_) share.reset(new Share{model.template coefficients<S>(), pass_.workspace(losses)});
+        sums_(arrays_of<P>(coefficients_bar_)),
+        pass_{model_, windows},
+        share_(static_cast<std::size_t>((std::max)(division.parts, shares))),
+        sum_of_parts_(division.processes) {
+    if (division.parts < 1) refuse("Division", "the number of parts is ", division.parts, ", expected at least 1");
+    for (Index s = 0; s < shares; ++s) share(s);
   }
   GradientSum(const GradientSum&) = delete;  // pass_ refers to model_
 
@@ -96,52 +107,63 @@ class GradientSum {
   /// `of_group(g, s, share)` adds group g's gradient to the share's, number s, and returns its loss.
   template <class OfGroup>
   P operator()(const Parameters& parameters, Index groups, Parameters& gradient, ThreadPool& pool, OfGroup&& of_group) {
-    const Index used = (std::min)(groups, shares);
+    const Index used = (std::min)(groups, parts_);
     expect_shapes("the gradient's weights", like_, parameters);
     expect_shapes("the gradient", like_, gradient);
     model_.prepare(parameters, coefficients_);
     pass_.prepare(coefficients_);
-    P losses[shares] = {};
-    pool.run(used, [&](Index s) {
-      Share& share = *share_[s];
-      fill(share.coefficients_bar, S(0));
+    const ItemRange mine = sum_of_parts_.mine(used);
+    for (Index s = mine.first; s < mine.end(); ++s) share(s);
+    pool.run(mine.count, [&](Index i) {
+      const Index s = mine.first + i;
+      Share& own = *share_[static_cast<std::size_t>(s)];
+      fill(own.coefficients_bar, S(0));
       P loss = P(0);
-      for (Index g = s; g < groups; g += shares) loss += of_group(g, s, share);
-      losses[s] = loss;
+      for (Index g = s; g < groups; g += used) loss += of_group(g, s, own);
+      own.sum.loss = loss;
     });
-    P loss = P(0);
-    for (Index s = 0; s < used; ++s) loss += losses[s];
-    reduce(used, std::make_index_sequence<shares>());
+    const P loss = sum_of_parts_(
+        used, [&](Index s) -> PartOfSum<S>& { return share(s).sum; }, sums_);
     fill(gradient, P(0));
     model_.prepare_vjp(parameters, coefficients_, coefficients_bar_, gradient);
     return loss;
   }
 
  private:
-  // Adds up the used shares, then the lanes, in order.
-  template <std::size_t... s>
-  void reduce(Index used, std::index_sequence<s...>) {
-    visit(
-        [&](const Name&, auto& sum, const auto&... parts) {
-          const S* const all[] = {parts.data()...};
-          sum_lanes(all, used, sum.size(), sum.data());
-        },
-        coefficients_bar_, std::as_const(share_[s]->coefficients_bar)...);
+  // The first are made in the beginning, others when they are needed.
+  Share& share(Index s) {
+    auto& place = share_[static_cast<std::size_t>(s)];
+    if (!place) {
+      place.reset(new Share{model_.template coefficients<S>(), pass_.workspace(losses_)});
+      place->sum.arrays = arrays_of<S>(place->coefficients_bar);
+    }
+    return *place;
+  }
+
+  template <class T, class Aggregate>
+  static std::vector<std::span<T>> arrays_of(Aggregate& aggregate) {
+    std::vector<std::span<T>> arrays;
+    visit([&](const Name&, auto& m) { arrays.emplace_back(m.data(), static_cast<std::size_t>(m.size())); }, aggregate);
+    return arrays;
   }
 
   Model model_;
+  Index parts_, losses_;
   typename Model::template State<S> first_;
   Parameters like_;
   Coefficients coefficients_, coefficients_bar_;
+  std::vector<std::span<P>> sums_;
   Pass pass_;
-  std::unique_ptr<Share> share_[shares];
+  std::vector<std::unique_ptr<Share>> share_;
+  SumOfParts<S> sum_of_parts_;
 };
 
 }  // namespace detail
 
 /// The mean loss of a model over a batch, and its gradient. The loss of numbers is 1/2 |yhat - y|^2 divided by the
 /// number of losses and, for vector targets, of outputs. The loss of classes is the cross-entropy divided by the number
-/// of losses. The same input gives the same bits on any number of threads. Only the constructor allocates.
+/// of losses. The same input gives the same bits on any number of threads and processes. Only the constructor
+/// allocates; where there are several processes or more than four parts, the first calls do too.
 ///     `Kind`    which coordinates of a prediction have a loss: VectorTargets, ScalarTargets, ClassTargets, or Targets,
 ///               which says so at run time
 ///     `Method`  StoredHistory or ForwardSensitivity
@@ -157,8 +179,9 @@ class BatchGradient {
   using Parameters = typename Model::template Parameters<P>;
 
   /// For contexts of up to `windows` windows and `losses` losses.
-  BatchGradient(const Model& model, Index windows, Index losses, const Kind& targets = {})
-      : sum_(model, windows, losses), targets_(targets) {}
+  BatchGradient(const Model& model, Index windows, Index losses, const Kind& targets = {},
+                const Division& division = {})
+      : sum_(model, windows, losses, division), targets_(targets) {}
 
   /// Returns the loss and writes its gradient to `gradient`.
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient) {
@@ -166,7 +189,7 @@ class BatchGradient {
   }
 
   /// The same on a pool's threads. Calls `draw(g)` before it reads group g, on the same thread; `draw` may fill group
-  /// g.
+  /// g. A process reads the groups of its parts alone.
   template <class Draw>
   P operator()(const Parameters& parameters, const Batch<S>& batch, Parameters& gradient, ThreadPool& pool,
                Draw&& draw) {
@@ -201,18 +224,19 @@ using LossAndGradient = std::function<LaneScalar<S>(const NamedWeights<LaneScala
 /// The `BatchGradient` of a model, for contexts of up to `windows` windows and `losses` losses.
 ///     `Method`  StoredHistory or ForwardSensitivity
 template <class S, class Method, class Model>
-LossAndGradient<S> loss_and_gradient(const Model& model, Index windows, Index losses, const Targets& targets) {
+LossAndGradient<S> loss_and_gradient(const Model& model, Index windows, Index losses, const Targets& targets,
+                                     const Division& division = {}) {
   using Weights = NamedWeights<LaneScalar<S>>;
   struct Typed {
     BatchGradient<Model, S, Targets, Method> of_batch;
     typename Model::template Parameters<LaneScalar<S>> weights, gradient;
 
-    Typed(const Model& model, Index windows, Index losses, const Targets& targets)
-        : of_batch(model, windows, losses, targets),
+    Typed(const Model& model, Index windows, Index losses, const Targets& targets, const Division& division)
+        : of_batch(model, windows, losses, targets, division),
           weights(model.template parameters<LaneScalar<S>>()),
           gradient(weights) {}
   };
-  return [typed = std::make_shared<Typed>(model, windows, losses, targets)](
+  return [typed = std::make_shared<Typed>(model, windows, losses, targets, division)](
              const Weights& weights, const Batch<S>& batch, Weights& gradient, ThreadPool& pool,
              const std::function<void(Index)>& draw) {
     weights.copy_to(typed->weights);

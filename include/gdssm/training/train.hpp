@@ -3,15 +3,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "gdssm/core/named_weights.hpp"
+#include "gdssm/core/processes.hpp"
 #include "gdssm/core/thread_pool.hpp"
+#include "gdssm/training/division.hpp"
 #include "gdssm/training/gradient.hpp"
 #include "gdssm/training/initialization.hpp"
 #include "gdssm/training/optimizer.hpp"
@@ -54,6 +58,7 @@ struct TrainingOptions {
   Index updates_per_draw = 1;  ///< updates on each draw; the reference makes 3
   Index losses = 1;            ///< the last windows of each context that have a loss; N for all of N windows
   std::uint64_t seed = 0;      ///< seed of the tasks
+  Division division = {};      ///< how each draw is divided among threads and processes
 };
 
 /// Why a run ended.
@@ -117,6 +122,33 @@ inline Targets agreed_targets(const Targets& said, bool tasks_say, const Targets
 template <class Model>
 using BestMethod = std::conditional_t<Model::sensitive, ForwardSensitivity, StoredHistory>;
 
+/// What process 0 says.
+inline bool agreed(bool stop, const Division& division) {
+  if (division.processes) division.processes->broadcast(std::as_writable_bytes(std::span(&stop, 1)), 0);
+  return stop;
+}
+
+/// Refuses a run that is not the same on all processes.
+template <class Run>
+void expect_same_run(const TrainingOptions& options, Index length, const Run& run) {
+  if (!options.division.processes) return;
+  const auto text = [](auto... numbers) { return ((std::to_string(numbers) + " ") + ...); };
+  std::uint64_t hash = 14695981039346656037u;  // FNV-1a
+  visit(
+      [&](const Name&, const auto& matrix) {
+        for (const std::byte b : std::as_bytes(std::span(matrix.data(), static_cast<std::size_t>(matrix.size()))))
+          hash = (hash ^ static_cast<std::uint64_t>(b)) * 1099511628211u;
+      },
+      run);
+  expect_same(*options.division.processes,
+              {{"the seed of the tasks", std::to_string(options.seed)},
+               {"updates, batch, updates a draw, losses and parts",
+                text(options.updates, options.batch, options.updates_per_draw, options.losses, options.division.parts)},
+               {"the tasks' length", std::to_string(length)},
+               {"the number of updates made", std::to_string(run.updates())},
+               {"a hash of the weights and the optimiser's state", std::to_string(hash)}});
+}
+
 /// The training loop, compiled once for all models.
 template <class S, class Optimizer>
 struct TrainingLoop {
@@ -140,6 +172,7 @@ TrainingResult TrainingLoop<S, Optimizer>::operator()(TrainingRun<Weights, Optim
   if (options.batch < 1 || options.updates_per_draw < 1 || options.losses < 1 || options.updates < 0)
     refuse("train", "batch, updates a draw, losses and updates are ", options.batch, ", ", options.updates_per_draw,
            ", ", options.losses, " and ", options.updates, ", expected at least 1, 1, 1 and 0");
+  expect_same_run(options, tasks.length(), run);
   Batch<S> batch(window, options.batch, tasks.length(), outputs, options.losses, tasks.ragged());
   const TaskSource<S> source(tasks, static_cast<Index>(batch.groups().size()));
   const LossAndGradient<S> loss_of = gradient(batch.windows());
@@ -164,7 +197,7 @@ TrainingResult TrainingLoop<S, Optimizer>::operator()(TrainingRun<Weights, Optim
     }
     good = run;
     optimizer.update(slope, schedule(run.updates() + 1), run.parameters, run.optimizer);
-    if (stops && stops({run.updates(), loss, run.parameters}))
+    if (stops && agreed(stops({run.updates(), loss, run.parameters}), options.division))
       return {TrainingStatus::stopped, run.updates(), loss,
               "a callback stopped the run after update " + std::to_string(run.updates())};
   }
@@ -211,7 +244,7 @@ TrainingResult train_named(const Model& model, const Tasks& tasks, const Optimiz
     kind = agreed_targets(
         kind, requires { tasks.targets(); }, Kind(), model.output_count());
   const std::function<LossAndGradient<S>(Index)> gradient = [&](Index windows) {
-    return loss_and_gradient<S, Gradient>(model, windows, options.losses, kind);
+    return loss_and_gradient<S, Gradient>(model, windows, options.losses, kind, options.division);
   };
   const TaskSource<S> source(tasks, model.window(), 1);
   return TrainingLoop<S, Optimizer>{
@@ -226,10 +259,13 @@ TrainingResult train_named(const Model& model, const Tasks& tasks, const Optimiz
 ///     `Kind`      the kind of targets; by default what the tasks say, otherwise it must agree with them
 ///     `Method`    of the gradient, StoredHistory or ForwardSensitivity; by default the latter if the model has it
 ///     `Schedule`  returns the factor of the learning rates for update n = 1, 2, ...
-/// Gives the same bits on any number of threads. Continues a `run` that has made updates. The optimiser sees the
-/// weights of any model as `NamedWeights`.
+/// Gives the same bits on any number of threads and of processes. Continues a `run` that has made updates. The
+/// optimiser sees the weights of any model as `NamedWeights`. Where processes share the work, all of them call `train`
+/// with the same arguments, and have the same run afterwards. Callbacks are called on each, and process 0 decides when
+/// to stop.
 /// Errors  std::invalid_argument: options below their least values, tasks that do not fit the model, targets of another
-///         kind than the tasks', what the optimiser refuses. Divergence is a status, not an error.
+///         kind than the tasks', what the optimiser refuses; options, weights or an optimiser's state that are not the
+///         same on all processes. Divergence is a status, not an error.
 template <class S, class Kind = Targets, class Method = void, class Model, class Tasks, class Optimizer, class Schedule,
           class... Callback>
 TrainingResult train(const Model& model, const Tasks& tasks, const Optimizer& optimizer, const Schedule& schedule,
@@ -261,6 +297,7 @@ struct TrainingSettings {
   Index losses = 1;            ///< the last windows of each context that have a loss
   std::uint64_t seed = 1;      ///< seed of the tasks, and of random initial weights
   int threads = 1;             ///< number of threads; it does not change the results
+  Division division = {};      ///< how each draw is divided among threads and processes
   AdamW optimizer = {};        ///< AdamW with groups of its own, instead of `rate`
   std::function<double(Index)> schedule = {};  ///< factor of the rate at update n; by default half a cosine to zero
 };
@@ -293,7 +330,8 @@ Trained<typename Model::template Parameters<P>> train(const Model& model, const 
                       .batch = settings.batch,
                       .updates_per_draw = settings.updates_per_draw,
                       .losses = settings.losses,
-                      .seed = settings.seed},
+                      .seed = settings.seed,
+                      .division = settings.division},
       run, pool, detail::stops_by<P>(hand_over, trained.weights, callback...));
   hand_over();
   return trained;
@@ -305,6 +343,23 @@ template <class P = float, class Model, class Tasks>
 Trained<typename Model::template Parameters<P>> train(const Model& model, const Tasks& tasks,
                                                       const TrainingSettings& settings = {}) {
   return train<P>(model, tasks, settings, reference_initialization<P>(model, settings.seed));
+}
+
+/// The same on processes that share every draw, such as MPI's ranks; each of them calls it, and has the same result.
+/// The result is that of one process, bit for bit. No more processes are of use than `settings.division.parts`.
+///     auto run = train(layer, tasks, {.rate = 3e-3, .batch = 1024, .division = {.parts = 64}}, world);
+template <class P = float, class Model, class Tasks, class... Callback>
+Trained<typename Model::template Parameters<P>> train(const Model& model, const Tasks& tasks, TrainingSettings settings,
+                                                      Processes& processes,
+                                                      const typename Model::template Parameters<P>& start,
+                                                      Callback&&... callback) {
+  settings.division.processes = &processes;
+  return train<P>(model, tasks, settings, start, callback...);
+}
+template <class P = float, class Model, class Tasks>
+Trained<typename Model::template Parameters<P>> train(const Model& model, const Tasks& tasks,
+                                                      const TrainingSettings& settings, Processes& processes) {
+  return train<P>(model, tasks, settings, processes, reference_initialization<P>(model, settings.seed));
 }
 
 }  // namespace gdssm
