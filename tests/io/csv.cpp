@@ -25,6 +25,7 @@ namespace {
 using gdssm::AtomicFile;
 using gdssm::CsvReader;
 using gdssm::CsvWriter;
+using gdssm::DialectOptions;
 using gdssm::format_number;
 using gdssm::in_quotes;
 using gdssm::is_missing;
@@ -349,6 +350,59 @@ TEST_CASE("A written table reads back as it was", "[csv]") {
   REQUIRE(reader.next(row));
   CHECK(row == rows[1]);
   CHECK_FALSE(reader.next(row));
+}
+
+TEST_CASE("A written table reads back under any names, whether its dialect is told or not", "[csv]") {
+  const std::vector<Names> tables{{"# a"},
+                                  {"#", "b"},
+                                  {"RDX2"},
+                                  {"%PDF"},
+                                  {"PK\x03\x04", "b"},
+                                  {"\xFF\xFE"
+                                   "ab",
+                                   "c"},
+                                  {"\xFE\xFF"
+                                   "ab"},
+                                  {"1,5"},
+                                  {"1'000"},
+                                  {"1 000"},
+                                  {"sep=;"},
+                                  {"sep=,"},
+                                  {"SEP=|"},
+                                  {"sep=e"},
+                                  {"sep"},
+                                  {"", "b"},
+                                  {""},
+                                  {"NA", "?"},
+                                  {"a\\", "\"b"},
+                                  {"a\\\"b", "c"},
+                                  {std::string("a\0b", 3)},
+                                  {"a b"},
+                                  {"a\nb", "c"},
+                                  {"\x1A"},
+                                  {"a\r"},
+                                  {"\t", "b"}};
+  for (const Names& names : tables)
+    for (const DialectOptions& known : {DialectOptions{}, {.delimiter = ',', .decimal = '.', .header = true}}) {
+      CAPTURE(names);
+      std::stringstream text;
+      CsvWriter writer(text, names);
+      for (const double first : {missing, -1.5, 1e23}) {
+        writer.cell(first);
+        for (std::size_t i = 1; i < names.size(); ++i) writer.cell(1234);
+        writer.end_row();
+      }
+      CsvReader reader(text, "t.csv", known);
+      CHECK(reader.columns() == names);
+      std::vector<double> row;
+      REQUIRE(reader.next(row));
+      CHECK(is_missing(row[0]));
+      REQUIRE(reader.next(row));
+      CHECK(row[0] == -1.5);
+      REQUIRE(reader.next(row));
+      CHECK(row[0] == 1e23);
+      CHECK_FALSE(reader.next(row));
+    }
 }
 
 TEST_CASE("A row whose only number is missing is no empty line", "[csv]") {

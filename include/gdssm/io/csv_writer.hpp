@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <ostream>
 #include <span>
@@ -12,6 +13,8 @@
 #include <vector>
 
 #include "gdssm/core/error.hpp"
+#include "gdssm/io/file_kind.hpp"
+#include "gdssm/io/number_marks.hpp"
 #include "gdssm/io/parse_number.hpp"
 #include "gdssm/io/text.hpp"
 
@@ -25,11 +28,23 @@ namespace detail {
 template <class Cell>
 concept CsvCell = PrintableNumber<Cell> || std::is_convertible_v<const Cell&, std::string_view>;
 
+/// Whether text reads as itself without quotes, wherever it stands: it is no number in any dialect and no comment, and
+/// a file that begins with it is not taken for one of another kind or encoding.
+inline bool is_plain(std::string_view text) {
+  const auto is_special = [](char c) {
+    return (c >= 0 && c < ' ') || c == '\x7F' || std::string_view(",;|\"").find(c) != std::string_view::npos;
+  };
+  return !text.empty() && std::none_of(text.begin(), text.end(), is_special) && without_blanks(text) == text &&
+         !text.starts_with('#') && !text.starts_with(byte_order_mark) && !text.starts_with("\xFF\xFE") &&
+         !text.starts_with("\xFE\xFF") && !is_number_somewhere(text) && file_kind(std::string(text) + '\n').empty();
+}
+
 }  // namespace detail
 
-/// Writes a table that `CsvReader` reads. Numbers are written in the shortest form that reads back exactly, and NaN as
-/// an empty cell (in quotes if it is a row's only cell, since an empty line is not a row). Text is quoted where it
-/// would read as something else. Infinity is written as `inf`, which the reader refuses. Rows are not flushed.
+/// Writes a table that `CsvReader` reads, with any names of columns. Numbers are written in the shortest form that
+/// reads back exactly, and NaN as an empty cell (in quotes if it is a row's only cell, since an empty line is not a
+/// row). Text is quoted where it would read as something else; a line end in it reads back as \n. Infinity is written
+/// as `inf`, which the reader refuses. Rows are not flushed.
 ///     CsvWriter table(out, {"experiment", "seed", "loss"});
 ///     table.row("linear-vector", 7, 0.125);
 /// Errors  std::invalid_argument: another number of cells than columns; std::runtime_error, beginning with `name`, when
@@ -63,10 +78,7 @@ class CsvWriter {
   }
   /// Writes text as the next cell.
   void cell(std::string_view text) {
-    const bool plain = !text.empty() && text.find_first_of(",;|\t\"\r\n") == std::string_view::npos &&
-                       !text.starts_with(detail::byte_order_mark) && !text.starts_with('#') &&
-                       detail::without_blanks(text) == text && !parse_number(text);
-    if (plain) return append(text);
+    if (detail::is_plain(text)) return append(text);
     std::string quoted = "\"";
     for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
     append(quoted + '"');

@@ -23,12 +23,23 @@ namespace gdssm {
 
 namespace detail {
 
-/// The delimiter that a first line "sep=;" declares, as Excel reads it.
-inline std::optional<char> declared_delimiter(std::string_view line) {
-  while (line.ends_with('\r')) line.remove_suffix(1);
+/// The delimiter that a first line "sep=;" declares, as Excel reads it. Above a number alone it is a column's name.
+inline std::optional<char> declared_delimiter(std::string_view text, char line_end) {
+  const auto take_line = [&] {
+    std::string_view line = text.substr(0, text.find(line_end));
+    text.remove_prefix((std::min)(line.size() + 1, text.size()));
+    while (line.ends_with('\r')) line.remove_suffix(1);
+    return line;
+  };
+  std::string_view line = take_line();
   if (line.starts_with('"') && line.ends_with('"') && line.size() > 1) line = line.substr(1, line.size() - 2);
-  const bool declares = line.size() == 5 && (line.starts_with("sep=") || line.starts_with("SEP="));
-  return declares ? std::optional(line[4]) : std::nullopt;
+  if (line.size() != 5 || (!line.starts_with("sep=") && !line.starts_with("SEP="))) return std::nullopt;
+  const char mark = line[4];
+  const bool separates = !is_digit(mark) && ((mark | 0x20) < 'a' || (mark | 0x20) > 'z') &&
+                         std::string_view("+-.\"").find(mark) == std::string_view::npos;
+  const std::string_view next = take_line();
+  const bool above_number = next.find(mark) == std::string_view::npos && (next == "\"\"" || is_number_somewhere(next));
+  return separates && !above_number ? std::optional(mark) : std::nullopt;
 }
 
 struct WholeLines {
@@ -40,12 +51,14 @@ inline WholeLines whole_lines(std::string_view text) {
   const char line_end = text.find('\n') == std::string_view::npos ? '\r' : '\n';
   const std::size_t last = text.rfind(line_end);
   WholeLines found{0, last == std::string_view::npos ? 0 : last + 1};
+  const bool has_mark = text.starts_with(byte_order_mark);
+  const bool declares = declared_delimiter(text.substr(has_mark ? byte_order_mark.size() : 0), line_end).has_value();
   for (std::size_t at = 0; at < found.end && found.lines < 2;) {
     const std::size_t next = text.find(line_end, at);
     std::string_view line = text.substr(at, next - at);
-    if (at == 0 && line.starts_with(byte_order_mark)) line.remove_prefix(byte_order_mark.size());
+    if (at == 0 && has_mark) line.remove_prefix(byte_order_mark.size());
     const bool has_cells = line.find_first_not_of(" \t\r") != std::string_view::npos;
-    if (has_cells && line[0] != '#' && !(at == 0 && declared_delimiter(line))) ++found.lines;
+    if (has_cells && line[0] != '#' && !(at == 0 && declares)) ++found.lines;
     at = next + 1;
   }
   return found;
@@ -136,7 +149,7 @@ class Sample {
       std::string text(beginning.substr(at, end - at));
       at = end + 1;
       while (text.ends_with('\r')) text.pop_back();
-      const bool declares = first == 0 && declared_delimiter(text);
+      const bool declares = first == 0 && declared_delimiter(beginning, dialect_.line_end);
       if (declares) dialect_.preamble = 1;
       if (!declares && !without_blanks(text).empty()) records_.push_back({first, std::move(text), {}});
     }
@@ -318,7 +331,7 @@ inline Sniffed sniff(std::string_view beginning, const DialectOptions& known) {
     dialect.line_end = '\r';
   if (has_escaped_quotes(beginning)) dialect.escape = '\\';
   std::optional<char> delimiter = known.delimiter;
-  if (!delimiter) delimiter = declared_delimiter(beginning.substr(0, beginning.find(dialect.line_end)));
+  if (!delimiter) delimiter = declared_delimiter(beginning, dialect.line_end);
 
   if (delimiter == dialect.comment) dialect.comment = '\0';
   std::optional<Sample> best;
