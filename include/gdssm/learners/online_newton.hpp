@@ -39,10 +39,11 @@ struct OnlineNewtonState {
 ///     (57)  sum_i l_i(W_i) - l_i(U)  <=  rho/2 |U|^2 + gap + sum_i ( k_i/2 |(U - W_i) x_i|^2 - D_i(U) ),
 ///           gap = 1/2 sum_i |p_i - y_i|^2 x_i^T A_i^{-1} x_i,
 /// where D_i(U) >= 0 is what l_i(U) exceeds its tangent at W_i by. A constant k at most exp(-2 B) / c makes the last
-/// sum at most 0 for logits of magnitude at most B, and the gap grows as f ln(n) / k then: O(log n). Shapes  x (f), y
-/// and prediction (c); cost f (f + c) a row Errors  those of `RegressionLearner`; a ridge of 0; a target that is no
-/// label Merging  steps do not commute: takes over W and A of the later rows, and adds up the gaps Source  Hazan,
-/// Agarwal, Kale, Machine Learning 69, 2007, without projections; docs/theory.md, other learners
+/// sum at most 0 for logits of magnitude at most B, and the gap grows as f ln(n) / k then: O(log n).
+/// Shapes   x (f), y and prediction (c); cost f (f + c) a row
+/// Errors   those of `RegressionLearner`; a ridge of 0; a target that is no label
+/// Merging  steps do not commute: takes over W and A of the later rows, and adds up the gaps
+/// Source   Hazan, Agarwal, Kale, Machine Learning 69, 2007, without projections; docs/theory.md, other learners
 template <class T = double>
 class OnlineNewton : public LearnerBase<OnlineNewton<T>, T>,
                      public StateBase<OnlineNewton<T>, OnlineNewtonState<T>, T> {
