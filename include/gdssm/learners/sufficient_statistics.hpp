@@ -44,9 +44,9 @@ namespace detail {
 template <class T>
 T squared_unit(const T& sum, const T& own, const T& inverse, const T& least) {
   const T total = sum + own, square = total * inverse;
-  const bool counts =
-      (sum > T(1e-18) * total) & (sum > least) & (square * T(largest_input<T>) * T(largest_input<T>) >= T(1));
-  return counts ? square : T(0);
+  const bool varies = sum > T(1e-18) * total, is_known = sum > least,
+             is_invertible = square * T(largest_input<T>) * T(largest_input<T>) >= T(1);
+  return (varies & is_known & is_invertible) ? square : T(0);
 }
 
 }  // namespace detail
