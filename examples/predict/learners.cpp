@@ -14,6 +14,7 @@
 #include "gdssm/learners/delta_rule.hpp"
 #include "gdssm/learners/features.hpp"
 #include "gdssm/learners/mean_and_last_value.hpp"
+#include "gdssm/learners/model_tree.hpp"
 #include "gdssm/learners/recursive_least_squares.hpp"
 #include "gdssm/learners/regression.hpp"
 #include "gdssm/learners/scaling.hpp"
@@ -29,14 +30,21 @@ struct Entry {
 };
 
 // In the order in which a learner is looked for when options are given without a name.
-constexpr std::array entries{
-    Entry{"default", false, false, false, false},      Entry{"ridge", false, true, true, false},
-    Entry{"descent", true, true, true, false},         Entry{"chebyshev", true, true, true, false},
-    Entry{"heavy-ball", true, true, true, false},      Entry{"conjugate-gradients", true, true, true, false},
-    Entry{"least-squares", false, false, true, false}, Entry{"recursive-least-squares", false, true, true, false},
-    Entry{"window", false, true, false, true},         Entry{"delta", false, false, true, false},
-    Entry{"longhorn", false, false, true, false},      Entry{"nlms", false, false, true, false},
-    Entry{"mean", false, false, true, false, false},   Entry{"last-value", false, false, false, false, false}};
+constexpr std::array entries{Entry{"default", false, false, false, false},
+                             Entry{"ridge", false, true, true, false},
+                             Entry{"descent", true, true, true, false},
+                             Entry{"chebyshev", true, true, true, false},
+                             Entry{"heavy-ball", true, true, true, false},
+                             Entry{"conjugate-gradients", true, true, true, false},
+                             Entry{"least-squares", false, false, true, false},
+                             Entry{"recursive-least-squares", false, true, true, false},
+                             Entry{"window", false, true, false, true},
+                             Entry{"delta", false, false, true, false},
+                             Entry{"longhorn", false, false, true, false},
+                             Entry{"nlms", false, false, true, false},
+                             Entry{"tree", false, true, false, false},
+                             Entry{"mean", false, false, true, false, false},
+                             Entry{"last-value", false, false, false, false, false}};
 
 std::string all_names() {
   std::string names;
@@ -84,6 +92,7 @@ AnyLearner<> make_plain(const std::string& name, const LearnerOptions& options, 
   if (name == "delta") return AnyLearner(WithScaling(DeltaLearner<>(f, 1, {.a = 0.01}, decay)));
   if (name == "longhorn") return AnyLearner(WithScaling(LonghornLearner<>(f, 1, {.a = 0.1}, decay)));
   if (name == "nlms") return AnyLearner(WithScaling(NlmsLearner<>(f, 1, {.a = 0.1, .epsilon = 1}, decay)));
+  if (name == "tree") return AnyLearner(ModelTree<>(f, 1, {.ridge = ridge}));
   if (name == "mean") return AnyLearner(RunningMean<>(f, 1, decay));
   if (name == "last-value") return AnyLearner(LastValue<>(f, 1));
   return AnyLearner(default_learner(f, 1));

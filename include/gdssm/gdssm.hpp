@@ -106,6 +106,7 @@
 #include "gdssm/learners/log_loss_mixing.hpp"
 #include "gdssm/learners/mean_and_last_value.hpp"
 #include "gdssm/learners/mixing_rules.hpp"
+#include "gdssm/learners/model_tree.hpp"
 #include "gdssm/learners/online_newton.hpp"
 #include "gdssm/learners/recursive_least_squares.hpp"
 #include "gdssm/learners/regression.hpp"

@@ -482,9 +482,9 @@ TEST_CASE("After an error there is no output file, and an older one is untouched
   CHECK(good.names() == std::set<std::string>{"data.csv"});
 }
 
-const Strings learners{"default",       "ridge",     "descent", "chebyshev", "heavy-ball", "conjugate-gradients",
-                       "least-squares", "window",    "delta",   "longhorn",  "nlms",       "recursive-least-squares",
-                       "mean",          "last-value"};
+const Strings learners{"default",       "ridge",  "descent",   "chebyshev", "heavy-ball", "conjugate-gradients",
+                       "least-squares", "window", "delta",     "longhorn",  "nlms",       "recursive-least-squares",
+                       "tree",          "mean",   "last-value"};
 
 TEST_CASE("Every learner, with every kind of features, is causal and finite on awkward columns", "[program]") {
   gdssm::test::Random random(7);
