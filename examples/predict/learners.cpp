@@ -75,7 +75,8 @@ std::optional<Index> number_after(std::string_view text, std::string_view name) 
   return error == std::errc() && after == end && number >= 1 ? std::optional(number) : std::nullopt;
 }
 
-AnyLearner<> make_plain(const std::string& name, const LearnerOptions& options, Index f) {
+/// `first` is the number of inputs that there were at the beginning.
+AnyLearner<> make_plain(const std::string& name, const LearnerOptions& options, Index f, Index first) {
   const double ridge = options.ridge.value_or(1), decay = options.forgetting.value_or(1);
   const DescentSettings<> descent{.steps = options.steps.value_or(100), .ridge = ridge, .decay = decay};
   if (name == "ridge") return AnyLearner(RidgeLearner<>(f, 1, {.ridge = ridge, .decay = decay}));
@@ -95,13 +96,13 @@ AnyLearner<> make_plain(const std::string& name, const LearnerOptions& options, 
   if (name == "tree") return AnyLearner(ModelTree<>(f, 1, {.ridge = ridge}));
   if (name == "mean") return AnyLearner(RunningMean<>(f, 1, decay));
   if (name == "last-value") return AnyLearner(LastValue<>(f, 1));
-  return AnyLearner(default_learner(f, 1));
+  return AnyLearner(default_learner(f, 1, first));
 }
 
 /// The features are those of the first inputs and of the last ones.
 AnyLearner<> make_featured(const std::string& name, const LearnerOptions& options, Index f, Index first, Index last) {
-  const auto plain = [&](Index inputs, Index) { return make_plain(name, options, inputs); };
   const Index mapped = first + last;
+  const auto plain = [&](Index inputs, Index) { return make_plain(name, options, inputs, inputs - (f - mapped)); };
   if (const auto degree = number_after(options.features, "polynomial"))
     return AnyLearner(WithFeatures(OfEnds(Polynomial<>(mapped, *degree), f, last), 1, plain));
   if (const auto count = number_after(options.features, "fourier")) {
@@ -109,7 +110,7 @@ AnyLearner<> make_featured(const std::string& name, const LearnerOptions& option
     const Joined map(Identity<>(mapped), RandomFourier<>(mapped, *count, std::sqrt(static_cast<double>(mapped))));
     return AnyLearner(WithScaling(WithFeatures(OfEnds(map, f, last), 1, plain)));
   }
-  return make_plain(name, options, f);
+  return make_plain(name, options, f, mapped);
 }
 
 }  // namespace
@@ -159,7 +160,7 @@ AnyLearner<> make_learner(const LearnerOptions& options, Index inputs, Index fir
   const std::string name = learner_of(options);
   expect_features(options.features);
   for (const Entry& entry : entries)
-    if (entry.name == name && !entry.reads_inputs) return make_plain(name, options, inputs);
+    if (entry.name == name && !entry.reads_inputs) return make_plain(name, options, inputs, first);
   const Index lags = options.lags.value_or(0);
   if (lags == 0) return make_featured(name, options, inputs, first, 0);
   return AnyLearner(WithPast(inputs, 1, Beside(Levels{}, RecentTargets{lags}),

@@ -5,6 +5,7 @@
 
 #include <Eigen/Dense>
 
+#include "gdssm/learners/widen.hpp"
 #include "learners/streams.hpp"
 #include "support/catch.hpp"
 #include "support/no_heap.hpp"
@@ -45,6 +46,30 @@ TEST_CASE("The default is as good as the right learner, whichever of them it is"
   CHECK(mean_square(default_predictions(drift) - drift.y) <
         1.04 * mean_square(predictions_of(forgetting, drift) - drift.y));
   CHECK(mean_square(default_predictions(drift) - drift.y) < 0.5 * mean_square(predictions_of(ridge, drift) - drift.y));
+}
+
+TEST_CASE("Of relations that switch or multiply, the default explains what ridge regression cannot", "[theorem]") {
+  const Stream stream = linear_stream(3, 1, 700, 4, 0.1);
+  for (const bool switches : {false, true}) {
+    Stream other = stream;
+    for (Index t = 0; t < other.rows(); ++t) {
+      const auto x = stream.x.col(t);
+      other.y(0, t) = (switches ? (x[0] > 0.1 ? 4 * x[1] : 2 - 4 * x[1]) : 4 * x[0] * x[1]) + 0.05 * stream.y(0, t);
+    }
+    auto ridge = RidgeLearner<>(3, 1);
+    CHECK(mean_square(default_predictions(other) - other.y) <
+          0.25 * mean_square(predictions_of(ridge, other) - other.y));
+  }
+}
+
+TEST_CASE("A default learner of many inputs is widened from one that began with few", "[theorem]") {
+  auto narrow = default_learner(120, 1, 120), wide = default_learner(140, 1, 120);
+  const Stream stream = linear_stream(120, 1, 3, 5);
+  predictions_of(narrow, stream);
+  widen(wide, narrow);
+  VectorXd x = VectorXd::Zero(140);
+  x.head(120) = stream.x.col(0);
+  CHECK(wide.predict(x)[0] == Approx(narrow.predict(stream.x.col(0))[0]).epsilon(1e-9));
 }
 
 TEST_CASE("Shifting or rescaling columns changes the default's predictions by rounding alone", "[theorem]") {

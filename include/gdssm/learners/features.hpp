@@ -136,7 +136,8 @@ template <class Map>
 class OfEnds {
  public:
   using Scalar = typename Map::Scalar;
-  OfEnds(Map map, Index inputs, Index last = 0) : map_(std::move(map)), inputs_(inputs), last_(last) {
+  OfEnds(Map map, Index inputs, Index last = 0)
+      : map_(std::move(map)), inputs_(inputs), last_(last), ends_(map_.input_count()) {
     if (inputs < map_.input_count() || last < 0 || last > map_.input_count())
       refuse("OfEnds", "there are ", inputs, " inputs and ", last, " last ones, expected at least the map's ",
              map_.input_count(), " and at most these");
@@ -145,15 +146,15 @@ class OfEnds {
   Index output_count() const { return inputs_ - map_.input_count() + map_.output_count(); }
   void operator()(const Eigen::VectorX<Scalar>& x, Eigen::Ref<Eigen::VectorX<Scalar>> phi) const {
     if (inputs_ == map_.input_count()) return map_(x, phi);
-    Eigen::VectorX<Scalar> ends(map_.input_count());
-    ends << x.head(ends.size() - last_), x.tail(last_);
-    map_(ends, phi.tail(map_.output_count()));
+    ends_ << x.head(ends_.size() - last_), x.tail(last_);
+    map_(ends_, phi.tail(map_.output_count()));
     phi.head(inputs_) = x;
   }
 
  private:
   Map map_;
   Index inputs_, last_;
+  mutable Eigen::VectorX<Scalar> ends_;  // scratch
 };
 
 /// A learner on the features of its inputs:
