@@ -96,8 +96,15 @@ double Columns::target(const CsvRows& table, CsvRows::Cells row, std::size_t i, 
     if (encoder.kind(c) == ColumnKind::number || encoder.kind(c) == ColumnKind::truth)
       others += (others.empty() ? "" : ", ") + in_quotes(inputs_[c]);
   table.refuse_cell(column, in_quotes(row[column]), " is not a finite number, as a target must be; ",
-                    others.empty() ? "no other column has numbers so far"
-                                   : "columns with numbers are " + others + ", expected --target with one of them");
+                    others.empty()
+                        ? "no other column has numbers so far, expected --classify"
+                        : "columns with numbers are " + others + ", expected --target with one of them, or --classify");
+}
+
+std::optional<std::string> Columns::label(CsvRows::Cells row, std::size_t i) const {
+  const std::size_t column = target_positions_[i];
+  if (column == nowhere || is_missing_cell(row[column])) return std::nullopt;
+  return std::string(detail::without_blanks(row[column]));
 }
 
 void Columns::expect_learnable(const CsvRows& table, CsvRows::Cells row, const Eigen::VectorXd& x) const {

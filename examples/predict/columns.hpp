@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,9 @@ class Columns {
   /// The number of a target's cell; NaN where it is missing.
   /// Errors  std::invalid_argument with the line, naming columns that would do
   double target(const CsvRows& table, CsvRows::Cells row, std::size_t i, const TableEncoder& encoder) const;
+
+  /// The name in a target's cell; nothing where it is missing.
+  std::optional<std::string> label(CsvRows::Cells row, std::size_t i) const;
 
   /// Refuses inputs that are too large to learn from, with the line.
   void expect_learnable(const CsvRows& table, CsvRows::Cells row, const Eigen::VectorXd& x) const;

@@ -24,13 +24,16 @@
 #include <nlohmann/json.hpp>
 
 #include "gdssm/io/atomic_file.hpp"
+#include "gdssm/io/cell_values.hpp"
 #include "gdssm/io/csv_rows.hpp"
 #include "gdssm/io/csv_writer.hpp"
 #include "gdssm/io/decompressed.hpp"
 #include "gdssm/io/dialect.hpp"
+#include "gdssm/io/parse_number.hpp"
 #include "gdssm/io/safetensors.hpp"
 #include "gdssm/io/table_encoder.hpp"
 #include "gdssm/io/text.hpp"
+#include "predict/classify.hpp"
 #include "predict/columns.hpp"
 #include "predict/dialect_options.hpp"
 #include "predict/learners.hpp"
@@ -44,10 +47,14 @@ namespace {
 
 using gdssm::Index;
 using gdssm::predict::Beginning;
+using gdssm::predict::ClassScore;
+using gdssm::predict::ClassTarget;
+using gdssm::predict::ClassTargetSettings;
 using gdssm::predict::ColumnNotice;
 using gdssm::predict::ColumnOptions;
 using gdssm::predict::Columns;
 using gdssm::predict::Compared;
+using gdssm::predict::ComparedClassifier;
 using gdssm::predict::LearnerOptions;
 using gdssm::predict::Score;
 using gdssm::predict::Setting;
@@ -65,7 +72,7 @@ struct Options {
   Index burn_in = 10;
   LearnerOptions learner;
   Index delay = 0;
-  bool compare = false;
+  bool compare = false, classify = false;
   int threads = 1;
 };
 
@@ -220,8 +227,148 @@ void warn_of_width(Target& target, const std::string& learner) {
   constexpr Index many = 200;
   const std::set<std::string> fast{"nlms", "delta", "longhorn", "mean", "last-value"};
   if (const Index inputs = target.learner()->inputs(); inputs >= many && !fast.contains(learner))
-    std::cerr << inputs << " inputs: each row takes long, since the cost of the learner " << learner
-              << " grows with their cube; --learner nlms is meant for them\n";
+    std::cerr << inputs << " inputs: after " << inputs / 4 << " rows each takes long, since the cost of the learner "
+              << learner << " grows with their cube; --learner nlms is meant for them\n";
+}
+
+/// The classes of a file's target, in the order in which they come; none if its first cell is a number and nobody asks
+/// for classes, or if the rows can be read but once.
+std::vector<std::string> classes_in(const Options& options) {
+  std::vector<std::string> names;
+  struct stat status {};
+  if (::stat(options.file.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || options.columns.targets.size() > 1 ||
+      !options.state.empty() || !options.merge.empty())
+    return names;
+  Input input(options.file);
+  gdssm::CsvRows table(input.stream(), input.name(), options.dialect);
+  expect_names(table, input.name(), options);
+  const Columns columns(table, input.name() + ":" + std::to_string(table.first_line()), options.columns,
+                        Beginning({}, ""));
+  std::set<std::string> seen;
+  for (gdssm::CsvRows::Cells row; table.next(row);) {
+    const auto label = columns.label(row, 0);
+    if (!label) continue;
+    if (names.empty() && !options.classify &&
+        (gdssm::parse_number(*label, table.dialect()) || gdssm::read_truth(*label)))
+      return names;
+    if (seen.insert(*label).second) names.push_back(*label);
+    if (names.size() > ClassTarget::most_classes)
+      gdssm::refuse(input.name() + ":" + std::to_string(table.first_line()), "column ",
+                    gdssm::in_quotes(columns.targets().front()), " has more than ", ClassTarget::most_classes,
+                    " different cells, expected a target of numbers or of fewer classes");
+  }
+  return names;
+}
+
+Json summary_of(const ClassScore& score) {
+  return {{"scored_rows", score.scored()},
+          {"log_loss", number_or_null(score.log_loss())},
+          {"accuracy", number_or_null(score.accuracy())},
+          {"brier", number_or_null(score.brier())},
+          {"skill", number_or_null(score.skill())}};
+}
+
+std::string comparison_of(const ClassTarget& target, const std::string& learner) {
+  std::ostringstream text;
+  text.precision(4);
+  const auto line = [&](const std::string& name, const auto&... cells) {
+    text << std::left << std::setw(26) << name << std::right;
+    ((text << std::setw(12) << cells), ...);
+    text << '\n';
+  };
+  const auto score = [&](const std::string& name, const ClassScore& its) {
+    line(name, its.log_loss().value_or(0), its.accuracy().value_or(0), its.brier().value_or(0),
+         its.skill().value_or(0));
+  };
+  line(target.name(), "log loss", "accuracy", "Brier", "skill");
+  score(learner, target.score());
+  for (const ComparedClassifier& other : target.others()) score(other.name, other.score);
+  return text.str();
+}
+
+/// What `predict` does where the target is a class.
+void classify(const Options& options, const std::vector<std::string>& names) {
+  const auto start = Clock::now();
+  if (!options.state.empty() || !options.merge.empty())
+    gdssm::refuse("--state", "a target of classes has no states in files, expected a target of numbers");
+  if (!options.plot.empty()) gdssm::programs::expect_gnuplot();
+  const std::string learner = gdssm::predict::classifier_of(options.learner);
+  ClassTargetSettings settings{options.learner, {}, names, options.delay, options.burn_in};
+  for (const std::string& name : gdssm::predict::classifier_names())
+    if (options.compare && name != learner) settings.compared.push_back(name);
+  Input input(options.file);
+  const bool streams = options.out.empty() && !options.compare;
+  std::vector<std::string> header{"row", "prediction", "target"};
+  if (names.empty()) header.emplace_back("probability");
+  for (const std::string& name : names) header.push_back("probability_" + name);
+  std::optional<gdssm::CsvWriter> predictions;
+  const auto out_file = output(options.out), summary_file = output(options.summary), plot_file = output(options.plot);
+  if (out_file || streams) {
+    predictions.emplace(out_file ? *out_file : std::cout, header, out_file ? options.out : "standard output");
+    if (streams) predictions->flush();
+  }
+  gdssm::CsvRows table(input.stream(), input.name(), options.dialect);
+  expect_names(table, input.name(), options);
+  Columns columns(table, input.name() + ":" + std::to_string(table.first_line()), options.columns, Beginning({}, ""));
+  if (columns.targets().size() > 1)
+    gdssm::refuse("--classify", columns.targets().size(), " targets are given, expected one");
+  ClassTarget target(columns.targets().front(),
+                     gdssm::TableEncoder(columns.inputs(), options.columns.choices, table.dialect()), settings);
+  ColumnNotice notice;
+  {
+    gdssm::programs::Progress progress("predict", input.size(), !(streams && ::isatty(STDOUT_FILENO) == 1));
+    for (gdssm::CsvRows::Cells row; table.next(row);) {
+      target.encode(columns.cells(row));
+      columns.expect_learnable(table, row, target.inputs());
+      const auto label = columns.label(row, 0);
+      const Eigen::VectorXd& p = target.predict();
+      if (predictions) {
+        predictions->cell(table.rows());
+        const auto name_or_nothing = [&](std::string_view name) {
+          name.empty() ? predictions->cell(std::nan("")) : predictions->cell(name);
+        };
+        name_or_nothing(target.likeliest());
+        name_or_nothing(label ? std::string_view(*label) : std::string_view());
+        if (names.empty())
+          predictions->cell(p.size() > 1 ? p.head(p.size() - 1).maxCoeff() : std::nan(""));
+        else
+          for (const double probability : p) predictions->cell(probability);
+        predictions->end_row();
+        if (streams) predictions->flush();
+      }
+      target.take(label, static_cast<Index>(table.rows()), plot_file != nullptr);
+      notice.after_row(target.encoder());
+      progress.advance_to([&] { return input.position(); });
+    }
+  }
+  target.finish();
+  notice.say(target.encoder());
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  if (summary_file) {
+    Json summary{{"rows", table.rows()}, {"classes", target.classes().size()}};
+    summary.update(summary_of(target.score()));
+    summary["seconds"] = seconds;
+    for (const ComparedClassifier& other : target.others()) {
+      Json entry = summary_of(other.score);
+      entry.erase("scored_rows");
+      summary["learners"][other.name] = entry;
+    }
+    *summary_file << summary.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  }
+  if (plot_file) *plot_file << target.reliability().to_svg(target.name());
+  if (options.compare) std::cout << comparison_of(target, learner);
+  gdssm::programs::flush_standard_output();
+  for (const auto& file : {&out_file, &summary_file, &plot_file})
+    if (*file) (*file)->commit();
+  std::ostringstream text;
+  text.precision(4);
+  const ClassScore& score = target.score();
+  text << target.name() << ": " << score.scored() << " of " << table.rows() << " rows scored";
+  if (score.scored() > 0)
+    text << ", log loss " << *score.log_loss() << ", accuracy " << *score.accuracy() << ", Brier score "
+         << *score.brier();
+  if (score.skill()) text << ", skill " << *score.skill();
+  std::cerr << text.str() << '\n';
 }
 
 void predict(const Options& options) {
@@ -348,7 +495,13 @@ void expect_consistent(const Options& options) {
     throw CLI::ValidationError("FILE",
                                "is missing, expected a CSV file, - for standard input, or --merge with --state");
   try {
-    gdssm::predict::learner_of(options.learner);
+    const auto classifiers = gdssm::predict::classifier_names();
+    const bool may_classify = options.learner.learner && std::find(classifiers.begin(), classifiers.end(),
+                                                                   *options.learner.learner) != classifiers.end();
+    if (options.classify)
+      gdssm::predict::classifier_of(options.learner);
+    else if (!may_classify)
+      gdssm::predict::learner_of(options.learner);
     gdssm::predict::expect_features(options.learner.features);
   } catch (const std::invalid_argument& error) {
     throw CLI::ParseError(error.what(), 2);
@@ -393,10 +546,17 @@ int main(int argc, char** argv) {
                  "Begin with the states A and B joined, B's rows after A's; with --state and no FILE, leave it there")
       ->type_name("A B")
       ->expected(2);
-  std::string names;
+  app.add_flag(
+      "--classify", options.classify,
+      "Take the target's cells as names of classes, as without it those of a file that begin with text: predict\n"
+      "the class, with a probability of each");
+  std::string names, classifiers;
+  for (const std::string& name : gdssm::predict::classifier_names())
+    classifiers += (classifiers.empty() ? "" : ", ") + name;
   for (const std::string& name : gdssm::predict::learner_names()) names += (names.empty() ? "" : ", ") + name;
-  app.add_option("--learner", options.learner.learner,
-                 "One of " + names + " (default: the first that takes the options given)")
+  app.add_option(
+         "--learner", options.learner.learner,
+         "One of " + names + " (default: the first that takes the options given); for classes one of " + classifiers)
       ->type_name("NAME");
   app.add_option("--steps", options.learner.steps, "Steps of a descent a prediction (default: 100)")
       ->type_name("K")
@@ -431,7 +591,10 @@ int main(int argc, char** argv) {
             option->count() > 0 && name != "--merge" && name != "--state" && name != "--threads")
           throw CLI::ValidationError(name, "is given without FILE, expected --merge and --state alone");
       merge(options);
-    } else
+    } else if (const auto classes = classes_in(options); options.classify || !classes.empty()) {
+      classify(options, classes);
+    } else {
       predict(options);
+    }
   });
 }

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 #include <string>
@@ -402,9 +403,10 @@ TEST_CASE("A file that is not a table of numbers is refused with its line", "[pr
     CHECK(refusal("a,b\n1,2\n3," + text + "\n") ==
           "data.csv:3: column 'b': '" + text +
               "' is not a finite number, as a target must be; columns with numbers are "
-              "'a', expected --target with one of them");
+              "'a', expected --target with one of them, or --classify");
   }
-  CHECK(refusal("b\nred\n").ends_with("as a target must be; no other column has numbers so far"));
+  CHECK(
+      refusal("b\n1\nred\n").ends_with("as a target must be; no other column has numbers so far, expected --classify"));
   CHECK(refusal("a,b\n1,2\n1e101,4\n") ==
         "data.csv:3: column 'a': 1e+101 is too large, expected a magnitude of at most 1e+100");
   CHECK(refusal("a,b\n1,2\n1,-1e101\n").starts_with("data.csv:3: column 'b': -1e+101 is too large"));
@@ -822,6 +824,113 @@ TEST_CASE("Dates and a value alone are foreseen from the value's past", "[progra
   CHECK(Json::parse(gdssm::read_file(file.beside("s.json")))["skill_last_value"] > 0.9);
 }
 
+/// The cells of a table without quotes.
+std::vector<Strings> cells_of(const std::string& text) {
+  std::vector<Strings> rows;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    Strings cells(1);
+    for (const char c : line)
+      if (c == ',')
+        cells.emplace_back();
+      else
+        cells.back() += c;
+    rows.push_back(cells);
+  }
+  return rows;
+}
+
+TEST_CASE("A target of text is predicted as a class, with a probability of each, and scored by what is printed",
+          "[program]") {
+  gdssm::test::Random random(8);
+  std::string text = "a,b,colour\n";
+  for (int t = 0; t < 300; ++t) {
+    const double a = random(), b = random(), noise = 0.2 * random();
+    text += gdssm::format_number(a) + "," + gdssm::format_number(b) + "," +
+            (t == 77            ? ""
+             : t < 100 && a > 0 ? "red"
+             : a + noise > 0    ? b > 0 ? "red" : "green"
+                                : "blue") +
+            "\n";
+  }
+  const File file(text);
+  const Run run = file.run({"--summary", file.beside("s.json"), "--out", file.beside("out.csv")});
+  REQUIRE(run.status == 0);
+  const auto rows = cells_of(gdssm::read_file(file.beside("out.csv")));
+  REQUIRE(rows.size() == 301);
+  CHECK(rows[0].size() == 6);
+  CHECK(
+      std::set<std::string>(rows[0].begin(), rows[0].end()) ==
+      std::set<std::string>{"row", "prediction", "target", "probability_blue", "probability_green", "probability_red"});
+  CHECK(rows[1][1].empty());  // no class is known
+  double log_loss = 0, brier = 0, right = 0, known = 0, scored = 0;
+  std::map<std::string, double> counts;
+  for (std::size_t t = 1; t <= 300; ++t) {
+    std::map<std::string, double> p;
+    double sum = 0;
+    for (std::size_t k = 3; k < 6; ++k) sum += p[rows[0][k].substr(12)] = std::stod(rows[t][k]);
+    REQUIRE(std::abs(sum - 1) < 1e-9);
+    const std::string target = rows[t][2];
+    if (target.empty()) continue;
+    if (known >= 10) {
+      log_loss -= std::log(p[target]);
+      right += rows[t][1] == target ? 1 : 0;
+      for (const auto& [name, probability] : p) brier += square(probability - (name == target ? 1 : 0));
+      ++scored;
+    }
+    ++known;
+  }
+  const Json summary = Json::parse(gdssm::read_file(file.beside("s.json")));
+  CHECK(summary["rows"] == 300);
+  CHECK(summary["classes"] == 3);
+  CHECK(summary["scored_rows"] == scored);
+  CHECK(summary["log_loss"].get<double>() == Approx(log_loss / scored));
+  CHECK(summary["brier"].get<double>() == Approx(brier / scored));
+  CHECK(summary["accuracy"].get<double>() == Approx(right / scored));
+  CHECK(summary["accuracy"] > 0.75);
+  CHECK(summary["skill"] > 0.3);
+  CHECK(run.err.find("colour: 289 of 300 rows scored, log loss ") != std::string::npos);
+
+  CHECK(file.run().out == gdssm::read_file(file.beside("out.csv")));
+  const Run table = file.run({"--compare", "--summary", file.beside("c.json")});
+  CHECK(table.status == 0);
+  CHECK(table.out.find("log loss    accuracy       Brier       skill\ndefault ") != std::string::npos);
+  const Json compared = Json::parse(gdssm::read_file(file.beside("c.json")));
+  CHECK(compared["log_loss"] == summary["log_loss"]);
+  CHECK(compared["learners"]["frequencies"]["skill"].get<double>() == Approx(0).margin(1e-12));
+  for (const char* name : {"newton", "one-step", "descent", "transitions"}) CHECK(compared["learners"].contains(name));
+  for (const Strings& options : {Strings{"--learner", "descent", "--steps", "3", "--window", "20"},
+                                 Strings{"--delay", "3"}, Strings{"--classify"}})
+    CHECK(file.run(options).status == 0);
+  CHECK(file.refusal({"--learner", "newton", "--steps", "3"}) == "--steps: the classifier newton does not take it");
+  CHECK(
+      file.refusal({"--learner", "ridge"}).starts_with("--learner: there is no classifier 'ridge', expected one of "));
+  CHECK(file.refusal({"--state", file.beside("state")}).find("target") != std::string::npos);
+}
+
+TEST_CASE("Numbers are classes where the command line says so, also from a pipe, and no class depends on a later row",
+          "[program]") {
+  Session session({"-", "--classify"});
+  session.write("x,y\n");
+  CHECK(session.line() == "row,prediction,target,probability");
+  session.write("1,7\n");
+  CHECK(session.line() == "1,,\"7\",");
+  session.write("2,7\n");
+  CHECK(session.line().starts_with("2,\"7\",\"7\",0."));
+  session.close_input();
+  CHECK(session.end().status == 0);
+
+  std::string text = "x,y\n", changed = text;
+  for (int t = 0; t < 60; ++t) {
+    const std::string x = std::to_string(t * 7 % 11) + ",";
+    text += x + (t * 7 % 11 > 5 ? "b" : "a") + "\n";
+    changed += x + (t == 40 ? "c" : t * 7 % 11 > 5 ? "b" : "a") + "\n";
+  }
+  const auto one = cells_of(File(text).run({"--learner", "newton"}).out),
+             other = cells_of(File(changed).run({"--learner", "newton"}).out);
+  for (std::size_t t = 1; t <= 60; ++t) CHECK((one[t][1] == other[t][1] || t > 41));
+}
+
 TEST_CASE("Columns are taken for what the command line says", "[program]") {
   const File file(mixed_table(60));
   CHECK(file.run({"--ignore", "species"}).err.find("species") == std::string::npos);
@@ -830,9 +939,6 @@ TEST_CASE("Columns are taken for what the command line says", "[program]") {
   CHECK(file.run({"--ignore", "y", "--number", "smoker", "--target", "length"}).status == 0);
   CHECK(file.run({"--ignore", "y"}).err.find("smoker: ") != std::string::npos);  // the last that is left, true or false
   CHECK(file.refusal({"--ignore", "z"}).starts_with("data.csv: no column 'z', expected one of "));
-  CHECK(file.refusal({"--target", "species"})
-            .ends_with("' is not a finite number, as a target must be; columns with numbers are 'length', 'smoker', "
-                       "'y', expected --target with one of them"));
   CHECK(file.refusal({"--ignore", "y", "--target", "y"}, 2)
             .starts_with("--ignore: 'y' is a target, expected another column"));
   CHECK(file.refusal({"--text", "y", "--date", "y"}, 2).find("'y' is given twice") != std::string::npos);
