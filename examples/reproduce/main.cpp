@@ -26,7 +26,9 @@
 #include "reproduce/report/record_json.hpp"
 #include "reproduce/report/report.hpp"
 #include "reproduce/run/checkpoints.hpp"
+#include "reproduce/run/sweep.hpp"
 #include "support/program.hpp"
+#include "support/ranks.hpp"
 
 namespace gdssm::reproduce {
 namespace {
@@ -91,27 +93,38 @@ class Writer {
   std::vector<OutputFile> files_;
 };
 
-/// Runs all of the chosen experiments and writes their files; or a shard's, and leaves what `join` reads.
+/// Runs all of the chosen experiments and writes their files; or a shard's, and leaves what `join` reads. Where there
+/// are several processes they share the work, and process 0 has the files.
 void run(const std::vector<const Experiment*>& chosen, Options options, const std::optional<Shard>& part,
-         const path& folder, bool resume, double seconds) {
-  prepare_folder(folder);
-  programs::expect_gnuplot();
+         const path& folder, bool resume, double seconds, Processes& processes) {
   const Shard shard = part.value_or(Shard());
   std::vector<std::string> names;
-  for (const Experiment* experiment : chosen) names.push_back(experiment->name);
+  std::vector<const Experiment*> mine;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    names.push_back(chosen[i]->name);
+    if (shard.has(i)) mine.push_back(chosen[i]);
+  }
+  expect_same(processes, identity_in_words(options, shard, names));
+  if (processes.rank() != 0) return run_sweep(processes, mine, options, nullptr, seconds, {});
+
+  prepare_folder(folder);
+  programs::expect_gnuplot();
   Checkpoints checkpoints(folder, options, shard, names, resume, seconds);
   Writer writer(options, folder);
-  for (std::size_t i = 0; i < chosen.size(); ++i) {
-    if (!shard.has(i)) continue;
-    const std::string& name = chosen[i]->name;
-    options.checkpoint = [&](const std::string& run) { return checkpoints.of_run(name, run); };
-    std::optional<Result> finished = checkpoints.result(name);
-    if (!finished) {
-      finished = chosen[i]->run(options);
-      checkpoints.keep(name, *finished);
+  if (processes.size() > 1)
+    run_sweep(processes, mine, options, &checkpoints, seconds,
+              [&](const Experiment& experiment, const Result& result) { writer.add(experiment, result); });
+  else
+    for (const Experiment* experiment : mine) {
+      const std::string& name = experiment->name;
+      options.checkpoint = [&](const std::string& run) { return checkpoints.of_run(name, run); };
+      std::optional<Result> finished = checkpoints.result(name);
+      if (!finished) {
+        finished = experiment->run(options);
+        checkpoints.keep(name, *finished);
+      }
+      writer.add(*experiment, *finished);
     }
-    writer.add(*chosen[i], *finished);
-  }
   if (part) {
     std::cout << "Shard " << shard.text() << " is done; --join puts all together\n";
     return;
@@ -210,6 +223,7 @@ int main(int argc, char** argv) {
       std::erase_if(chosen, [&](const Experiment* experiment) {
         return std::find(names.begin(), names.end(), experiment->name) == names.end();
       });
-    run(chosen, options, shard, folder, resume, seconds);
+    gdssm::programs::with_ranks(
+        [&](gdssm::Processes& ranks) { run(chosen, options, shard, folder, resume, seconds, ranks); });
   });
 }

@@ -21,10 +21,13 @@ class Progress {
   using Clock = std::chrono::steady_clock;
 
  public:
+  /// False where another process of the same job draws them. Set before the first is made.
+  static inline bool drawn_here = true;
+
   Progress(std::string label, Index total, bool wanted = true)
       : label_(std::move(label)),
         total_(std::max<Index>(total, 1)),
-        draws_(wanted && total > 0 && ::isatty(STDERR_FILENO) == 1) {}
+        draws_(drawn_here && wanted && total > 0 && ::isatty(STDERR_FILENO) == 1) {}
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress() {

@@ -190,6 +190,7 @@ class LinearExperiment {
     const auto start = std::chrono::steady_clock::now();
     const auto begin = reference_initialization<float>(trainer_.model(), options_.seed);
     const Recipe recipe{.updates = long_updates, .schedule = longer.schedule, .losses = losses_};
+    longer.curve = {};
     longer.measured = measure(train_run(longer.slug, options_.seed, recipe, begin, longer.curve, pool, progress), pool);
     longer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }

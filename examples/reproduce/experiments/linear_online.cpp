@@ -59,6 +59,7 @@ Trained train_seed(const Layer& layer, const Parameters& construction, std::uint
     learn(layer, seed, effort.training_pairs, learned);
     checkpoint.write(checkpoint_of(learned, identity));
   }
+  checkpoint.finish(true);
   Trained trained{.seed = seed, .parameters = learned.parameters};
   for (const auto& [list, column] :
        {std::pair{&trained.pairs, 0}, {&trained.loss, 1}, {&trained.step, 2}, {&trained.decay, 3}})

@@ -54,8 +54,9 @@ std::pair<TrainingResult, Weights> AnyTrainer::train(const Recipe& recipe, std::
                      if (checkpoint.is_due()) checkpoint.write(checkpoint_of(followed, identity));
                      return false;
                    });
-  if (checkpoint && ended.status == TrainingStatus::finished && begin < ended.updates)
-    checkpoint.write(checkpoint_of(followed, identity));
+  const bool finished = ended.status == TrainingStatus::finished;
+  if (checkpoint && finished && begin < ended.updates) checkpoint.write(checkpoint_of(followed, identity));
+  checkpoint.finish(finished);
   return {std::move(ended), std::move(followed.run.parameters)};
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <chrono>
-#include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,29 +11,50 @@
 
 namespace gdssm::reproduce {
 
+/// Where one training run is kept.
+class CheckpointPlace {
+ public:
+  virtual ~CheckpointPlace() = default;
+  virtual std::string where() const = 0;
+  /// What has been kept, if anything.        Errors  those of reading it
+  virtual std::optional<Safetensors> read() = 0;
+  /// Errors  those of writing it
+  virtual void write(const Safetensors& file) = 0;
+  /// The run has ended. Its end is kept, or it came to none that is.
+  virtual void finish(bool kept) = 0;
+};
+
 /// Where one training run is kept, from time to time and at its end. The default is nowhere: nothing is kept.
 class Checkpoint {
  public:
   using Clock = std::chrono::steady_clock;
 
   Checkpoint() = default;
-  Checkpoint(std::filesystem::path file, std::chrono::duration<double> interval)
-      : file_(std::move(file)), interval_(interval), last_(Clock::now()) {}
+  Checkpoint(std::shared_ptr<CheckpointPlace> place, std::chrono::duration<double> interval)
+      : place_(std::move(place)), interval_(interval), last_(Clock::now()) {}
 
-  explicit operator bool() const { return !file_.empty(); }
-  std::string where() const { return file_.string(); }
+  explicit operator bool() const { return place_ != nullptr; }
+  std::string where() const { return place_ ? place_->where() : ""; }
 
-  /// What has been kept, if anything. Errors  those of `read_safetensors`
-  std::optional<Safetensors> read() const;
+  /// What has been kept, if anything.
+  std::optional<Safetensors> read() const { return place_ ? place_->read() : std::nullopt; }
 
   /// True when it was kept, or begun, so long ago that it is to be kept again.
-  bool is_due() const { return *this && Clock::now() - last_ >= interval_; }
+  bool is_due() const { return place_ && Clock::now() - last_ >= interval_; }
 
-  /// Errors  those of `write_safetensors`
-  void write(const Safetensors& file);
+  void write(const Safetensors& file) {
+    if (!place_) return;
+    place_->write(file);
+    last_ = Clock::now();
+  }
+
+  /// To be called at the end of a run, whether its end was kept or not.
+  void finish(bool kept) const {
+    if (place_) place_->finish(kept);
+  }
 
  private:
-  std::filesystem::path file_;
+  std::shared_ptr<CheckpointPlace> place_;
   std::chrono::duration<double> interval_{};
   Clock::time_point last_;
 };

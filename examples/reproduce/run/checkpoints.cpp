@@ -6,8 +6,10 @@
 
 #include <cerrno>
 #include <functional>
+#include <memory>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -35,6 +37,22 @@ Json identity_of(const Options& options, const Shard& shard, const std::vector<s
           {"--quick", options.quick}, {"--shard", shard.text()}, {"experiments", experiments}};
 }
 
+/// A file of the folder of checkpoints.
+class CheckpointFile : public CheckpointPlace {
+ public:
+  explicit CheckpointFile(path file) : file_(std::move(file)) {}
+  std::string where() const override { return file_.string(); }
+  std::optional<Safetensors> read() override {
+    if (!std::filesystem::exists(file_)) return std::nullopt;
+    return read_safetensors(file_);
+  }
+  void write(const Safetensors& file) override { write_safetensors(file_, file); }
+  void finish(bool) override {}
+
+ private:
+  path file_;
+};
+
 Json parse_run(const path& file) { return Json::parse(read_file(file), nullptr, false); }
 
 /// Refuses a run that was asked for otherwise; `purpose` ends the message.
@@ -54,15 +72,12 @@ path result_file_in(const path& folder, const std::string& experiment) { return 
 
 }  // namespace
 
-std::optional<Safetensors> Checkpoint::read() const {
-  if (!*this || !std::filesystem::exists(file_)) return std::nullopt;
-  return read_safetensors(file_);
-}
-
-void Checkpoint::write(const Safetensors& file) {
-  if (!*this) return;
-  write_safetensors(file_, file);
-  last_ = Clock::now();
+std::vector<std::pair<std::string, std::string>> identity_in_words(const Options& options, const Shard& shard,
+                                                                   const std::vector<std::string>& experiments) {
+  std::vector<std::pair<std::string, std::string>> words;
+  for (const auto& [name, value] : identity_of(options, shard, experiments).items())
+    words.emplace_back(name, value.dump());
+  return words;
 }
 
 Checkpoints::Checkpoints(const path& results, const Options& options, const Shard& shard,
@@ -105,7 +120,7 @@ Checkpoint Checkpoints::of_run(const std::string& experiment, const std::string&
   std::error_code error;
   std::filesystem::create_directory(folder, error);
   if (error) fail(folder, "create the folder", error.value());
-  return {file, std::chrono::duration<double>(seconds_)};
+  return {std::make_shared<CheckpointFile>(file), std::chrono::duration<double>(seconds_)};
 }
 
 void Checkpoints::remove() { std::filesystem::remove_all(folder_); }

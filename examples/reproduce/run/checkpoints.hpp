@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gdssm/io/atomic_file.hpp"
@@ -24,6 +25,10 @@ struct Shard {
   std::string text() const { return std::to_string(index) + "/" + std::to_string(count); }
   bool has(std::size_t experiment) const { return static_cast<Index>(experiment) % count == index - 1; }
 };
+
+/// What a run is, whoever does it and wherever: program, options and experiments, by name.
+std::vector<std::pair<std::string, std::string>> identity_in_words(const Options& options, const Shard& shard,
+                                                                   const std::vector<std::string>& experiments);
 
 /// What a run of `reproduce` has done so far, in the folder `.checkpoints` of its results, which is locked meanwhile:
 ///     run.json                      what was asked of which program; the rest is worth nothing without it

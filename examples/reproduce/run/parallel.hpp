@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -13,23 +14,47 @@
 
 namespace gdssm::reproduce {
 
+/// Thrown by a part of the work that needs a training run which another process has taken.
+struct TrainedElsewhere {
+  bool to_be_awaited = false;  ///< false: this process needs what the part finds for nothing else, and leaves it
+};
+
 /// Calls part(i), i = 0..parts-1, each once, on that many threads. What a part finds it puts in a place of its own, to
 /// be merged in order afterwards: then the result doesn't depend on the threads. The first exception passes through.
+/// Parts that throw TrainedElsewhere are called again when the others are done, or left if they need not be awaited:
+/// then it is thrown on in the end.
 template <class Part>
 void run_parts(Index parts, int threads, programs::Progress& progress, const Part& part) {
   std::mutex mutex;
   Index next = 0;
+  std::vector<Index> again;
+  bool left = false;
   std::exception_ptr error;
   const auto work = [&] {
     for (;;) {
       Index mine = 0;
+      bool waits = false;
       {
         const std::scoped_lock lock(mutex);
-        if (error || next == parts) return;
-        mine = next++;
+        if (error || (next == parts && again.empty())) return;
+        if (next < parts) {
+          mine = next++;
+        } else {
+          mine = again.front();
+          again.erase(again.begin());
+          waits = true;
+        }
       }
+      if (waits) std::this_thread::sleep_for(std::chrono::milliseconds(20));
       try {
         part(mine);
+      } catch (const TrainedElsewhere& elsewhere) {
+        const std::scoped_lock lock(mutex);
+        if (elsewhere.to_be_awaited)
+          again.push_back(mine);
+        else
+          left = true;
+        continue;
       } catch (...) {
         const std::scoped_lock lock(mutex);
         if (!error) error = std::current_exception();
@@ -44,6 +69,7 @@ void run_parts(Index parts, int threads, programs::Progress& progress, const Par
     work();
   }
   if (error) std::rethrow_exception(error);
+  if (left) throw TrainedElsewhere{};
 }
 
 /// Calls job(i, pool), i = 0..jobs-1, each once: a job a thread where there are as many of them as threads, else one
@@ -58,10 +84,7 @@ void run_jobs(Index jobs, int threads, programs::Progress& progress, const Job& 
     return;
   }
   ThreadPool pool(threads);
-  for (Index i = 0; i < jobs; ++i) {
-    job(i, pool);
-    progress.advance();
-  }
+  run_parts(jobs, 1, progress, [&](Index i) { job(i, pool); });
 }
 
 }  // namespace gdssm::reproduce
