@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "gdssm/core/error.hpp"
@@ -27,24 +28,25 @@ struct Entry {
   std::string_view name;
   bool steps, ridge, forgetting, window;  // what it takes
   bool reads_inputs = true;
+  bool merges_exactly = false;
 };
 
 // In the order in which a learner is looked for when options are given without a name.
 constexpr std::array entries{Entry{"default", false, false, false, false},
-                             Entry{"ridge", false, true, true, false},
-                             Entry{"descent", true, true, true, false},
-                             Entry{"chebyshev", true, true, true, false},
-                             Entry{"heavy-ball", true, true, true, false},
-                             Entry{"conjugate-gradients", true, true, true, false},
-                             Entry{"least-squares", false, false, true, false},
+                             Entry{"ridge", false, true, true, false, true, true},
+                             Entry{"descent", true, true, true, false, true, true},
+                             Entry{"chebyshev", true, true, true, false, true, true},
+                             Entry{"heavy-ball", true, true, true, false, true, true},
+                             Entry{"conjugate-gradients", true, true, true, false, true, true},
+                             Entry{"least-squares", false, false, true, false, true, true},
                              Entry{"recursive-least-squares", false, true, true, false},
                              Entry{"window", false, true, false, true},
                              Entry{"delta", false, false, true, false},
                              Entry{"longhorn", false, false, true, false},
                              Entry{"nlms", false, false, true, false},
                              Entry{"tree", false, true, false, false},
-                             Entry{"mean", false, false, true, false, false},
-                             Entry{"last-value", false, false, false, false, false}};
+                             Entry{"mean", false, false, true, false, false, true},
+                             Entry{"last-value", false, false, false, false, false, true}};
 
 std::string all_names() {
   std::string names;
@@ -149,6 +151,33 @@ LearnerOptions options_for(const std::string& learner, LearnerOptions options) {
     if (!entry.window) options.window.reset();
   }
   return options;
+}
+
+std::string in_words(const LearnerOptions& options) {
+  const auto say = [](const char* name, const auto& value) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(*value)>, double>)
+      return value ? std::string(" --") + name + " " + format_number(*value) : "";
+    else
+      return value ? std::string(" --") + name + " " + std::to_string(*value) : "";
+  };
+  return learner_of(options) + say("steps", options.steps) + say("window", options.window) +
+         say("ridge", options.ridge) + say("forgetting", options.forgetting) + say("lags", options.lags) +
+         " --features " + options.features;
+}
+
+void expect_exact_merge(const LearnerOptions& options) {
+  const std::string name = learner_of(options);
+  std::string others;
+  for (const Entry& entry : entries) {
+    if (!entry.merges_exactly) continue;
+    if (entry.name == name) others = name;
+    if (others != name) others += (others.empty() ? "" : ", ") + std::string(entry.name);
+  }
+  if (others != name)
+    refuse("--fit", "states of the learner ", name, " do not merge exactly, expected one of ", others);
+  if (options.lags.value_or(0) > 0) refuse("--lags", "--fit learns rows without those before them, expected no lags");
+  if (options.features.starts_with("fourier"))
+    refuse("--features", "--fit cannot merge the scales of ", options.features, ", expected linear or polynomial");
 }
 
 void expect_features(const std::string& features) {

@@ -33,6 +33,13 @@ std::string learner_of(const LearnerOptions& options);
 /// The same options for another learner, without those that it does not take.
 LearnerOptions options_for(const std::string& learner, LearnerOptions options);
 
+/// The options as text: equal options have equal texts.
+std::string in_words(const LearnerOptions& options);
+
+/// Refuses a learner whose state after two stretches is not what merging theirs gives.
+/// Errors  std::invalid_argument naming it, and those that would do
+void expect_exact_merge(const LearnerOptions& options);
+
 /// Errors  std::invalid_argument: a name of features that is none of the three
 void expect_features(const std::string& features);
 

@@ -36,12 +36,14 @@
 #include "predict/classify.hpp"
 #include "predict/columns.hpp"
 #include "predict/dialect_options.hpp"
+#include "predict/fit.hpp"
 #include "predict/learners.hpp"
 #include "predict/state_file.hpp"
 #include "predict/target.hpp"
 #include "support/figure.hpp"
 #include "support/program.hpp"
 #include "support/progress.hpp"
+#include "support/ranks.hpp"
 
 namespace {
 
@@ -68,7 +70,7 @@ struct Options {
   ColumnOptions columns;
   gdssm::DialectOptions dialect;
   std::string out, summary, plot, state;
-  std::vector<std::string> merge;
+  std::vector<std::string> merge, fit;
   Index burn_in = 10;
   LearnerOptions learner;
   Index delay = 0;
@@ -491,7 +493,7 @@ void expect_consistent(const Options& options) {
   // A state may take the place of one that was merged.
   for (const std::string& name : options.merge) inputs.push_back({"--merge", name});
   gdssm::programs::expect_different_files(inputs, {outputs.begin(), outputs.end() - 1});
-  if (options.file.empty() && (options.merge.empty() || options.state.empty()))
+  if (options.file.empty() && options.fit.empty() && (options.merge.empty() || options.state.empty()))
     throw CLI::ValidationError("FILE",
                                "is missing, expected a CSV file, - for standard input, or --merge with --state");
   try {
@@ -506,6 +508,13 @@ void expect_consistent(const Options& options) {
   } catch (const std::invalid_argument& error) {
     throw CLI::ParseError(error.what(), 2);
   }
+}
+
+/// Options that have no meaning for --fit.
+bool does_not_fit(const std::string& name) {
+  static const std::set<std::string> names{"FILE",   "file",      "--out",   "--summary", "--burn-in",
+                                           "--plot", "--compare", "--merge", "--delay",   "--classify"};
+  return names.contains(name);
 }
 
 }  // namespace
@@ -546,6 +555,12 @@ int main(int argc, char** argv) {
                  "Begin with the states A and B joined, B's rows after A's; with --state and no FILE, leave it there")
       ->type_name("A B")
       ->expected(2);
+  app.add_option(
+         "--fit", options.fit,
+         "Learn these large files without predicting, on all --threads and on all ranks of mpirun, and leave the\n"
+         "--state, which does not depend on their number")
+      ->type_name("FILE.csv...")
+      ->expected(1, 1 << 20);
   app.add_flag(
       "--classify", options.classify,
       "Take the target's cells as names of classes, as without it those of a file that begin with text: predict\n"
@@ -585,7 +600,17 @@ int main(int argc, char** argv) {
   gdssm::programs::add_threads_option(app, options.threads);
   return gdssm::programs::run_program(argc, argv, app, [&] {
     expect_consistent(options);
-    if (options.file.empty()) {
+    if (!options.fit.empty()) {
+      for (const CLI::Option* option : app.get_options())
+        if (const std::string name = option->get_name(); option->count() > 0 && does_not_fit(name))
+          throw CLI::ValidationError(name,
+                                     "is given with --fit, which learns without predicting, expected one of them");
+      if (options.state.empty()) throw CLI::ValidationError("--fit", "leaves nothing, expected --state");
+      gdssm::programs::with_ranks([&](gdssm::Processes& ranks) {
+        gdssm::predict::fit(
+            {options.fit, options.columns, options.dialect, options.learner, options.state, options.threads}, ranks);
+      });
+    } else if (options.file.empty()) {
       for (const CLI::Option* option : app.get_options())
         if (const std::string name = option->get_name();
             option->count() > 0 && name != "--merge" && name != "--state" && name != "--threads")

@@ -102,6 +102,14 @@ Beginning::Beginning(const std::vector<std::string>& merged, const std::string& 
   }
 }
 
+Beginning::Beginning(std::vector<std::pair<std::string, Safetensors>> states) {
+  for (auto& [name, file] : states) {
+    names_.push_back(std::move(name));
+    files_.push_back(std::move(file));
+    settings_.push_back(setting_of(files_.back(), names_.back()));
+  }
+}
+
 void Beginning::apply(std::vector<Target>& targets, const Setting& setting) const {
   for (std::size_t i = 0; i < files_.size(); ++i) {
     const Setting& its = settings_[i];

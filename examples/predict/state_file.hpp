@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gdssm/io/csv_rows.hpp"
@@ -26,6 +27,8 @@ class Beginning {
   /// Reads the files that are there.
   /// Errors  std::invalid_argument naming the file: no state of predict, or one of version 0.1
   Beginning(const std::vector<std::string>& merged, const std::string& state);
+  /// The same of states that are no files; names are for error messages.
+  explicit Beginning(std::vector<std::pair<std::string, Safetensors>> states);
 
   bool is_empty() const { return files_.empty(); }
   const std::string& name() const { return names_.front(); }  ///< of the first file

@@ -38,12 +38,15 @@ void Target::begin(LearnerOptions options, Index inputs, Index first) {
   learner_.emplace(settings_.learner, inputs, first);
 }
 
+void Target::begin_learner() {
+  if (learner_) return;
+  // A value alone, or with its dates, is foreseen from its own past.
+  if (!settings_.learner.lags) settings_.learner.lags = encoder_.has_only_dates() ? lags_of_series : 0;
+  learner_.emplace(settings_.learner);
+}
+
 Prediction Target::predict() {
-  if (!learner_) {
-    // A value alone, or with its dates, is foreseen from its own past.
-    if (!settings_.learner.lags) settings_.learner.lags = encoder_.has_only_dates() ? lags_of_series : 0;
-    learner_.emplace(settings_.learner);
-  }
+  begin_learner();
   if (others_.size() != settings_.compared.size())
     for (const std::string& name : settings_.compared)
       others_.push_back({name, GrowingLearner(options_for(name, settings_.learner)), {}});
@@ -76,6 +79,15 @@ void Target::take(double target, Index row, bool draws) {
   if (static_cast<Index>(late_.size()) <= settings_.delay) return;
   learn(late_.front());
   late_.pop_front();
+}
+
+void Target::teach(double target) {
+  begin_learner();
+  if (std::isnan(target)) return;
+  y_[0] = target;
+  learner_->observe(now_.row.x, y_);
+  encoder_.observe(now_.row, target);
+  yardstick_.observe(y_);
 }
 
 void Target::finish() {

@@ -80,6 +80,8 @@ class Target {
   Prediction predict();
   /// Takes the target of that row, NaN where it is missing: it is learned now, or after as many rows as it is late.
   void take(double target, Index row, bool draws);
+  /// Learns the target of that row at once, without a prediction; NaN: it is missing.
+  void teach(double target);
   /// Learns the targets that were still to come.
   void finish();
 
@@ -111,6 +113,7 @@ class Target {
 
   double guess(GrowingLearner& learner, const Eigen::VectorXd& x) const;
   void learn(const Row& row);
+  void begin_learner();
 
   std::string name_;
   TableEncoder encoder_;
