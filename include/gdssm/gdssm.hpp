@@ -30,6 +30,7 @@
 #include "gdssm/blocks/factors.hpp"
 #include "gdssm/blocks/gated_local_attention.hpp"
 #include "gdssm/blocks/gated_unit.hpp"
+#include "gdssm/blocks/hand_on.hpp"
 #include "gdssm/blocks/key_value_projection.hpp"
 #include "gdssm/blocks/linear_input.hpp"
 #include "gdssm/blocks/local_attention.hpp"
@@ -56,6 +57,7 @@
 #include "gdssm/models/query_derivative.hpp"
 #include "gdssm/models/run_gradient.hpp"
 #include "gdssm/models/sequence.hpp"
+#include "gdssm/models/shared_layer_pass.hpp"
 #include "gdssm/models/stream.hpp"
 #include "gdssm/models/two_step_stack.hpp"
 

@@ -16,6 +16,7 @@
 // The types of F follow, by what they keep of a memory (Values x Keys). Each is an aggregate with
 //     add(first, whole)        whole += F(first); a type that couples two memories takes two of each
 //     then(later)              first this, then `later`
+//     adjoint()                F*, by which cotangents go back: <F(S), R> = <S, F*(R)>
 //     probes(rows, cols)       how many starts show all of F
 //     begin(n, memory...)      fills the memories, zeros, with start n
 //     take(n, memory...)       keeps what start n has become
@@ -44,6 +45,13 @@ void add_product_of(const A& a, const B& b, Whole& whole) {
       for (Index i = 0; i < whole.rows(); ++i) whole(i, j) = multiply_add(a(i, l), b(l, j), whole(i, j));
 }
 
+/// transposed = A^T.
+template <class A>
+void transpose(const A& a, A& transposed) {
+  for (Index j = 0; j < a.cols(); ++j)
+    for (Index i = 0; i < a.rows(); ++i) transposed(j, i) = a(i, j);
+}
+
 }  // namespace detail
 
 /// F(S) = factor S, one number: decays that all entries share.
@@ -64,6 +72,8 @@ struct ScalarFactor : detail::ShownAtOnce<T> {
     both.factor[0] = factor[0] * later.factor[0];
     return both;
   }
+  /// F itself: it acts on each entry.
+  ScalarFactor adjoint() const { return *this; }
   /// Keeps what a start has become.
   template <class Memory, class... Same>
   void take(Index, const Memory& memory, const Same&...) {
@@ -90,6 +100,8 @@ struct KeyFactors : detail::ShownAtOnce<T> {
     for (Index j = 0; j < factors.size(); ++j) both.factors[j] = factors[j] * later.factors[j];
     return both;
   }
+  /// F itself: it acts on each entry.
+  KeyFactors adjoint() const { return *this; }
   /// Keeps what a start has become.
   template <class Memory>
   void take(Index, const Memory& memory) {
@@ -116,6 +128,8 @@ struct EntryFactors : detail::ShownAtOnce<T> {
     for (Index e = 0; e < factors.size(); ++e) both.factors[e] = later.factors[e] * factors[e];
     return both;
   }
+  /// F itself: it acts on each entry.
+  EntryFactors adjoint() const { return *this; }
   /// Keeps what a start has become.
   template <class Memory>
   void take(Index, const Memory& memory) {
@@ -147,6 +161,12 @@ struct MatrixFactor {
     both.factor.fill(T(0));
     later.add(factor, both.factor);
     return both;
+  }
+  /// The transpose.
+  MatrixFactor adjoint() const {
+    MatrixFactor other = *this;
+    detail::transpose(factor, other.factor);
+    return other;
   }
   /// How many starts show all of F.
   static Index probes(Index rows, Index cols) { return Left ? (rows + cols - 1) / cols : (cols + rows - 1) / rows; }
@@ -195,8 +215,7 @@ struct RowFactors {
   /// First this, then `later`.
   RowFactors then(const RowFactors& later) const {
     RowFactors both = *this;
-    Index keys = 1;
-    while (keys * keys < factors.cols()) ++keys;
+    const Index keys = key_count();
     both.factors.fill(T(0));
     for (Index j = 0; j < keys; ++j)
       for (Index m = 0; m < keys; ++m)
@@ -205,6 +224,15 @@ struct RowFactors {
             both.factors(i, l + j * keys) =
                 multiply_add(factors(i, l + m * keys), later.factors(i, m + j * keys), both.factors(i, l + j * keys));
     return both;
+  }
+  /// The transposes.
+  RowFactors adjoint() const {
+    RowFactors other = *this;
+    const Index keys = key_count();
+    for (Index j = 0; j < keys; ++j)
+      for (Index l = 0; l < keys; ++l)
+        for (Index i = 0; i < factors.rows(); ++i) other.factors(i, l + j * keys) = factors(i, j + l * keys);
+    return other;
   }
   /// How many starts show all of F.
   static Index probes(Index, Index cols) { return cols; }
@@ -220,6 +248,13 @@ struct RowFactors {
       for (Index i = 0; i < memory.rows(); ++i) factors(i, n + j * memory.cols()) = memory(i, j);
   }
   friend bool operator==(const RowFactors&, const RowFactors&) = default;
+
+ private:
+  Index key_count() const {
+    Index keys = 1;
+    while (keys * keys < factors.cols()) ++keys;
+    return keys;
+  }
 };
 
 /// F([S B]) = [S B] factor, a matrix (2 Keys x 2 Keys): a memory and its momentum.
@@ -247,6 +282,12 @@ struct PairFactor {
     both.factor.fill(T(0));
     detail::add_product_of(factor, later.factor, both.factor);
     return both;
+  }
+  /// The transpose.
+  PairFactor adjoint() const {
+    PairFactor other = *this;
+    detail::transpose(factor, other.factor);
+    return other;
   }
   /// How many starts show all of F.
   static Index probes(Index rows, Index cols) { return 2 * RightFactor<T>::probes(rows, cols); }

@@ -22,6 +22,7 @@
 #include "gdssm/blocks/recurrences/ret_net.hpp"
 #include "gdssm/blocks/recurrences/rwkv7.hpp"
 #include "gdssm/blocks/recurrences/sequence_pass.hpp"
+#include "gdssm/blocks/recurrences/shared_sequence_pass.hpp"
 #include "gdssm/blocks/recurrences/stretch.hpp"
 #include "gdssm/blocks/recurrences/titans.hpp"
 #include "gdssm/blocks/recurrences/ttt_linear.hpp"
