@@ -235,6 +235,55 @@ TEST_CASE("Inputs keep their places, and their number only grows", "[theorem]") 
   CHECK(width <= TableEncoder::most_inputs + 20);
 }
 
+TEST_CASE("Rows of numbers, and of numbers and text, are as the text that writes them", "[theorem]") {
+  test::Random random(3);
+  const std::vector<std::string> names{"a", "time", "letter"};
+  TableEncoder of_text(names), of_cells(names), text_of_numbers({"a", "time"}), of_numbers({"a", "time"});
+  for (int t = 0; t < 60; ++t) {
+    const double a = t % 7 == 3 ? NAN : random(), time = 1700000000 + 3600.0 * t;  // seconds since 1970
+    const std::string letter(1, char('a' + t % 3)), written = std::isnan(a) ? "" : format_number(a);
+    const VectorXd expected = encode(of_text, {written, format_number(time), letter}, t);
+    const EncodedRow row = of_cells.encode(std::vector<TableCell>{a, time, std::string_view(letter)});
+    CHECK(row.x == expected);
+    of_cells.observe(row, t);
+    CHECK(of_numbers.encode(std::vector<double>{a, time}).x == encode(text_of_numbers, {written, format_number(time)}));
+  }
+  CHECK(identical(of_cells.state(), of_text.state()));
+  CHECK(identical(of_numbers.state(), text_of_numbers.state()));
+}
+
+TEST_CASE("A row that does not count is encoded as the next one would be, and changes nothing", "[theorem]") {
+  const auto rows = mixed_rows(60);
+  TableEncoder encoder(mixed_names), numbers({"a", "b"});
+  for (std::size_t t = 0; t < rows.size(); ++t) {
+    const std::vector<std::string_view> cells(rows[t].begin(), rows[t].end());
+    const auto before = encoder.state();
+    const VectorXd expected = encoder.preview(std::span<const std::string_view>(cells)).x;
+    CHECK(identical(encoder.state(), before));
+    CHECK(encode(encoder, rows[t], static_cast<double>(t)) == expected);
+
+    const std::vector<double> pair{t % 5 == 2 ? NAN : static_cast<double>(t), 1 / (1 + static_cast<double>(t))};
+    const VectorXd seen = numbers.preview(std::span<const double>(pair)).x;
+    CHECK(numbers.encode(pair).x == seen);
+  }
+}
+
+TEST_CASE("A column that is added is as one whose cells were missing so far", "[theorem]") {
+  TableEncoder grown({"a"}), complete({"a", "b"});
+  for (int t = 0; t < 40; ++t) {
+    const std::string a = std::to_string(t * t), b = t < 20 ? "" : std::to_string(3 * t);
+    if (t == 20) grown.add_column("b");
+    CHECK(encode(grown, t < 20 ? Cells{a} : Cells{a, b}, t) == encode(complete, {a, b}, t));
+  }
+  CHECK(identical(grown.state(), complete.state()));
+}
+
+TEST_CASE("An infinite number is refused", "[misuse]") {
+  TableEncoder encoder({"a"});
+  CHECK_THROWS_WITH(encoder.encode(std::vector<double>{INFINITY}),
+                    "TableEncoder: column 'a' is inf, expected a finite number, or NaN where it is missing");
+}
+
 TEST_CASE("Two stretches of numbers join, and text does not", "[theorem]") {
   TableEncoder whole({"a"}), first({"a"}), second({"a"});
   for (int t = 0; t < 20; ++t) {

@@ -11,7 +11,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <Eigen/Core>
@@ -35,6 +37,9 @@ struct ColumnChoices {
   std::vector<std::string> numbers;  ///< in which other cells are missing
   std::vector<std::string> dates;    ///< in which other cells are missing
 };
+
+/// A cell of a row: a number, NaN where it is missing, or text as a file has it.
+using TableCell = std::variant<double, std::string_view>;
 
 /// A row as numbers.
 struct EncodedRow {
@@ -106,21 +111,27 @@ class TableEncoder {
   Index rows() const { return static_cast<Index>(state_.memory[1]); }   ///< rows so far
 
   /// The row, valid until the next call.
-  const EncodedRow& encode(std::span<const std::string_view> cells) {
+  const EncodedRow& encode(std::span<const std::string_view> cells) { return encode_cells(cells); }
+  /// A row of numbers, NaN where one is missing: as the text that writes them.
+  /// Errors  an infinite number
+  const EncodedRow& encode(std::span<const double> cells) { return encode_cells(cells); }
+  /// A row of numbers and text.
+  const EncodedRow& encode(std::span<const TableCell> cells) { return encode_cells(cells); }
+
+  /// What `encode` would make of a row. The row does not count: nothing changes.
+  template <class Cell>
+  EncodedRow preview(std::span<const Cell> cells) const {
     expect_equal("TableEncoder", "the number of cells", cells.size(), names_.size());
-    state_.memory[1] += 1;
-    row_.x.setZero(width());
-    row_.keys.setZero();
-    for (std::size_t c = 0; c < cells.size(); ++c) {
-      ColumnMemory& column = state_.columns[c];
-      if (column.kind() == ColumnKind::number)
-        if (const auto number = parse_number(cells[c], dialect_)) {
-          set_number(column, *number);
-          continue;
-        }
-      if (column.kind() != ColumnKind::left_out) encode_cell(c, cells[c]);
-    }
-    return row_;
+    if (const auto row = preview_numbers(cells)) return *row;
+    TableEncoder copy = *this;
+    return copy.encode(cells);
+  }
+
+  /// Appends a column, whose cells were missing so far.
+  void add_column(std::string name) {
+    names_.push_back(std::move(name));
+    state_.columns.emplace_back();
+    row_.keys.setZero(static_cast<Index>(names_.size()));
   }
 
   /// Learns which targets go with which levels. Targets may come later than their rows.
@@ -209,6 +220,58 @@ class TableEncoder {
 
  private:
   using Slot = ColumnMemory::Input;
+
+  template <class Cell>
+  const EncodedRow& encode_cells(std::span<const Cell> cells) {
+    expect_equal("TableEncoder", "the number of cells", cells.size(), names_.size());
+    state_.memory[1] += 1;
+    row_.x.setZero(width());
+    row_.keys.setZero();
+    for (std::size_t c = 0; c < cells.size(); ++c) {
+      if (state_.columns[c].kind() == ColumnKind::left_out) continue;
+      if constexpr (std::is_same_v<Cell, TableCell>)
+        std::visit([&](const auto& cell) { set_cell(c, cell); }, cells[c]);
+      else
+        set_cell(c, cells[c]);
+    }
+    return row_;
+  }
+
+  void set_cell(std::size_t c, std::string_view cell) {
+    ColumnMemory& column = state_.columns[c];
+    if (column.kind() == ColumnKind::number)
+      if (const auto number = parse_number(cell, dialect_)) return set_number(column, *number);
+    encode_cell(c, cell);
+  }
+  void set_cell(std::size_t c, double cell) {
+    ColumnMemory& column = state_.columns[c];
+    if (std::isnan(cell)) return encode_cell(c, "");
+    expect_finite_cell(c, cell);
+    if (column.kind() == ColumnKind::number) return set_number(column, cell);
+    encode_cell(c, format_number(cell));
+  }
+  void expect_finite_cell(std::size_t c, double cell) const {
+    if (std::isinf(cell))
+      refuse("TableEncoder", "column ", in_quotes(names_[c]), " is ", format_number(cell),
+             ", expected a finite number, or NaN where it is missing");
+  }
+
+  /// `preview` of numbers in columns of numbers that have inputs, without a copy.
+  template <class Cell>
+  std::optional<EncodedRow> preview_numbers(std::span<const Cell> cells) const {
+    if constexpr (std::is_same_v<Cell, double>) {
+      EncodedRow row{Eigen::VectorXd::Zero(width()), Eigen::VectorXd::Zero(static_cast<Index>(cells.size()))};
+      for (std::size_t c = 0; c < cells.size(); ++c) {
+        const ColumnMemory& column = state_.columns[c];
+        const double input = column.input[Slot::value];
+        if (column.kind() != ColumnKind::number || input < 0 || std::isnan(cells[c])) return std::nullopt;
+        expect_finite_cell(c, cells[c]);
+        row.x[static_cast<Index>(input)] = cells[c];
+      }
+      return row;
+    }
+    return std::nullopt;
+  }
 
   static double text_cells(const ColumnMemory& column) { return column.count[ColumnMemory::text_cells]; }
   static bool is_mixed(const ColumnMemory& column) { return text_cells(column) > 0; }
