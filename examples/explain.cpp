@@ -12,15 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
-#include "gdssm/analysis/explain.hpp"
+#include "explain/report.hpp"
 #include "gdssm/io/atomic_file.hpp"
-#include "gdssm/io/reference_weights.hpp"
 #include "gdssm/io/safetensors.hpp"
-#include "gdssm/models/horner_stack.hpp"
-#include "gdssm/models/two_step_stack.hpp"
-#include "gdssm/oracle/reference_decays.hpp"
 #include "support/program.hpp"
 #include "support/progress.hpp"
 
@@ -28,101 +22,6 @@ namespace {
 
 using gdssm::Explanation;
 using gdssm::Index;
-using gdssm::ReferenceWeights;
-using Json = nlohmann::ordered_json;
-
-// One model for all files: double, with the decays as such.
-using Layer = gdssm::PaperLayer<gdssm::Dynamic, gdssm::GivenDecay>;
-using Stack = gdssm::HornerStack<Layer>;
-
-Explanation explain(const ReferenceWeights& weights, const gdssm::ExplainOptions& options, gdssm::ThreadPool& pool) {
-  const Layer layer(weights.feature_count());
-  const Stack stack(layer, (weights.layer_count() + 1) / 2);
-  const gdssm::ReferenceDecays<double, Stack> read(weights, stack);
-  if (weights.stack() == ReferenceWeights::Stack::reference && weights.layer_count() == 3)
-    return gdssm::explain<gdssm::Targets>(gdssm::TwoStepStack(layer), read.weights(), options, pool);
-  return gdssm::explain<gdssm::Targets>(stack, read.weights(), options, pool);
-}
-
-/// A gated readout makes another learner than those known here.
-void refuse_gated_readout(const gdssm::Safetensors& file, const std::string& where) {
-  const auto readout = file.metadata.find("readout");
-  if (readout != file.metadata.end() && readout->second == "half_glu2")
-    gdssm::refuse(where,
-                  "metadata 'readout' is 'half_glu2', expected 'none': the candidates are learners of linear maps");
-}
-
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-template <class Derived>
-Json rows_of(const Eigen::MatrixBase<Derived>& matrix) {
-  Json rows = Json::array();
-  for (Index i = 0; i < matrix.rows(); ++i) {
-    Json row = Json::array();
-    for (Index j = 0; j < matrix.cols(); ++j) row.push_back(number(matrix(i, j)));
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-const char* side_of(const gdssm::Candidate& candidate) {
-  return candidate.rule == gdssm::LearningRule::output_preconditioned ? "output" : "input";
-}
-
-Json json_of(const gdssm::Candidate& candidate, double decay) {
-  Json json{{"algorithm", gdssm::short_name(candidate)},
-            {"description", gdssm::describe(candidate, decay)},
-            {"r2", number(candidate.r2)},
-            {"prediction_difference", number(candidate.prediction_difference)},
-            {"weight_difference", number(candidate.weight_difference)},
-            {"step_sizes", candidate.step_sizes}};
-  if (candidate.rule == gdssm::LearningRule::ridge) json["rho"] = candidate.rho;
-  if (candidate.preconditioner.size() > 0) {
-    json["side"] = side_of(candidate);
-    json["preconditioner"] = rows_of(candidate.preconditioner);
-  }
-  if (candidate.residual != 0) json["residual"] = candidate.residual;
-  return json;
-}
-
-Json json_of(const Explanation& found) {
-  const bool explained = found.algorithm != "none";
-  Json json{{"verdict", found.verdict}, {"algorithm", found.algorithm}};
-  const auto* nearest = found.candidates.empty() ? nullptr : &found.candidates[found.nearest];
-  const auto* next = found.candidates.empty() ? nullptr : &found.candidates[found.runner_up];
-  json["steps"] = explained && nearest->steps() > 0 ? Json(nearest->steps()) : Json(nullptr);
-  json["step_sizes"] = explained ? Json(nearest->step_sizes) : Json::array();
-  json["half_life_pairs"] = number(gdssm::half_life(found.decay));
-  json["r2"] = nearest ? nearest->r2 : 0.0;
-  json["runner_up"] = next ? Json(gdssm::describe(*next, found.decay)) : Json(nullptr);
-  json["runner_up_r2"] = next ? next->r2 : 0.0;
-  if (nearest && nearest->preconditioner.size() > 0) json["preconditioned_side"] = side_of(*nearest);
-  json["nearest"] = nearest ? Json(gdssm::describe(*nearest, found.decay)) : Json(nullptr);
-  json["layers"] = Json::array();
-  for (const gdssm::LayerReport& layer : found.layers)
-    json["layers"].push_back({{"accumulates", layer.is_curvature ? "S" : "M"},
-                              {"step", number(layer.distance.step)},
-                              {"distance_A", number(layer.distance.A)},
-                              {"distance_d", layer.is_curvature ? Json(nullptr) : number(layer.distance.d)},
-                              {"distance_C", number(layer.distance.C)},
-                              {"distance_decay", number(layer.distance.decay)},
-                              {"mean_decay", number(layer.half_lives.decay)},
-                              {"half_life_shortest", number(layer.half_lives.shortest)},
-                              {"half_life_median", number(layer.half_lives.median)},
-                              {"half_life_longest", number(layer.half_lives.longest)}});
-  json["candidates"] = Json::array();
-  for (const gdssm::Candidate& candidate : found.candidates)
-    json["candidates"].push_back(json_of(candidate, found.decay));
-  if (found.counterexample) {
-    const auto& [seen, expected] = *found.counterexample;
-    json["counterexample"] = {{"inputs", rows_of(seen.inputs.transpose())},
-                              {"targets", rows_of(seen.targets.transpose())},
-                              {"query", rows_of(seen.query.transpose())[0]},
-                              {"prediction", rows_of(seen.prediction.transpose())[0]},
-                              {"nearest", rows_of(expected.transpose())[0]}};
-  }
-  return json;
-}
 
 std::string rounded(double value, int digits = 3) {
   if (!std::isfinite(value)) return "-";
@@ -195,15 +94,11 @@ int main(int argc, char** argv) {
   return gdssm::programs::run_program(argc, argv, app, [&] {
     gdssm::programs::expect_different_files({{"MODEL", model}}, {{"--json", json}});
     gdssm::Safetensors file = gdssm::read_safetensors(model);
-    refuse_gated_readout(file, model);
-    gdssm::widen(file.tensors, "F64");
-    const ReferenceWeights weights(std::move(file), model);
     gdssm::ThreadPool pool(threads);
     gdssm::programs::Progress progress("explain", 100);
     options.done = [&](double share) { progress.advance_to([&] { return static_cast<Index>(100 * share); }); };
-    if (weights.targets() == ReferenceWeights::Targets::scalar) options.targets = gdssm::ScalarTargets();
-    const Explanation found = explain(weights, options, pool);
-    if (!json.empty()) gdssm::write_file(json, json_of(found).dump(2) + "\n");
+    const Explanation found = gdssm::programs::explain_file(std::move(file), model, options, pool);
+    if (!json.empty()) gdssm::write_file(json, gdssm::programs::json_of(found).dump(2) + "\n");
     print(found);
   });
 }

@@ -92,22 +92,24 @@ void resize_as_in(const Safetensors& file, const std::string& prefix, State& sta
 
 }  // namespace
 
-Beginning::Beginning(const std::vector<std::string>& merged, const std::string& state) : names_(merged) {
-  if (names_.empty() && !state.empty() && std::filesystem::exists(state)) names_ = {state};
-  for (const std::string& name : names_) {
+Beginning::Beginning(const std::vector<std::string>& merged, const std::string& state) {
+  std::vector<std::string> names = merged;
+  if (names.empty() && !state.empty() && std::filesystem::exists(state)) names = {state};
+  for (const std::string& name : names) {
     if (std::filesystem::exists(name) && !std::filesystem::is_regular_file(name))
       refuse(name, "is not a regular file, expected a state of predict");
-    files_.push_back(read_safetensors(name));
-    settings_.push_back(setting_of(files_.back(), name));
+    add(name, read_safetensors(name));
   }
 }
 
 Beginning::Beginning(std::vector<std::pair<std::string, Safetensors>> states) {
-  for (auto& [name, file] : states) {
-    names_.push_back(std::move(name));
-    files_.push_back(std::move(file));
-    settings_.push_back(setting_of(files_.back(), names_.back()));
-  }
+  for (auto& [name, file] : states) add(std::move(name), std::move(file));
+}
+
+void Beginning::add(std::string name, Safetensors file) {
+  settings_.push_back(setting_of(file, name));
+  names_.push_back(std::move(name));
+  files_.push_back(std::move(file));
 }
 
 void Beginning::apply(std::vector<Target>& targets, const Setting& setting) const {

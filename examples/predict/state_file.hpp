@@ -27,7 +27,8 @@ class Beginning {
   /// Reads the files that are there.
   /// Errors  std::invalid_argument naming the file: no state of predict, or one of version 0.1
   Beginning(const std::vector<std::string>& merged, const std::string& state);
-  /// The same of states that are no files; names are for error messages.
+  /// States that have been read, each with the name that it has in messages.
+  /// Errors  as above
   explicit Beginning(std::vector<std::pair<std::string, Safetensors>> states);
 
   bool is_empty() const { return files_.empty(); }
@@ -39,6 +40,8 @@ class Beginning {
   void apply(std::vector<Target>& targets, const Setting& setting) const;
 
  private:
+  void add(std::string name, Safetensors file);
+
   std::vector<std::string> names_;
   std::vector<Safetensors> files_;
   std::vector<Setting> settings_;

@@ -65,6 +65,12 @@ double Target::guess(GrowingLearner& learner, const Eigen::VectorXd& x) const {
   return ahead.predict(x);
 }
 
+double Target::preview(const Eigen::VectorXd& x) {
+  if (x.size() <= learner_->inputs()) return guess(*learner_, x);
+  GrowingLearner wide = *learner_;
+  return guess(wide, x);
+}
+
 void Target::take(double target, Index row, bool draws) {
   now_.target = target;
   if (!std::isnan(target)) {

@@ -74,10 +74,20 @@ class Target {
  public:
   Target(std::string name, TableEncoder encoder, TargetSettings settings);
 
-  /// Makes inputs of the cells of the next row.
-  void encode(std::span<const std::string_view> cells) { now_.row = encoder_.encode(cells); }
+  /// Makes inputs of the cells of the next row, which are text, numbers or both.
+  template <class Cell>
+  void encode(std::span<const Cell> cells) {
+    now_.row = encoder_.encode(cells);
+  }
   /// Predicts the target of that row, from it and from the targets known by then.
   Prediction predict();
+  /// What `encode` and `predict` would say of a row, which does not count: nothing changes.
+  template <class Cell>
+  Prediction preview(std::span<const Cell> cells) {
+    return {learner_ ? preview(encoder_.preview(cells).x) : 0, intervals_.half_widths()[0]};
+  }
+  /// Appends a column, whose cells were missing so far.
+  void add_column(std::string name) { encoder_.add_column(std::move(name)); }
   /// Takes the target of that row, NaN where it is missing: it is learned now, or after as many rows as it is late.
   void take(double target, Index row, bool draws);
   /// Learns the target of that row at once, without a prediction; NaN: it is missing.
@@ -112,6 +122,7 @@ class Target {
   };
 
   double guess(GrowingLearner& learner, const Eigen::VectorXd& x) const;
+  double preview(const Eigen::VectorXd& x);
   void learn(const Row& row);
   void begin_learner();
 
