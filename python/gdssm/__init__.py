@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""State-space models that learn in context by gradient descent, and learners for streams.
+
+- ``OnlineRegressor``: an online learner in scikit-learn's interface (needs scikit-learn).
+- ``gdssm.river.Regressor``: the same in River's (needs River).
+
+``learner_names()`` lists the learners. Everything is computed by the C++ library; the same rows give the same bits as
+its programs, compiled with the same flags.
+"""
+
+import importlib
+
+from ._core import __version__, learner_names
+
+_LAZY = {
+    "OnlineRegressor": "_online",
+}
+
+__all__ = [
+    "__version__",
+    "learner_names",
+    *_LAZY,
+]
+
+
+def __getattr__(name):
+    """Imports what needs other packages when it is first asked for."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    if name in ("river",):
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'gdssm' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(set(globals()) | set(__all__))
