@@ -3,6 +3,8 @@
 
 - ``OnlineRegressor``: an online learner in scikit-learn's interface (needs scikit-learn).
 - ``gdssm.river.Regressor``: the same in River's (needs River).
+- ``recurrence``, ``recurrence_vjp``, ``compare_with_recurrence``: learning rules of 22 papers on arrays, and whether
+  another implementation differs from one by rounding or by a bug; ``gdssm.torch`` and ``gdssm.jax`` differentiate them.
 
 ``learner_names()`` lists the learners. Everything is computed by the C++ library; the same rows give the same bits as
 its programs, compiled with the same flags.
@@ -11,14 +13,20 @@ its programs, compiled with the same flags.
 import importlib
 
 from ._core import __version__, learner_names
+from ._recurrence import Comparison, compare_with_recurrence, recurrence, recurrence_rows, recurrence_vjp
 
 _LAZY = {
     "OnlineRegressor": "_online",
 }
 
 __all__ = [
+    "Comparison",
     "__version__",
+    "compare_with_recurrence",
     "learner_names",
+    "recurrence",
+    "recurrence_rows",
+    "recurrence_vjp",
     *_LAZY,
 ]
 
@@ -27,7 +35,7 @@ def __getattr__(name):
     """Imports what needs other packages when it is first asked for."""
     if name in _LAZY:
         return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
-    if name in ("river",):
+    if name in ("jax", "river", "torch"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'gdssm' has no attribute {name!r}")
 

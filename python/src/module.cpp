@@ -21,4 +21,7 @@ NB_MODULE(_core, module) {
   });
   module.attr("__version__") = std::string(gdssm::version);
   gdssm::python::bind_regressor(module);
+  gdssm::python::bind_recurrence(module);
+  gdssm::python::bind_chunks(module);
+  gdssm::python::bind_compare(module);
 }
