@@ -5,6 +5,7 @@
 - ``gdssm.river.Regressor``: the same in River's (needs River).
 - ``recurrence``, ``recurrence_vjp``, ``compare_with_recurrence``: learning rules of 22 papers on arrays, and whether
   another implementation differs from one by rounding or by a bug; ``gdssm.torch`` and ``gdssm.jax`` differentiate them.
+- ``Layer``, ``train``, ``explain``, ``Weights``: the paper's layer, and which algorithm weights run. ``gdssm.plot`` draws.
 
 ``learner_names()`` lists the learners. Everything is computed by the C++ library; the same rows give the same bits as
 its programs, compiled with the same flags.
@@ -13,6 +14,7 @@ its programs, compiled with the same flags.
 import importlib
 
 from ._core import __version__, learner_names
+from ._layer import Explanation, Layer, LinearRegression, Stream, Trained, Weights, explain, train
 from ._recurrence import Comparison, compare_with_recurrence, recurrence, recurrence_rows, recurrence_vjp
 
 _LAZY = {
@@ -21,12 +23,20 @@ _LAZY = {
 
 __all__ = [
     "Comparison",
+    "Explanation",
+    "Layer",
+    "LinearRegression",
+    "Stream",
+    "Trained",
+    "Weights",
     "__version__",
     "compare_with_recurrence",
+    "explain",
     "learner_names",
     "recurrence",
     "recurrence_rows",
     "recurrence_vjp",
+    "train",
     *_LAZY,
 ]
 
@@ -35,7 +45,7 @@ def __getattr__(name):
     """Imports what needs other packages when it is first asked for."""
     if name in _LAZY:
         return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
-    if name in ("jax", "river", "torch"):
+    if name in ("jax", "plot", "river", "torch"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'gdssm' has no attribute {name!r}")
 

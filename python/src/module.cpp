@@ -24,4 +24,6 @@ NB_MODULE(_core, module) {
   gdssm::python::bind_recurrence(module);
   gdssm::python::bind_chunks(module);
   gdssm::python::bind_compare(module);
+  gdssm::python::bind_evaluate(module);
+  gdssm::python::bind_layer(module);
 }
