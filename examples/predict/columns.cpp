@@ -6,9 +6,11 @@
 #include <iostream>
 #include <limits>
 #include <optional>
+#include <string>
 
 #include "gdssm/core/error.hpp"
 #include "gdssm/io/cell_values.hpp"
+#include "gdssm/io/dialect.hpp"
 #include "gdssm/io/parse_number.hpp"
 #include "gdssm/io/text.hpp"
 #include "gdssm/learners/learner.hpp"
@@ -114,6 +116,35 @@ void Columns::expect_learnable(const CsvRows& table, CsvRows::Cells row, const E
   for (const std::size_t column : input_positions_)
     if (column != nowhere)
       if (const auto number = parse_number(row[column], table.dialect())) expect_small(table, column, *number);
+}
+
+void say_dialect(const CsvRows& table, const DialectOptions& known) {
+  const Dialect& dialect = table.dialect();
+  Dialect usual = dialect;
+  usual.delimiter = known.delimiter.value_or(table.columns().size() == 1 ? '\0' : ',');
+  usual.decimal = known.decimal.value_or('.');
+  usual.thousands = '\0';
+  usual.header_in_comment = false;
+  usual.preamble = 0;
+  if (dialect != usual) std::cerr << "file: " << describe(dialect) << '\n';
+  if (!dialect.header) return;
+  std::string text;
+  for (const auto& [column, name] : table.renamed())
+    if (name.empty())
+      text += (text.empty() ? "columns without a name: " : ", ") + std::to_string(column + 1) + " is called " +
+              in_quotes(table.columns()[column]);
+  if (!text.empty()) std::cerr << text << '\n';
+}
+
+void say_left_out(const CsvRows& table) {
+  std::string text;
+  const auto say = [&](std::size_t lines, const std::string& what) {
+    if (lines > 0)
+      text += (text.empty() ? "left out: " : ", ") + std::to_string(lines) + (lines == 1 ? " line" : " lines") + what;
+  };
+  say(table.left_out().comments, std::string(" beginning with ") + table.dialect().comment);
+  say(table.left_out().headers, " repeating the header");
+  if (!text.empty()) std::cerr << text << '\n';
 }
 
 void ColumnNotice::say(const TableEncoder& encoder) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gdssm/io/csv_rows.hpp"
+#include "gdssm/io/dialect.hpp"
 #include "gdssm/io/table_encoder.hpp"
 #include "predict/state_file.hpp"
 #include "predict/target.hpp"
@@ -52,6 +53,13 @@ class Columns {
   std::vector<std::size_t> input_positions_, target_positions_;
   std::vector<std::string_view> cells_;
 };
+
+/// Says on standard error how a table is written, where that is neither usual nor known, and which columns have no
+/// name.
+void say_dialect(const CsvRows& table, const DialectOptions& known);
+
+/// Says on standard error which lines were no rows. To be called at the end.
+void say_left_out(const CsvRows& table);
 
 /// Says on standard error what columns were taken for: once when it is clear, and again of a column that turns out to
 /// be something else.

@@ -406,6 +406,7 @@ void predict(const Options& options) {
     targets.emplace_back(name, gdssm::TableEncoder(setting.columns, options.columns.choices, table.dialect()),
                          target_settings);
   beginning.apply(targets, setting);
+  gdssm::predict::say_dialect(table, options.dialect);
   for (const std::string& notice : columns.notices()) std::cerr << notice << '\n';
 
   const auto out_file = output(options.out), summary_file = output(options.summary), plot_file = output(options.plot),
@@ -442,6 +443,7 @@ void predict(const Options& options) {
   }
   for (Target& target : targets) target.finish();
   notice.say(targets.front().encoder());
+  gdssm::predict::say_left_out(table);
 
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   if (summary_file)

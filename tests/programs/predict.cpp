@@ -692,6 +692,29 @@ TEST_CASE("Text, dates, missing cells, truth values and an index are taken witho
   CHECK(summary["skill"] > 0.7);
 }
 
+TEST_CASE("What a file is written in is said where it is not usual", "[program]") {
+  const auto said = [](const std::string& text, const Strings& options = {}) {
+    const std::string err = File(text).run(options).err;
+    return err.substr(0, err.rfind("y: "));
+  };
+  CHECK(said("a,y\n1,2\n3,4\n") == "");
+  CHECK(said("y\n1\n2\n") == "");
+  CHECK(said("a;y\n1,5;2\n3;4\n") == "file: cells separated by semicolons, decimal commas\n");
+  CHECK(said("a;y\n1,5;2\n3;4\n", {"--delimiter", ";", "--decimal", "comma"}) == "");
+  CHECK(said("Station 7\n\na,b,y\n1,1,2\n3,4,5\n") == "file: cells separated by commas, lines 1 to 2 left out\n");
+  CHECK(said("a,,y\n1,1,2\n3,4,5\n") == "columns without a name: 2 is called 'x2'\n");
+  CHECK(said("# made by hand\na,y\n1,2\na,y\n# more\n3,4\n") ==
+        "left out: 2 lines beginning with #, 1 line repeating the header\n");
+}
+
+TEST_CASE("An interval is empty before the first error that counts", "[program]") {
+  const Table table = File("a,y\n1,2\n2,4\n3,5\n4,7\n").predictions();
+  for (std::size_t t = 0; t < 4; ++t) {
+    CHECK(is_missing(table.rows[t][3]) == (t < 2));
+    CHECK(is_missing(table.rows[t][4]) == (t < 2));
+  }
+}
+
 TEST_CASE("No prediction depends on a later row, whatever the columns", "[program]") {
   for (const Strings& options : {Strings{}, Strings{"--delay", "3"}, Strings{"--learner", "ridge", "--lags", "2"}}) {
     const Table a = File(mixed_table(110)).predictions(options), b = File(mixed_table(110, 80)).predictions(options);

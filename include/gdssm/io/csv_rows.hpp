@@ -24,9 +24,9 @@
 
 namespace gdssm {
 
-/// Lines within a table that are no rows.
+/// Lines that are no rows, behind `Dialect::preamble`.
 struct LinesLeftOut {
-  std::size_t blank = 0;     ///< without a cell; in a table of one column those before a later row are rows
+  std::size_t blank = 0;     ///< below the header, without a cell; in a table of one column those before a row are rows
   std::size_t comments = 0;  ///< that begin with the comment's mark
   std::size_t headers = 0;   ///< the header once more, as in files that were joined
 
@@ -239,7 +239,10 @@ class CsvRows {
                line_number_ == 0 ? "no header: the input is empty" : "no header: no line has cells",
                ", expected a line with the columns' names");
       }
-      if (is_comment()) comment = record();
+      if (is_comment()) {
+        comment = record();
+        ++left_out_.comments;
+      }
     } while (is_comment() || is_blank());
     first_line_ = line_;
     is_held_ = !dialect_.header || dialect_.header_in_comment;
@@ -249,6 +252,7 @@ class CsvRows {
       return;
     }
     if (dialect_.header_in_comment) {
+      --left_out_.comments;
       comment.erase(0, comment.find_first_not_of("# \t"));
       detail::split(comment.data(), comment.data() + comment.size(), dialect_, cells_);
     } else {
