@@ -5,11 +5,13 @@
 
 #include "gdssm/core/kernels.hpp"
 #include "gdssm/core/lanes.hpp"
+#include "gdssm/core/matrix_product.hpp"
 #include "gdssm/core/tiled_kernels.hpp"
 #include "gdssm/core/view.hpp"
 
 // A matrix times every column of a sequence, and the derivatives. Models made of linear maps spend their time here.
-// Sums run in ascending order of their index and add products by `multiply_add`. Lanes use tiles, with the same bits.
+// Sums run in ascending order of their index and add products by `multiply_add`. Numbers and lanes use tiles, with the
+// same bits.
 namespace gdssm::kernels {
 
 namespace tiles {
@@ -54,7 +56,10 @@ template <Index Height, Index Width, class Access, class S>
   });
 }
 
-/// Whether tiles are used: for lanes. A plain number's columns are too short and few.
+/// Whether these are products of matrices of floats or doubles.
+template <class P, class S>
+inline constexpr bool of_numbers = std::is_floating_point_v<S>&& std::is_same_v<P, S>;
+/// Whether these are products with lanes, in tiles.
 template <class P, class S>
 inline constexpr bool in_lanes = lane_count<S> != 1 && has_tiles<P, S>;
 
@@ -63,14 +68,31 @@ inline constexpr bool in_lanes = lane_count<S> != 1 && has_tiles<P, S>;
 /// Y = A X.        Shapes  A (n x m), X (m x T), Y (n x T)
 template <class P, class S>
 void multiply_columns(View<const P> A, View<const S> X, View<S> Y) {
-  for (Index t = 0; t < X.cols(); ++t) multiply(A, X.column(t), Y.column(t));
+  if constexpr (tiles::of_numbers<P, S>)
+    multiply_tiled(Factor<S>::plain(A), Factor<S>::plain(X), A.cols(), true, Y);
+  else
+    for (Index t = 0; t < X.cols(); ++t) multiply(A, X.column(t), Y.column(t));
+}
+
+/// Y += A X.        Shapes  as `multiply_columns`
+template <class P, class S>
+void add_columns(View<const P> A, View<const S> X, View<S> Y) {
+  if constexpr (tiles::of_numbers<P, S>) {
+    multiply_tiled(Factor<S>::plain(A), Factor<S>::plain(X), A.cols(), false, Y);
+  } else {
+    for (Index t = 0; t < X.cols(); ++t)
+      for (Index j = 0; j < A.cols(); ++j)
+        for (Index i = 0; i < A.rows(); ++i) Y(i, t) = multiply_add(S(A(i, j)), X(j, t), Y(i, t));
+  }
 }
 
 /// X_bar += A^T G, VJP of `multiply_columns` for X.        Shapes  A (n x m), G (n x T), X_bar (m x T)
 template <class P, class S>
 void add_transposed(View<const P> A, View<const S> G, View<S> X_bar) {
   const Index n = A.rows(), m = A.cols();
-  if constexpr (tiles::in_lanes<P, S>) {
+  if constexpr (tiles::of_numbers<P, S>) {
+    multiply_tiled(Factor<S>::transposed(A), Factor<S>::plain(G), n, false, X_bar);
+  } else if constexpr (tiles::in_lanes<P, S>) {
     tiles::cover<S>(m, [&](auto access, Index, Index) {
       for (Index t = 0; t < G.cols(); ++t)
         tiles::stretches<tiles::pull_width>(m, [&](Index j, auto width) {
@@ -98,7 +120,9 @@ void multiply_vjp(const Matrix& A, const X& x, const Y& y_bar, MatrixBar& A_bar,
 template <class S>
 void add_outer_products(View<const S> G, View<const S> X, View<S> A_bar) {
   const Index n = A_bar.rows(), m = A_bar.cols(), T = G.cols();
-  if constexpr (tiles::in_lanes<LaneScalar<S>, S>) {
+  if constexpr (tiles::of_numbers<S, S>) {
+    multiply_tiled(Factor<S>::plain(G), Factor<S>::transposed(X), T, false, A_bar);
+  } else if constexpr (tiles::in_lanes<LaneScalar<S>, S>) {
     tiles::cover<S>(n, [&](auto access, Index, Index) {
       tiles::stretches<tiles::outer_width>(m, [&](Index j, auto width) {
         tiles::stretches<tiles::outer_width>(n, [&](Index i, auto height) {
