@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "gdssm/core/random.hpp"
+#include "gdssm/core/view.hpp"
 
 // Distributions of initial weights that several models share.
 namespace gdssm::detail {
@@ -19,6 +20,13 @@ template <class Matrix>
 void draw_map(Matrix& W, RandomStream<>& stream) {
   const double deviation = 1 / std::sqrt(static_cast<double>(W.cols()));
   draw_entries(W, [&] { return deviation * stream.normal(); });
+}
+
+/// The same in memory owned elsewhere, with the variance divided by `share`.
+template <class P>
+void draw_normal_map(View<P> W, double share, RandomStream<>& stream) {
+  const double deviation = 1 / std::sqrt(share * static_cast<double>(W.cols()));
+  for (Index i = 0; i < W.size(); ++i) W[i] = static_cast<P>(deviation * stream.normal());
 }
 
 /// log Delta for a Delta from 0.001 to 0.1, uniform in its logarithm.

@@ -61,6 +61,25 @@ class NamedWeights {
   Eigen::Map<Matrix> matrix(std::string_view name) { return at<Matrix>(numbers_.data(), find(name)); }
   Eigen::Map<const Matrix> matrix(std::string_view name) const { return at<const Matrix>(numbers_.data(), find(name)); }
 
+  /// The i-th matrix, from 0.
+  View<P> operator[](std::size_t i) { return view<P>(numbers_.data(), (*entries_)[i]); }
+  View<const P> operator[](std::size_t i) const { return view<const P>(numbers_.data(), (*entries_)[i]); }
+
+  /// Refuses weights with other names or shapes: "where: readout.C is 2 x 2, expected 3 x 3".
+  /// Errors  std::invalid_argument
+  void expect_like(const char* where, const NamedWeights& got) const {
+    if (entries_ == got.entries_) return;
+    for (std::size_t i = 0; i < (std::max)(entries_->size(), got.entries_->size()); ++i) {
+      if (i >= got.entries_->size()) refuse(where, "there is no ", (*entries_)[i].name, ", expected one");
+      const Entry& other = (*got.entries_)[i];
+      if (i >= entries_->size()) refuse(where, "there is ", other.name, " too, expected no more");
+      const Entry& own = (*entries_)[i];
+      if (own.name != other.name) refuse(where, "there is ", other.name, ", expected ", own.name);
+      if (own.rows != other.rows || own.cols != other.cols)
+        detail::refuse_shape(where, Name{other.name}, other.rows, other.cols, own.rows, own.cols);
+    }
+  }
+
   /// Takes the numbers of an aggregate of the same shape.        Errors  std::invalid_argument: it has another
   template <class Aggregate>
   void assign(const Aggregate& from) {
@@ -108,6 +127,11 @@ class NamedWeights {
 
   template <class M, class Number>
   static Eigen::Map<M> at(Number* numbers, const Entry& entry) {
+    return {numbers + entry.first, entry.rows, entry.cols};
+  }
+
+  template <class Number, class Data>
+  static View<Number> view(Data* numbers, const Entry& entry) {
     return {numbers + entry.first, entry.rows, entry.cols};
   }
 

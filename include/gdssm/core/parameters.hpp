@@ -74,6 +74,13 @@ struct InShapes {
   };
 };
 
+/// Storage elsewhere, looked at in views: `Weights<InViews<const T>>` are read, `Weights<InViews<T>>` take cotangents.
+template <class T>
+struct InViews {
+  template <Index Rows, Index Cols>
+  using Matrix = View<T, Rows, Cols>;
+};
+
 /// A matrix in a storage, `InMatrices<T>` or `InArrays<T>`; each size is a number or `Dynamic`.
 template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
 using MatrixIn = typename Storage::template Matrix<Rows, Cols>;
@@ -94,6 +101,25 @@ MatrixIn<Storage, Rows, Cols> zeros_in(Index rows = Rows, Index cols = Cols) {
     return detail::zeros<typename Result::Scalar, Rows, Cols>(rows, cols);
   else
     return Result(rows, cols);
+}
+
+namespace detail {
+
+template <class Storage, Index Rows, Index Cols>
+struct MadeIn {
+  static MatrixIn<Storage, Rows, Cols> of(Index rows, Index cols) { return zeros_in<Storage, Rows, Cols>(rows, cols); }
+};
+template <class T, Index Rows, Index Cols>
+struct MadeIn<InViews<T>, Rows, Cols> {
+  static View<T, Rows, Cols> of(Index rows, Index cols) { return {nullptr, rows, cols}; }
+};
+
+}  // namespace detail
+
+/// A matrix of a storage, of zeros; in a series the series of no token, among views one of nothing of that size.
+template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
+MatrixIn<Storage, Rows, Cols> made_in(Index rows = Rows, Index cols = Cols) {
+  return detail::MadeIn<Storage, Rows, Cols>::of(rows, cols);
 }
 
 /// Calls visitor(name, matrix...) for the members of one aggregate, or of several of the same shape side by side.
@@ -152,6 +178,13 @@ void visit_counters_of_part(const Name& part, Visitor&& visitor, First&& first, 
 template <class Visitor, class First, class... More>
 void visit_counters_of_part(std::string_view part, Visitor&& visitor, First&& first, More&&... more) {
   visit_counters_of_part(Name{part}, visitor, first, more...);
+}
+
+/// The members of an aggregate in arrays, `Weights<InArrays<T>>`, as views.
+template <class Views, class Arrays>
+Views views_of(Views views, Arrays& arrays) {
+  visit([](const Name&, auto& view, auto& array) { view = array.view(); }, views, arrays);
+  return views;
 }
 
 /// Sets every entry of every member.

@@ -149,7 +149,36 @@ void expect_same_run(const TrainingOptions& options, Index length, const Run& ru
                {"a hash of the weights and the optimiser's state", std::to_string(hash)}});
 }
 
-/// The training loop, compiled once for all models.
+/// The loop of updates, whatever is trained. `gradient(weights, slope)` writes the gradient of the loss for the update
+/// that comes next, and returns the loss.
+template <class P, class Optimizer>
+TrainingResult run_updates(const std::function<double(const NamedWeights<P>&, NamedWeights<P>&)>& gradient,
+                           const Optimizer& optimizer, const std::function<double(Index)>& schedule, Index updates,
+                           TrainingRun<NamedWeights<P>, Optimizer>& run,
+                           const std::function<bool(const TrainingProgress<NamedWeights<P>>&)>& stops) {
+  auto slope = run.parameters;
+  auto good = run;
+  double loss = std::nan("");
+  while (run.updates() < updates) {
+    loss = gradient(run.parameters, slope);
+    bool finite = std::isfinite(loss);
+    visit([&](const Name&, const auto& matrix) { finite = finite && all_finite(matrix.data(), matrix.size()); }, slope);
+    if (!finite) {
+      const Index update = run.updates() + 1;
+      run = good;
+      return {TrainingStatus::diverged, run.updates(), loss,
+              "the loss or its gradient was not finite at update " + std::to_string(update)};
+    }
+    good = run;
+    optimizer.update(slope, schedule(run.updates() + 1), run.parameters, run.optimizer);
+    if (stops && stops({run.updates(), loss, run.parameters}))
+      return {TrainingStatus::stopped, run.updates(), loss,
+              "a callback stopped the run after update " + std::to_string(run.updates())};
+  }
+  return {TrainingStatus::finished, run.updates(), loss, "all " + std::to_string(run.updates()) + " updates were made"};
+}
+
+/// The training loop on tasks, compiled once for all models.
 template <class S, class Optimizer>
 struct TrainingLoop {
   using Weights = NamedWeights<LaneScalar<S>>;
@@ -176,32 +205,19 @@ TrainingResult TrainingLoop<S, Optimizer>::operator()(TrainingRun<Weights, Optim
   Batch<S> batch(window, options.batch, tasks.length(), outputs, options.losses, tasks.ragged());
   const TaskSource<S> source(tasks, static_cast<Index>(batch.groups().size()));
   const LossAndGradient<S> loss_of = gradient(batch.windows());
-  auto slope = run.parameters;
-  auto good = run;
+  std::function<bool(const TrainingProgress<Weights>&)> stops_all;
+  if (stops) stops_all = [&](const auto& progress) { return agreed(stops(progress), options.division); };
   Index drawn = -1;
-  double loss = std::nan("");
-  while (run.updates() < options.updates) {
-    const Index draw = run.updates() / options.updates_per_draw;
-    loss = static_cast<double>(loss_of(run.parameters, batch, slope, pool, [&](Index group) {
-      if (draw != drawn) source.draw(options.seed, static_cast<std::uint64_t>(draw * options.batch), group, batch);
-    }));
-    drawn = draw;
-
-    bool finite = std::isfinite(loss);
-    visit([&](const Name&, const auto& matrix) { finite = finite && all_finite(matrix.data(), matrix.size()); }, slope);
-    if (!finite) {
-      const Index update = run.updates() + 1;
-      run = good;
-      return {TrainingStatus::diverged, run.updates(), loss,
-              "the loss or its gradient was not finite at update " + std::to_string(update)};
-    }
-    good = run;
-    optimizer.update(slope, schedule(run.updates() + 1), run.parameters, run.optimizer);
-    if (stops && agreed(stops({run.updates(), loss, run.parameters}), options.division))
-      return {TrainingStatus::stopped, run.updates(), loss,
-              "a callback stopped the run after update " + std::to_string(run.updates())};
-  }
-  return {TrainingStatus::finished, run.updates(), loss, "all " + std::to_string(run.updates()) + " updates were made"};
+  return run_updates<LaneScalar<S>, Optimizer>(
+      [&](const Weights& weights, Weights& slope) {
+        const Index draw = run.updates() / options.updates_per_draw;
+        const auto loss = static_cast<double>(loss_of(weights, batch, slope, pool, [&](Index group) {
+          if (draw != drawn) source.draw(options.seed, static_cast<std::uint64_t>(draw * options.batch), group, batch);
+        }));
+        drawn = draw;
+        return loss;
+      },
+      optimizer, schedule, options.updates, run, stops_all);
 }
 
 #ifdef GDSSM_COMPILED

@@ -13,14 +13,6 @@ namespace gdssm {
 /// a static function `role`.
 enum class TokenRole { key, value, share, decay, step, continuous_decay };
 
-/// Where one token's numbers are: in views of what lives elsewhere. `Token<InViews<const S>>` is read,
-/// `Token<InViews<S>>` takes cotangents.
-template <class T>
-struct InViews {
-  template <Index Rows, Index Cols>
-  using Matrix = View<T, Rows, Cols>;
-};
-
 /// One matrix for each token of a sequence.
 /// Shapes  a token's (Rows x Cols); all of them, for `visit`, (Rows Cols x length), a token a column
 template <class T, Index Rows = Dynamic, Index Cols = Dynamic>
@@ -54,25 +46,6 @@ struct InSeries {
   template <Index Rows, Index Cols>
   using Matrix = Series<T, Rows, Cols>;
 };
-
-namespace detail {
-
-template <class Storage, Index Rows, Index Cols>
-struct MadeIn {
-  static MatrixIn<Storage, Rows, Cols> of(Index rows, Index cols) { return zeros_in<Storage, Rows, Cols>(rows, cols); }
-};
-template <class T, Index Rows, Index Cols>
-struct MadeIn<InViews<T>, Rows, Cols> {
-  static View<T, Rows, Cols> of(Index rows, Index cols) { return {nullptr, rows, cols}; }
-};
-
-}  // namespace detail
-
-/// A matrix of a storage, of zeros; in a series the series of no token, among views one of nothing of that size.
-template <class Storage, Index Rows = Dynamic, Index Cols = Dynamic>
-MatrixIn<Storage, Rows, Cols> made_in(Index rows = Rows, Index cols = Cols) {
-  return detail::MadeIn<Storage, Rows, Cols>::of(rows, cols);
-}
 
 /// Zeros for a sequence of `length` tokens, as a rule names them.
 template <class S, class Rule>
