@@ -7,6 +7,7 @@
 #include <string>
 
 #include "evaluate/against.hpp"
+#include "evaluate/deep.hpp"
 #include "evaluate/recurrence.hpp"
 #include "evaluate/weights.hpp"
 #include "gdssm/io/safetensors.hpp"
@@ -15,20 +16,23 @@
 int main(int argc, char** argv) {
   std::string model, tokens, out, row, against, precision, json;
   int threads = 1;
-  bool rounding = true;
+  bool rounding = true, deep = false;
   CLI::App app(
       "Runs weights in the naming of the paper's JAX code (arXiv:2410.11687v1): predictions and, given targets, loss\n"
       "and gradient, in F64 if any tensor is F64, else in F32. docs/from-jax.md describes the files.\n"
       "With --recurrence: a published learning rule on the tensors of one file. docs/recurrences.md has the rows.\n"
       "With --against: whether what another implementation computed from the same tensors differs from the rule by\n"
       "more than rounding, tensor by tensor; exit status 0 if nothing does, 1 if something does. docs/oracle.md\n"
-      "explains the bound.",
+      "explains the bound.\n"
+      "With --deep: a deep sequence model on token ids: logits, states and, given targets, loss and gradient.\n"
+      "docs/deep.md describes the files.",
       "evaluate");
   app.add_option("MODEL", model, "The weights, a safetensors file; with --recurrence the inputs")->required();
   auto* contexts_option = app.add_option("TOKENS", tokens, "The contexts, a safetensors file");
   auto* row_option = app.add_option("--recurrence", row, "The learning rule to run, by its row's name")
                          ->check(CLI::IsMember(gdssm::programs::recurrence_rows()));
   row_option->excludes(contexts_option);
+  app.add_flag("--deep", deep, "MODEL is a deep sequence model, TOKENS holds ids")->excludes(row_option);
   app.add_option("--out", out, "The safetensors file to write; required without --against");
   auto* against_option = app.add_option("--against", against,
                                         "Outputs of another implementation, any of those of --out, a safetensors file")
@@ -43,6 +47,7 @@ int main(int argc, char** argv) {
     if (out.empty() && against.empty()) throw CLI::RequiredError("--out");
     gdssm::programs::expect_different_files({{"MODEL", model}, {"TOKENS", tokens}, {"--against", against}},
                                             {{"--out", out}, {"--json", json}});
+    if (deep) return gdssm::programs::evaluate_deep(model, tokens, out);
     if (row_option->count() > 0) {
       if (!against.empty()) rounding = gdssm::programs::compare_outputs(row, model, against, precision, json);
       if (!out.empty()) gdssm::programs::evaluate_recurrence(row, model, out);

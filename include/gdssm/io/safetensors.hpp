@@ -155,6 +155,17 @@ inline Tensor read_halves(std::vector<Index> shape, std::string_view bytes, cons
   return {std::move(shape), std::move(numbers)};
 }
 
+/// Whole numbers of eight bytes.
+inline IntegerTensor read_integers(std::vector<Index> shape, std::string_view bytes, const std::string& place) {
+  const std::size_t expected = bytes_of_shape(shape, sizeof(std::int64_t), place);
+  if (bytes.size() != expected)
+    refuse(place, "data_offsets span ", bytes.size(), " bytes, expected ", expected, " for shape ", shape_text(shape),
+           " of I64");
+  std::vector<std::int64_t> numbers(expected / sizeof(std::int64_t));
+  if (expected > 0) std::memcpy(numbers.data(), bytes.data(), expected);
+  return {std::move(shape), std::move(numbers)};
+}
+
 inline Tensor read_tensor(const nlohmann::json& entry, std::string_view bytes, const std::string& place) {
   const nlohmann::json& dtype = entry_member(entry, "dtype", place);
   std::vector<Index> shape = entry_numbers(entry, "shape", place);
@@ -243,8 +254,9 @@ inline void write_safetensors(std::ostream& out, const Safetensors& file, const 
 ///         short, a Git LFS pointer, a header that is not a JSON object or has a name twice, metadata other than
 ///         strings, a dtype other than F16, BF16 (which become F32, see `halves`), F32 and F64, a shape that overflows
 ///         or does not fit its bytes, bytes outside the file, in two tensors or in none. Numbers are not checked, see
-///         `require_finite`.
-inline Safetensors parse_safetensors(std::string_view bytes, const std::string& where) {
+///         `require_finite`. Tensors of whole numbers, I64, go to `integers`, and are refused where it is null.
+inline Safetensors parse_safetensors(std::string_view bytes, const std::string& where,
+                                     std::map<std::string, IntegerTensor>* integers = nullptr) {
   if (bytes.starts_with("version https://git-lfs.github.com/spec/"))
     refuse(where, "is a Git LFS pointer, expected the file that it stands for, which `git lfs pull` fetches");
   std::uint64_t length = 0;
@@ -268,7 +280,12 @@ inline Safetensors parse_safetensors(std::string_view bytes, const std::string& 
     }
     const std::string place = detail::tensor_place(where, name);
     const auto& range = ranges.emplace_back(detail::entry_range(entry, bytes.size(), name, place));
-    file.tensors[name] = detail::read_tensor(entry, bytes.substr(range.begin, range.end - range.begin), place);
+    const std::string_view own = bytes.substr(range.begin, range.end - range.begin);
+    if (integers && detail::entry_member(entry, "dtype", place) == "I64") {
+      (*integers)[name] = detail::read_integers(detail::entry_numbers(entry, "shape", place), own, place);
+      continue;
+    }
+    file.tensors[name] = detail::read_tensor(entry, own, place);
     if (detail::is_half(entry["dtype"])) file.halves[name] = entry["dtype"].get<std::string>();
   }
   detail::expect_contiguous(std::move(ranges), bytes.size(), where);
@@ -277,8 +294,9 @@ inline Safetensors parse_safetensors(std::string_view bytes, const std::string& 
 
 /// Reads a safetensors file.
 /// Errors  those of `read_file` and `parse_safetensors`
-inline Safetensors read_safetensors(const std::filesystem::path& path) {
-  return parse_safetensors(read_file(path), path.string());
+inline Safetensors read_safetensors(const std::filesystem::path& path,
+                                    std::map<std::string, IntegerTensor>* integers = nullptr) {
+  return parse_safetensors(read_file(path), path.string(), integers);
 }
 
 /// The bytes of a safetensors file; `where` names it in error messages. Equal values give equal bytes.

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
@@ -63,6 +64,14 @@ struct Tensor {
     }
     return std::get<std::vector<Value>>(self.data);
   }
+};
+
+/// An array of whole numbers, I64 in files. Row-major.
+struct IntegerTensor {
+  std::vector<Index> shape;           ///< sizes, the first varying slowest
+  std::vector<std::int64_t> numbers;  ///< entries
+
+  friend bool operator==(const IntegerTensor&, const IntegerTensor&) = default;
 };
 
 /// A safetensors file as a value.
