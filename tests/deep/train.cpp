@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 
+#include "gdssm/io/checkpoint_tensors.hpp"
+
 namespace gdssm {
 namespace {
 
@@ -41,7 +43,8 @@ TEST_CASE("a run of a deep model that is taken up again has the bits of the whol
   train_on_sequences(model, counting, batch, optimizer, schedule, 5, whole, one);
   train_on_sequences(model, counting, batch, optimizer, schedule, 2, parts, two);
   CHECK_FALSE(identical(whole, parts));
-  auto taken_up = parts;
+  auto taken_up = begun;
+  take_checkpoint(checkpoint_of(parts, {}, "run"), "run", {}, taken_up);
   train_on_sequences(model, counting, batch, optimizer, schedule, 5, taken_up, two);
   CHECK(taken_up.updates() == 5);
   CHECK(identical(whole, taken_up));
