@@ -85,6 +85,7 @@
 #include "gdssm/construction/drift.hpp"
 #include "gdssm/construction/gradient_step.hpp"
 #include "gdssm/construction/horner_steps.hpp"
+#include "gdssm/construction/recall.hpp"
 #include "gdssm/construction/step_size.hpp"
 
 #include "gdssm/training/any_model.hpp"
