@@ -19,13 +19,11 @@
 // ball and Chebyshev are made for an interval [l, u], whose lower end l they estimate as they go, (49).
 //
 //     Descent             v <- v + r / u                                 |r_k| <= (1 - m/u)^k |q|
-//     HeavyBall           v <- v + a r + b (v - v_before)                |r_k| <= (1 - m/u)^k |q|; on [l, u] each
-//     stretch
-//                         a = 4 / (sqrt u + sqrt l)^2                      of k steps leaves b^(k/2) (1 + k (1 - b) /
-//                         (1 + b)) b = ((sqrt u - sqrt l) / (sqrt u + sqrt l))^2
-//     Chebyshev           the smallest polynomial on [l, u]              |r_k| <= (1 - m/u)^k |q|; on [l, u] each
-//     stretch
-//                                                                          of k steps leaves 1 / T_k((u + l) / (u - l))
+//     HeavyBall           v <- v + a r + b (v - v_before)                the same, and p <= b^(k/2) (1 + k (1-b)/(1+b))
+//                         a = 4 / (sqrt u + sqrt l)^2                    on [l, u] over k steps with one l
+//                         b = ((sqrt u - sqrt l) / (sqrt u + sqrt l))^2
+//     Chebyshev           the smallest polynomial on [l, u]              the same, and p <= 1 / T_k((u + l) / (u - l))
+//                                                                        on [l, u] over k steps with one l
 //     ConjugateGradients  on H w = M_i, for each row of M the polynomial of least loss; at most f steps
 //     Elimination         no iteration: f steps of Gauss on a bordered matrix, (10d)
 //

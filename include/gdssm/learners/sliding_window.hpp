@@ -19,8 +19,7 @@ namespace gdssm {
 ///     (50)  every `window` rows, and at once when sum_i (x_ij - mean_j)^2 over the window is less than what one row
 ///           that has left since took from it (the same for each target),
 /// so that in each of these sums rounding stays below c n^2 epsilon of the sum itself, n the window, c about 10. A
-/// column that has become constant in the window is found to be so. Over any n rows the second rule applies at most
-/// once for each halving of a sum, within the range of numbers.
+/// column that has become constant in the window is found to be so.
 /// Shapes  x (f), y (m), memory window (f + m); cost as `RidgeLearner`'s, n f^2 where the sums are built anew
 /// Errors  those of `RegressionLearner`; a window below 1; a state with rows that cannot be observed
 /// Source  docs/theory.md, other learners in this notation
