@@ -56,7 +56,7 @@ VectorXd losses_of(L& learner, const Labelled& stream) {
   return losses;
 }
 
-TEST_CASE("Theorem: running frequencies lose at most (c - 1)/2 ln n + ln c more than the best constant ones, (51)",
+TEST_CASE("Theorem: running frequencies lose at most (c - 1)/2 ln n + ln c more than the best constant ones, (63)",
           "[theorem]") {
   for (const Index c : {2, 3, 7})
     for (const int kind : {0, 1, 2}) {
@@ -135,7 +135,7 @@ double loss_of(const MatrixXd& W, const VectorXd& x, const VectorXd& y) {
   return -y.dot(softmax((W * x).eval()).array().log().matrix());
 }
 
-TEST_CASE("Theorem: online Newton steps keep their bound (57) against every U, row by row", "[theorem]") {
+TEST_CASE("Theorem: online Newton steps keep their bound (69) against every U, row by row", "[theorem]") {
   for (const Index c : {2, 4})
     for (const double constant : {0.0, 0.05}) {
       const Labelled stream(3, c, 300, 7);
@@ -188,7 +188,7 @@ TEST_CASE("Theorem: with curvature exp(-2 B) / c online Newton steps are within 
   CHECK(learner.regret_bound(0) < 3 * std::log(2000.0) * std::exp(2 * B) * static_cast<double>(c));
 }
 
-TEST_CASE("Theorem: the mixture of classifiers is within (53) of every sequence of experts, even of a spiteful stream",
+TEST_CASE("Theorem: the mixture of classifiers is within (65) of every sequence of experts, even of a spiteful stream",
           "[theorem]") {
   test::Random random(10);
   for (const double share : {0.0, 0.01})

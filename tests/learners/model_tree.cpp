@@ -97,7 +97,7 @@ TEST_CASE(
   CHECK(after_split > 10);
 }
 
-TEST_CASE("Theorem: a linear relation is split with a probability of at most delta, (59)", "[theorem]") {
+TEST_CASE("Theorem: a linear relation is split with a probability of at most delta, (71)", "[theorem]") {
   int split = 0;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     RandomStream<> random(seed);

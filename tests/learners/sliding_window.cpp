@@ -18,7 +18,7 @@ using Eigen::VectorXd;
 using test::linear_stream;
 using test::Stream;
 
-TEST_CASE("Theorem: a window's sums are those of its rows whatever has left it, within c n^2 epsilon, (50)",
+TEST_CASE("Theorem: a window's sums are those of its rows whatever has left it, within c n^2 epsilon, (62)",
           "[theorem]") {
   const Index window = 30;
   const double bound = 10 * window * window * std::numeric_limits<double>::epsilon();

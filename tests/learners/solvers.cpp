@@ -128,7 +128,7 @@ double remainder(const VectorXd& s, double rho, Index K) {
   return Solved<Solver>(p, {.steps = K, .ridge = rho}).answer.residual / p.q.norm();
 }
 
-TEST_CASE("Theorem: no iteration leaves more than (1 - m/u)^k of q, wherever the eigenvalues lie, (49)", "[theorem]") {
+TEST_CASE("Theorem: no iteration leaves more than (1 - m/u)^k of q, wherever the eigenvalues lie, (61)", "[theorem]") {
   test::Random random(4);
   for (int draw = 0; draw < 40; ++draw) {
     const Index f = 1 + draw % 9;
@@ -314,7 +314,7 @@ TEST_CASE("Least squares on fewer rows than inputs, or on equal columns, is the 
   CHECK(difference(test::predictions_of(least, stream), penalised) < 2e-7);
 }
 
-TEST_CASE("Theorem: of fewer pairs than inputs, ridge regression by a factor of S is ridge regression, (60)",
+TEST_CASE("Theorem: of fewer pairs than inputs, ridge regression by a factor of S is ridge regression, (72)",
           "[theorem]") {
   for (const Index f : {32, 60, 128})
     for (const Index rows : {Index(1), Index(5), f / 4})

@@ -16,7 +16,7 @@
 // type. Let H = S + rho I. The first three methods iterate on H v = q from v = 0, with one product of H with a vector a
 // step. Their residual r = q - H v is p(H) q for a polynomial p with p(0) = 1, and they differ in the polynomial. Let
 // the eigenvalues of H lie in [m, u]; u = `largest_eigenvalue_bound`(S) + rho and m >= rho are cheap to know. Heavy
-// ball and Chebyshev are made for an interval [l, u], whose lower end l they estimate as they go, (49).
+// ball and Chebyshev are made for an interval [l, u], whose lower end l they estimate as they go, (61).
 //
 //     Descent             v <- v + r / u                                 |r_k| <= (1 - m/u)^k |q|
 //     HeavyBall           v <- v + a r + b (v - v_before)                the same, and p <= b^(k/2) (1 + k (1-b)/(1+b))
@@ -166,7 +166,7 @@ namespace detail {
 
 /// The common part of iterations with momentum, d <- c d + a r, v <- v + d, whose coefficients are made for eigenvalues
 /// in [l, u]. They run in stretches, of ceil(2 sqrt(u / l)) steps each. At the beginning of a stretch
-///     (49)  l <- min(l, r^T H r / r^T r),     d <- 2 r / (u + l),
+///     (61)  l <- min(l, r^T H r / r^T r),     d <- 2 r / (u + l),
 /// the first time from l = u. A stretch diminishes what r has in [l, u] and leaves what it has below l, so that l falls
 /// until nothing is left there. Whatever l is, K steps leave at most (1 - m/u)^K |q|, as `Descent` does.
 /// A `Method` offers Momentum<T>(l, u), and its next(): the c and a of each later step of a stretch.
@@ -311,7 +311,7 @@ struct ConjugateGradients {
 /// column, with weight 1, and those before it. It is lost at (8 f + 2 sqrt(rows)) epsilon sum_i w_i^2 H_ii.
 ///
 /// Of fewer pairs than inputs S has a factor L of that many columns, S = L L^T and M = C L^T, and
-///     (60)  M (S + rho I)^{-1} q = C (L^T L + rho I)^{-1} L^T q,
+///     (72)  M (S + rho I)^{-1} q = C (L^T L + rho I)^{-1} L^T q,
 /// which takes r^2 f multiplications for r pairs, and neither more than r columns of S nor the pairs themselves.
 struct Elimination {
   template <class T>
@@ -344,7 +344,7 @@ struct Elimination {
 
   /// Solves in units for each coordinate, given as squares s^2: the answer for D S D, M D and D q with D = diag(1 / s),
   /// which is that for S + rho D^{-2}, M and q. Coordinates with s = 0 are left out.
-  /// `rank` bounds the rank of S, as the number of pairs in it does; where it is far below f, (60) is used.
+  /// `rank` bounds the rank of S, as the number of pairs in it does; where it is far below f, (72) is used.
   template <class S_, class M_, class Q, class U, class T>
   static Answer<T> solve(const Eigen::MatrixBase<S_>& S, const Eigen::MatrixBase<M_>& M, const Eigen::MatrixBase<Q>& q,
                          const Eigen::MatrixBase<U>& squared_units, const RidgeSettings<T>& settings, Scratch<T>& ws,
@@ -390,7 +390,7 @@ struct Elimination {
   // Below this number of inputs a factor saves nothing.
   static constexpr Index least_wide = 32;
 
-  /// (60): S = L L^T in the given units with r <= rank columns, each the column of S with the largest remainder, and
+  /// (72): S = L L^T in the given units with r <= rank columns, each the column of S with the largest remainder, and
   /// M = C L^T. Returns false where more than `rank` columns are left. ws.bordered holds L and beside it the matrix
   /// L^T L + rho I, its factor, and C.
   template <class S_, class M_, class Q, class U, class T>

@@ -11,7 +11,7 @@
 // Classifiers that ignore their inputs: baselines for every other one, and members of a bank whose probabilities are
 // never 0.
 //
-//     (51)  p_k = (n_k + 1/2) / (n + c/2),     n_k <- L n_k + y_k,     n = sum_k n_k
+//     (63)  p_k = (n_k + 1/2) / (n + c/2),     n_k <- L n_k + y_k,     n = sum_k n_k
 //
 // Without forgetting, their total loss on n rows exceeds that of the best constant probabilities, sum_k n_k ln(n /
 // n_k), by at most (c - 1)/2 ln n + ln c (Krichevsky, Trofimov, IEEE Transactions on Information Theory 27, 1981).
@@ -31,7 +31,7 @@ struct ClassFrequenciesState : RowWeights<T> {
   friend bool operator==(const ClassFrequenciesState& a, const ClassFrequenciesState& b) { return identical(a, b); }
 };
 
-/// How often each class has come, (51), with weights L^(t-i).
+/// How often each class has come, (63), with weights L^(t-i).
 /// Shapes  x (f, not read), y and prediction (c)
 /// Errors  those of `RegressionLearner`, but f may be 0; a target that is no label
 template <class T = double>
@@ -86,7 +86,7 @@ struct ClassTransitionsState {
   friend bool operator==(const ClassTransitionsState& a, const ClassTransitionsState& b) { return identical(a, b); }
 };
 
-/// (51) among the rows whose class before was the same: a Markov chain, for classes that come in runs.
+/// (63) among the rows whose class before was the same: a Markov chain, for classes that come in runs.
 /// Shapes, errors  those of `ClassFrequencies`
 /// Merging  adds up counts; the step from the earlier rows to the later ones is not counted
 template <class T = double>

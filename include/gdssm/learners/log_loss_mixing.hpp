@@ -31,11 +31,11 @@ struct LogLossMixingState {
 
 /// A mixing rule for classifiers: experts are weighed by how probable they made the labels, and every expert keeps a
 /// share alpha / K,
-///     (52)  p = sum_k w_k p_k,     v_k ~ w_k exp(-l_k),   l_k = -sum_j y_j ln p_kj,     w_k <- (1 - alpha) v_k +
+///     (64)  p = sum_k w_k p_k,     v_k ~ w_k exp(-l_k),   l_k = -sum_j y_j ln p_kj,     w_k <- (1 - alpha) v_k +
 ///     alpha/K
 /// from w_k = 1/K. All classes have the same weights. On any n labels, and for any sequence of experts that changes s
 /// times, the mixture's total loss exceeds that of the sequence by at most
-///     (53)  ln K + s ln(K / alpha) + (n - 1 - s) ln(1 / (1 - alpha)).
+///     (65)  ln K + s ln(K / alpha) + (n - 1 - s) ln(1 / (1 - alpha)).
 /// Since probabilities are mixed and log losses are mixable at rate 1, nothing is lost to the size of losses, and no
 /// rate has to be learned.
 /// Shapes  predictions (c x K), y (c)
@@ -91,7 +91,7 @@ class LogLossMixing : public StateBase<LogLossMixing<T>, LogLossMixingState<T>, 
   /// The weights (K) of the next mixture.
   const Eigen::VectorX<Sum>& weights() const { return state_.weights; }
 
-  /// (53): by how much the mixture may have lost more, so far, than any sequence of experts with this many changes.
+  /// (65): by how much the mixture may have lost more, so far, than any sequence of experts with this many changes.
   Sum regret_bound(Index changes = 0) const {
     const auto K = static_cast<Sum>(state_.weights.size()), s = static_cast<Sum>(changes);
     if (K <= Sum(1)) return Sum(0);

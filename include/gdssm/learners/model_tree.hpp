@@ -21,12 +21,12 @@
 // over its rows, in which S, M, means and the targets' squares are contained, and the same sums over the rows with
 // x_j <= c for some *cuts* (j, c). With L(B) the least of sum_i |y_i - W x_i|^2 + rho |W|^2 over centred rows,
 //
-//     (58)  t = (L(B) - l) / l,     l = L(B_low) + L(B - B_low)
+//     (70)  t = (L(B) - l) / l,     l = L(B_low) + L(B - B_low)
 //
 // compares what two regressions explain more than one with what they leave. A leaf of n rows splits at the cut with the
 // largest E, once
 //
-//     (59)  E = 1/2 ( n' ln(1 + t) - d ln t + v ln(v / n') + d ln(d / n') )  >  u = ln( C m k (k + 1) / delta ),
+//     (71)  E = 1/2 ( n' ln(1 + t) - d ln t + v ln(v / n') + d ln(d / n') )  >  u = ln( C m k (k + 1) / delta ),
 //           t > d / v,     d = f + 1,   v = n - 2 d,   n' = d + v
 //
 // for a target, at its k-th test of C cuts. Both new leaves begin with their sums, so that no row is lost. If a leaf's
@@ -75,7 +75,7 @@ struct ModelTreeState {
   friend bool operator==(const ModelTreeState& a, const ModelTreeState& b) { return identical(a, b); }
 };
 
-/// A tree of ridge regressions that grows from the root, (58) and (59). Its cuts are, for each input, two to seven
+/// A tree of ridge regressions that grows from the root, (70) and (71). Its cuts are, for each input, two to seven
 /// values around the mean in the leaf, more while inputs are few. It reads the first 16 inputs.
 /// Shapes  x (f), y (m), memory 16 leaves of 34 sums (17 + m)^2; cost of a pair C f^2 / 2, of a prediction one
 ///         elimination, f^3 / 6; of a test, as rare as a fifth more rows, 2 C of these
@@ -288,7 +288,7 @@ class ModelTree : public LearnerBase<ModelTree<T>, T>, public StateBase<ModelTre
     }
   }
 
-  /// E of (59); 0 where t is not above d / v.
+  /// E of (71); 0 where t is not above d / v.
   static double evidence(double t, double d, double v) {
     if (!(t > d / v)) return 0;
     if (!(t < 1e300)) return std::numeric_limits<double>::infinity();
@@ -296,7 +296,7 @@ class ModelTree : public LearnerBase<ModelTree<T>, T>, public StateBase<ModelTre
     return (n * std::log1p(t) - d * std::log(t) + v * std::log(v / n) + d * std::log(d / n)) / 2;
   }
 
-  /// Splits the leaf at its best cut, if that passes (59).
+  /// Splits the leaf at its best cut, if that passes (71).
   void test(Index leaf) {
     const double k = static_cast<double>(state_.tests[leaf] += 1.0);
     const auto due = static_cast<double>(state_.next[leaf]);

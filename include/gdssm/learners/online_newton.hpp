@@ -33,10 +33,10 @@ struct OnlineNewtonState {
 };
 
 /// Logistic regression by one Newton step a row, with one matrix of curvatures for all classes:
-///     (56)  p = softmax(W x),     A <- A + k x x^T,     W <- W - (p - y) x^T A^{-1},     A_0 = rho I,   W_0 = 0.
+///     (68)  p = softmax(W x),     A <- A + k x x^T,     W <- W - (p - y) x^T A^{-1},     A_0 = rho I,   W_0 = 0.
 /// k is the mean curvature of the row's cross-entropy, (1 - |p|^2) / (c - 1); with two classes A is its Hessian over
 /// the rows. Or k is constant. A^{-1} is updated by the Sherman-Morrison formula. On any rows and for every U,
-///     (57)  sum_i l_i(W_i) - l_i(U)  <=  rho/2 |U|^2 + gap + sum_i ( k_i/2 |(U - W_i) x_i|^2 - D_i(U) ),
+///     (69)  sum_i l_i(W_i) - l_i(U)  <=  rho/2 |U|^2 + gap + sum_i ( k_i/2 |(U - W_i) x_i|^2 - D_i(U) ),
 ///           gap = 1/2 sum_i |p_i - y_i|^2 x_i^T A_i^{-1} x_i,
 /// where D_i(U) >= 0 is what l_i(U) exceeds its tangent at W_i by. A constant k at most exp(-2 B) / c makes the last
 /// sum at most 0 for logits of magnitude at most B, and the gap grows as f ln(n) / k then: O(log n).
@@ -91,7 +91,7 @@ class OnlineNewton : public LearnerBase<OnlineNewton<T>, T>,
     state_.P.noalias() -= Px_ * Px_.transpose();
   }
 
-  /// (57) without its last sum: by how much the loss may exceed that of a U with this square norm.
+  /// (69) without its last sum: by how much the loss may exceed that of a U with this square norm.
   Counter<T> regret_bound(T squared_norm) const { return settings_.ridge / T(2) * squared_norm + state_.gap[0]; }
 
   void merge_valid(const OnlineNewtonState<T>& later) {

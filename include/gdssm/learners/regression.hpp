@@ -156,11 +156,11 @@ template <class T = double, class Pairs = Standardised>
 using GradientDescentLearner = RegressionLearner<Descent, T, Pairs>;
 
 /// Converges to the same limit in about the square root of the number of steps; finds its eigenvalue bounds itself,
-/// (49).
+/// (61).
 template <class T = double, class Pairs = Standardised>
 using ChebyshevLearner = RegressionLearner<Chebyshev, T, Pairs>;
 
-/// Converges to the same limit by steps with momentum, about as fast; finds its eigenvalue bounds itself, (49).
+/// Converges to the same limit by steps with momentum, about as fast; finds its eigenvalue bounds itself, (61).
 template <class T = double, class Pairs = Standardised>
 using HeavyBallLearner = RegressionLearner<HeavyBall, T, Pairs>;
 

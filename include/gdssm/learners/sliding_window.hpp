@@ -16,7 +16,7 @@ namespace gdssm {
 /// Ridge regression on the last `window` pairs: a new pair is added to the sums, and the pair that leaves is
 /// subtracted. Subtraction leaves rounding of the size of what was subtracted. The sums are therefore built anew from
 /// the rows that are kept,
-///     (50)  every `window` rows, and at once when sum_i (x_ij - mean_j)^2 over the window is less than what one row
+///     (62)  every `window` rows, and at once when sum_i (x_ij - mean_j)^2 over the window is less than what one row
 ///           that has left since took from it (the same for each target),
 /// so that in each of these sums rounding stays below c n^2 epsilon of the sum itself, n the window, c about 10. A
 /// column that has become constant in the window is found to be so.

@@ -54,7 +54,7 @@ struct SoftmaxStepState : Accumulators<T> {
 };
 
 /// One step of gradient descent on the cross-entropy,
-///     (54)  p = softmax(a (M - 1/c 1 s^T) q),     M = sum_i L^(t-i) y_i x_i^T,   s = sum_i L^(t-i) x_i,   a = b / u.
+///     (66)  p = softmax(a (M - 1/c 1 s^T) q),     M = sum_i L^(t-i) y_i x_i^T,   s = sum_i L^(t-i) x_i,   a = b / u.
 /// Shapes  x (f), y and prediction (c); cost f (f + c) a row
 /// Errors  those of `RegressionLearner`; a target that is no label
 template <class T = double>
@@ -124,7 +124,7 @@ struct SoftmaxDescentState {
 };
 
 /// K steps of gradient descent on the cross-entropy of the last n rows with the penalty rho/2 |W|^2, from W = 0:
-///     (55)  W <- W - a (sum_i (softmax(W x_i) - y_i) x_i^T + rho W),     a = 1 / (u / 2 + rho),
+///     (67)  W <- W - a (sum_i (softmax(W x_i) - y_i) x_i^T + rho W),     a = 1 / (u / 2 + rho),
 /// `descend_on_cross_entropy` with equal steps.
 /// Shapes  x (f), y and prediction (c), memory n (f + c); cost 2 K n f c where a label has come since the last
 ///         prediction, else f c
