@@ -76,6 +76,7 @@ class GrilMixer : public PlainBlock<GrilMixer> {
       if (first.tokens.cols() > 0) visitor(Name{"tokens"}, first.tokens, more.tokens...);
     }
   };
+  /// No token seen.
   template <class Storage>
   State<Storage> state() const {
     return {made_in<Storage>(n_, n_ * heads_), made_in<Storage>(channels(), w_ - 1)};

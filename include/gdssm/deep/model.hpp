@@ -72,7 +72,7 @@ class DeepModel {
     state_ = NamedWeights<T>(state);
   }
 
-  const DeepSizes& sizes() const { return sizes_; }
+  const DeepSizes& sizes() const { return sizes_; }  ///< of all parts
 
   /// Zeros: `embedding`; `layers.<l>.norm1`, the mixer's weights, `w_o`, `norm2`, `w1`, `w3`, `w2`; `final_norm`; and
   /// `output` unless tied.

@@ -111,6 +111,7 @@ class RuleMixer : public PlainBlock<RuleMixer<Rule>> {
       visitor(Name{"out_gain"}, first.out_gain, more.out_gain...);
     }
   };
+  /// Zeros of the mixer's sizes.
   template <class Storage>
   Weights<Storage> weights() const {
     const auto map = [&] { return made_in<Storage>(channels(), width_); };
@@ -130,16 +131,19 @@ class RuleMixer : public PlainBlock<RuleMixer<Rule>> {
             made_in<Storage>(n_, heads_)};
   }
   template <class T>
-  using Parameters = Weights<InMatrices<T>>;
+  using Parameters = Weights<InMatrices<T>>;  ///< for users
   template <class T>
-  using Coefficients = Weights<InArrays<T>>;
+  using Coefficients = Weights<InArrays<T>>;  ///< for loops
 
   /// All that later tokens depend on.
   template <class Storage>
   struct State {
-    MatrixIn<Storage> state;                   ///< S of every head (n x n heads)
-    MatrixIn<Storage> q_tail, k_tail, v_tail;  ///< the last z, the oldest first (heads n x c - 1)
+    MatrixIn<Storage> state;   ///< S of every head (n x n heads)
+    MatrixIn<Storage> q_tail;  ///< the last z of q, the oldest first (heads n x c - 1)
+    MatrixIn<Storage> k_tail;  ///< the same of k
+    MatrixIn<Storage> v_tail;  ///< the same of v
 
+    /// The tails are there where the convolution has more than one tap.
     template <class Visitor, class First, class... More>
     static void visit(Visitor&& visitor, First&& first, More&&... more) {
       visitor(Name{"state"}, first.state, more.state...);
@@ -149,6 +153,7 @@ class RuleMixer : public PlainBlock<RuleMixer<Rule>> {
       visitor(Name{"v_tail"}, first.v_tail, more.v_tail...);
     }
   };
+  /// No token seen.
   template <class Storage>
   State<Storage> state() const {
     const auto past = [&] { return made_in<Storage>(channels(), tail()); };
@@ -172,19 +177,32 @@ class RuleMixer : public PlainBlock<RuleMixer<Rule>> {
   /// What `forward` leaves for `vjp`, of up to `columns` tokens.
   template <class T>
   struct Workspace {
+    /// The scan in chunks, for numbers.
     using Scan = typename std::conditional_t<
         std::is_floating_point_v<T>,
         std::type_identity<recurrences::RankOneScan<std::conditional_t<std::is_floating_point_v<T>, T, float>>>,
         std::type_identity<std::monostate>>::type;
-    std::array<Array<T>, 3> z, z_bar;               ///< of q, k and v, with those of the tail in front
-    std::array<Array<T>, 3> convolved, value, bar;  ///< the convolution, then q, k and v, and cotangents
-    std::array<Array<T>, 2> unit, unit_bar;         ///< q and k of length one
-    Array<T> rate, rate_bar, opening, decay, decay_bar, o, o_bar;
-    typename Rule::template State<T> memory;
-    typename Rule::template Workspace<T> rule;
-    typename Rule::template Constants<InArrays<T>> constants, constants_bar;
-    Scan scan;
+    std::array<Array<T>, 3> z;                                     ///< of q, k and v, with those of the tail in front
+    std::array<Array<T>, 3> z_bar;                                 ///< their cotangents
+    std::array<Array<T>, 3> convolved;                             ///< the convolutions of z
+    std::array<Array<T>, 3> value;                                 ///< q, k and v
+    std::array<Array<T>, 3> bar;                                   ///< their cotangents
+    std::array<Array<T>, 2> unit;                                  ///< q and k of length one
+    std::array<Array<T>, 2> unit_bar;                              ///< their cotangents
+    Array<T> rate;                                                 ///< beta
+    Array<T> rate_bar;                                             ///< its cotangent
+    Array<T> opening;                                              ///< w_a u + b_a
+    Array<T> decay;                                                ///< alpha, or Delta
+    Array<T> decay_bar;                                            ///< its cotangent
+    Array<T> o;                                                    ///< S_t q_t
+    Array<T> o_bar;                                                ///< its cotangent
+    typename Rule::template State<T> memory;                       ///< of a head, in steps
+    typename Rule::template Workspace<T> rule;                     ///< of a step
+    typename Rule::template Constants<InArrays<T>> constants;      ///< of a head
+    typename Rule::template Constants<InArrays<T>> constants_bar;  ///< their cotangents
+    Scan scan;                                                     ///< of a head, in chunks
   };
+  /// Room for up to `columns` tokens.
   template <class T>
   Workspace<T> workspace(Index columns) const {
     const auto three = [](const Array<T>& one) { return std::array<Array<T>, 3>{one, one, one}; };
