@@ -86,8 +86,9 @@ TEST_CASE("the gradient of a batch is that of its mean loss, for any mixer and s
   }
 }
 
-TEST_CASE("gradients of deep models are the same bits on two threads as on one", "[theorem]") {
-  const DeepModel<float> model({5, 4, 1, 2, 2, 3});
+TEST_CASE("a batch in pieces has the loss and the gradient of its sequences, and the same bits on two threads",
+          "[theorem]") {
+  const DeepModel<double> model({5, 4, 1, 2, 2, 3});
   const auto weights = model.draw(1);
   MarkedSequences batch(3, 600);  // three pieces
   for (Index b = 0; b < 3; ++b)
@@ -97,9 +98,17 @@ TEST_CASE("gradients of deep models are the same bits on two threads as on one",
     }
   ThreadPool one(1), two(2);
   auto first = model.zeros(), second = first;
-  const double loss = DeepGradient<float>(model, 3, 600, one)(weights, batch, first);
-  CHECK(DeepGradient<float>(model, 3, 600, two)(weights, batch, second) == loss);
+  const double loss = DeepGradient<double>(model, 3, 600, one)(weights, batch, first);
+  CHECK(DeepGradient<double>(model, 3, 600, two)(weights, batch, second) == loss);
   CHECK(identical(first, second));
+
+  DeepPass<double> pass(model, 600);
+  auto sum = model.zeros();
+  double losses = 0;
+  for (Index b = 0; b < 3; ++b)
+    losses += pass.loss_and_gradient(weights, batch.ids(b), batch.targets(b), batch.marked(b), 1.0 / 1800, sum);
+  CHECK(std::abs(loss - losses / 1800) < 1e-14);
+  visit([](const Name&, const auto& a, const auto& b) { CHECK((a - b).cwiseAbs().maxCoeff() < 1e-13); }, first, sum);
 }
 
 TEST_CASE("a pass along sequences allocates nothing", "[theorem]") {
