@@ -53,8 +53,13 @@ Prediction Target::predict() {
   now_.guesses.clear();
   now_.guesses.push_back(guess(*learner_, now_.row.x));
   for (Compared& other : others_) now_.guesses.push_back(guess(other.learner, now_.row.x));
-  const double half_width = intervals_.half_widths()[0];  // infinite before an error is known, and then left empty
-  return {now_.guesses[0], std::isfinite(half_width) ? half_width : std::numeric_limits<double>::quiet_NaN()};
+  return {now_.guesses[0], half_width()};
+}
+
+/// Infinite before an error is known, and then left empty.
+double Target::half_width() {
+  const double half_width = intervals_.half_widths()[0];
+  return std::isfinite(half_width) ? half_width : std::numeric_limits<double>::quiet_NaN();
 }
 
 /// Rows whose targets are still to come are passed first, with guesses in their place.

@@ -84,7 +84,7 @@ class Target {
   /// What `encode` and `predict` would say of a row, which does not count: nothing changes.
   template <class Cell>
   Prediction preview(std::span<const Cell> cells) {
-    return {learner_ ? preview(encoder_.preview(cells).x) : 0, intervals_.half_widths()[0]};
+    return {learner_ ? preview(encoder_.preview(cells).x) : 0, half_width()};
   }
   /// Appends a column, whose cells were missing so far.
   void add_column(std::string name) { encoder_.add_column(std::move(name)); }
@@ -123,6 +123,7 @@ class Target {
 
   double guess(GrowingLearner& learner, const Eigen::VectorXd& x) const;
   double preview(const Eigen::VectorXd& x);
+  double half_width();
   void learn(const Row& row);
   void begin_learner();
 

@@ -117,7 +117,7 @@ class OnlineRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self._shaped(self._predicted(X)[0])
 
     def predict_interval(self, X) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lower and upper ends of 95 % intervals, each of the shape of ``predict``.
+        """Lower and upper ends of 95 % intervals, each of the shape of ``predict``; NaN before an error is known.
 
         Their width follows the errors of predictions made before learning, and assumes nothing of the data: equation
         (17) of docs/theory.md.

@@ -82,8 +82,8 @@ def test_predictions_are_those_of_the_program_to_the_bit(options, tmp_path):
     model = OnlineRegressor(**options)
     predictions, low, high = model.predict_and_learn(frame.iloc[:, :-1], frame.iloc[:, -1])
     np.testing.assert_array_equal(predictions, [float(line["prediction"]) for line in lines])
-    np.testing.assert_array_equal(low, [float(line["low"]) for line in lines])
-    np.testing.assert_array_equal(high, [float(line["high"]) for line in lines])
+    np.testing.assert_array_equal(low, [float(line["low"] or "nan") for line in lines])
+    np.testing.assert_array_equal(high, [float(line["high"] or "nan") for line in lines])
 
 
 def test_text_dates_and_gaps_in_frames_are_as_the_program_takes_them(tmp_path):

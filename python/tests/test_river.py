@@ -30,7 +30,7 @@ def test_dicts_give_the_state_of_arrays():
         named = dict(zip(("a", "b", "c"), row, strict=True))
         expected, low, high = of_arrays.predict_and_learn(row[None], np.array([target]))
         assert of_dicts.predict_one(named) == expected[0]
-        assert of_dicts.predict_interval_one(named) == (low[0], high[0])
+        np.testing.assert_array_equal(of_dicts.predict_interval_one(named), (low[0], high[0]))
         of_dicts.learn_one(named, target)
 
 
@@ -81,11 +81,12 @@ def test_states_survive_pickling_copies_and_integer_keys():
     model = gdssm.river.Regressor()
     for x, y in stream.iter_array(np.eye(4), np.arange(4.0)):
         model.learn_one(x, y)
-    for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
-        for x, y in stream.iter_array(np.eye(4), np.arange(4.0)):
-            assert again.predict_one(x) == model.predict_one(x)
-            again.learn_one(x, y)
-        assert again._core.rows == 8 and model._core.rows == 4
+    one, other = pickle.loads(pickle.dumps(model)), copy.deepcopy(model)
+    for x, y in stream.iter_array(np.eye(4), np.arange(4.0)):
+        assert one.predict_one(x) == other.predict_one(x)
+        one.learn_one(x, y)
+        other.learn_one(x, y)
+    assert one._core.rows == other._core.rows == 8 and model._core.rows == 4
     fresh = model.clone()
     assert fresh.predict_one({0: 1.0}) == 0
 
