@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The paper's system, in the order of the theory. io/, distributed/, baselines/, deep/, analysis/explain.hpp and
-// analysis/check_gradient.hpp are not included here, as they bring parsers, MPI, models of token ids, eigenvalue solvers
-// and tests of derivatives.
+// The paper's system, in the order of the theory. Not included here are io/, distributed/, baselines/, deep/,
+// analysis/explain.hpp and analysis/check_gradient.hpp: they bring parsers, MPI, models of token ids, eigenvalue
+// solvers and tests of derivatives.
 #include "gdssm/core/requirements.hpp"
 
 #include "gdssm/core/dual.hpp"

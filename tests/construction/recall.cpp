@@ -41,7 +41,7 @@ Eigen::VectorXd answer(const std::vector<Eigen::VectorXd>& tokens, const Eigen::
   return r;
 }
 
-TEST_CASE("recall: means and variances of scores are those of (61)", "[theorem]") {
+TEST_CASE("recall: means and variances of scores are those of (73)", "[theorem]") {
   for (const auto& [f, P] : {std::pair<Index, Index>{16, 4}, {8, 8}, {32, 16}}) {
     Sphere sphere(f, 1);
     const RecallScores expected = recall_scores(f, 2 * (P - 1));
@@ -111,8 +111,8 @@ Mean sampled_accuracy(Index f, Index P, Index V, int runs) {
   return found;
 }
 
-TEST_CASE("recall: (62) is the accuracy of sampled sequences", "[theorem]") {
-  // (62) takes the interference to be as long as it is on average, and is too low by less than 0.8 / f.
+TEST_CASE("recall: (74) is the accuracy of sampled sequences", "[theorem]") {
+  // (74) takes the interference to be as long as it is on average, and is too low by less than 0.8 / f.
   for (const auto& [f, P, V] : {std::array<Index, 3>{16, 4, 32}, {8, 4, 16}, {16, 12, 32}, {32, 16, 64}}) {
     const Mean found = sampled_accuracy(f, P, V, 1500);
     const double formula = recall_accuracy(f, 2 * (P - 1), P, V);
@@ -131,7 +131,7 @@ TEST_CASE("recall: accuracies are those of a separate implementation, and of lim
   CHECK(recall_accuracy(8, 0, 1, 100) == 1);  // alone: r = v
   CHECK(recall_accuracy(8, 50, 1, 1) == 1);   // one value
   CHECK(std::abs(recall_accuracy(3, 0, 2, 2) - (1 + std::sqrt(0.5)) / 2) < 1e-13);
-  // Guessing, as others become many; at the capacity (63) some are lost.
+  // Guessing, as others become many; at the capacity (75) some are lost.
   CHECK(std::abs(recall_accuracy(64, 100000000, 1, 10) - 0.1) < 2e-3);
   CHECK(std::abs(recall_capacity(64, 256) - (4096 / (2 * std::log(256.0)) - 64)) < 1e-10);
   CHECK(recall_capacity(8, 1000) == 0);
@@ -140,7 +140,7 @@ TEST_CASE("recall: accuracies are those of a separate implementation, and of lim
   CHECK(recall_accuracy(64, edge * 4, 16, 256) < 0.5);
 }
 
-TEST_CASE("recall: scores of the delta rule are those of (64)", "[theorem]") {
+TEST_CASE("recall: scores of the delta rule are those of (76)", "[theorem]") {
   constexpr Index f = 8, before = 5;
   for (const Index age : {0, 1, 7, 30}) {
     Sphere sphere(f, 3);
@@ -163,7 +163,7 @@ TEST_CASE("recall: scores of the delta rule are those of (64)", "[theorem]") {
     CHECK(unseen_square.agrees(expected.unseen));
     CHECK(expected.unseen <= 1.0 / f);
   }
-  CHECK(std::abs(delta_rule_scores(f, 10000, 0).unseen - 1.0 / f) < 1e-12);  // where (64) rests
+  CHECK(std::abs(delta_rule_scores(f, 10000, 0).unseen - 1.0 / f) < 1e-12);  // where (76) rests
   CHECK(std::abs(delta_rule_capacity(64, 256) - 32 * std::log(64 / (2 * std::log(256.0)))) < 1e-12);
   CHECK(delta_rule_capacity(8, 1000) == 0);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the layer (1)-(4) with stride 1 answers, over rationals: (60) and (65).
+// What the layer (1)-(4) with stride 1 answers, over rationals: (60) and (77).
 #include <algorithm>
 
 #include "gdssm/construction/gradient_step.hpp"

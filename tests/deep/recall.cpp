@@ -77,7 +77,7 @@ TEST_CASE("Theorem: gril's constructed logits at a query are twice as large for 
   }
 }
 
-TEST_CASE("recall: with random embeddings a constructed model is as often right as (62) says", "[theorem]") {
+TEST_CASE("recall: with random embeddings a constructed model is as often right as (74) says", "[theorem]") {
   constexpr Index f = 24, pairs = 4, vocabulary = 32;
   const AssociativeRecall tasks{.ids = vocabulary, .tokens = 16, .pairs = pairs, .exponent = -8};
   const DeepModel<float> model(sizes_of("gril", vocabulary, f));

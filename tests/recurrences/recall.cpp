@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What learning rules answer to a key that was written several times, over rationals: (65).
+// What learning rules answer to a key that was written several times, over rationals: (77).
 #include "gdssm/blocks/recurrences/delta_rule.hpp"
 #include "gdssm/blocks/recurrences/gated_delta_rule.hpp"
 #include "gdssm/blocks/recurrences/linear_attention.hpp"

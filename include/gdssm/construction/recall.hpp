@@ -9,7 +9,7 @@
 
 // What one layer with stride 1 remembers of a sequence of tokens, (60), when tokens are independent and uniform on the
 // unit sphere: scores, accuracy and capacity of the additive rule, and of the delta rule. With orthonormal tokens both
-// are exact, and keys that come again are answered as (65) says.
+// are exact, and keys that come again are answered as (77) says.
 namespace gdssm {
 
 namespace detail {
@@ -22,7 +22,7 @@ inline void expect_recall(const char* where, Index features, Index others) {
 }  // namespace detail
 
 /// Variances of the scores <token, r> of an answer r = sum_i y_i <x_i, q> to a key q that was written once, with value
-/// v, beside N other pairs of distinct tokens; a pair that was written m times counts as m^2.              (61)
+/// v, beside N other pairs of distinct tokens; a pair that was written m times counts as m^2.              (73)
 struct RecallScores {
   double right;         ///< of v, whose mean is 1: N / f^2
   double unseen;        ///< of a token that did not occur, whose mean is 0: 1 / f + N / f^2
@@ -63,7 +63,7 @@ inline double unit_coordinate_law(Index features, double x) {
 
 /// The probability that the right value has the largest score among `values` values, `pairs` of which occurred: with
 /// a = 1 + sqrt(N) z / f, z standard normal, and rho^2 = a^2 + N (f - 1) / f^2, about
-///     E_z F(a / rho)^(V - P) F(a / sqrt(rho^2 + 1))^(P - 1)                                               (62)
+///     E_z F(a / rho)^(V - P) F(a / sqrt(rho^2 + 1))^(P - 1)                                               (74)
 /// too low by less than 0.8 / f, as sampled. An integral by the trapezoidal rule on [-9, 9].
 ///     `others`  N of `recall_scores`
 /// Errors  std::invalid_argument: fewer than 2 features, negative others, pairs not in 1, ..., values
@@ -85,7 +85,7 @@ inline double recall_accuracy(Index features, Index others, Index pairs, Index v
   return sum / weights;
 }
 
-/// The number of other pairs up to which the right value roughly stays ahead of V: (63)
+/// The number of other pairs up to which the right value roughly stays ahead of V: (75)
 ///     N < f^2 / (2 log V) - f, or 0
 /// Errors  std::invalid_argument: fewer than 2 features or values
 inline double recall_capacity(Index features, Index values) {
@@ -103,7 +103,7 @@ struct DeltaRuleScores {
 
 /// Mean and variance of scores after `age` pairs of fresh tokens, when `before` pairs had been written before the pair.
 /// With s the variance and w = E |S^T e|^2 for a token e that did not occur, which starts from 0,
-///     s <- s (1 - 2/f) + (w + 2 s) / (f (f + 2)) + 1/f^2,   w <- w (1 - 1/f) + 1/f                        (64)
+///     s <- s (1 - 2/f) + (w + 2 s) / (f (f + 2)) + 1/f^2,   w <- w (1 - 1/f) + 1/f                        (76)
 /// and s = 1/f behind the pair itself.
 /// Errors  std::invalid_argument: fewer than 2 features, negative numbers of pairs
 inline DeltaRuleScores delta_rule_scores(Index features, Index age, Index before) {

@@ -18,7 +18,7 @@ namespace gdssm {
 ///                                   values, the one before for keys
 ///     `gated_delta`, `kda`          the same, with b_a = -50 and b_b = 50: decays and rates of 1
 /// With orthonormal rows all answer every key that is asked for the first time with its value. With rows that are
-/// random unit vectors `gril` has the scores (61); the others have silu in their way.
+/// random unit vectors `gril` has the scores (73); the others have silu in their way.
 /// Shapes  E (V x D), rows of length 1
 /// Errors  std::invalid_argument: another mixer, more than one layer or head, heads of another size than the width, an
 ///         untied output, a window below 3 or a convolution below 2 taps, an embedding of another shape
