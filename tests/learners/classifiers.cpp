@@ -295,6 +295,22 @@ TEST_CASE("Classifiers refuse targets that are no labels, and change nothing", "
   CHECK(message_of([] { OnlineNewton<>(2, 2, {.ridge = 0}); }) == "OnlineNewton: ridge is 0, expected at least 1e-100");
   CHECK(message_of([] { SoftmaxDescent<>(2, 2, {.window = 0}); }) ==
         "SoftmaxDescent: window is 0, expected at least 1");
+  const auto refused = [&](auto fresh, const auto& change, const std::string& sentence) {
+    auto bad = fresh.state();
+    change(bad);
+    CHECK(message_of([&] { fresh.set_state(bad); }) == sentence);
+  };
+  refused(
+      ClassFrequencies<>(2, 2), [](auto& s) { s.counts[1] = -1; },
+      "ClassFrequencies: set_state: counts has the entry -1, expected at least 0");
+  refused(
+      ClassTransitions<>(2, 2), [](auto& s) { s.last[1] = 0.5; },
+      "ClassTransitions: set_state: last has entries from 0 and the sum 0.5, expected a label, or zeros");
+  LogLossMixing<> rule;
+  rule.start(2, 2);
+  refused(
+      rule, [](auto& s) { s.weights[0] = 2; },
+      "LogLossMixing: set_state: weights has entries from 0.5 and the sum 2.5, expected at least 0 and 1");
   auto wide = default_classifier(2, 4);
   CHECK(message_of([&] { widen_classes(wide, learner); }).find("number of classes") != std::string::npos);
 }

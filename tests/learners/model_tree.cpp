@@ -197,6 +197,13 @@ TEST_CASE("A tree refuses states with links that are no tree's, and settings out
   refused([](auto& s) { s.leaves[0] = 17; }, "leaves entry 0 is 17, expected a whole number from 1 to 16");
   refused([](auto& s) { s.cut_inputs(0, 0) = 0.5; },
           "cut_inputs entry 0 is 0.5, expected a whole number from -1 to 15");
+  for (const double n : {1e-300, -1.0, 1e213}) {  // what no stream leads to, but nothing forbids
+    auto odd = good;
+    for (Index leaf = 0; leaf < ModelTree<>::most_leaves; ++leaf) odd.totals(0, leaf * odd.totals.rows()) = n;
+    ModelTree<> other(4, 1);
+    other.set_state(odd);
+    CHECK(other.predict(VectorXd::Ones(4)).allFinite());
+  }
   CHECK(message_of([] { ModelTree<>(1, 1, {.risk = 0}); }) == "ModelTree: risk is 0, expected between 0 and 1");
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cmath>
+
 #include <Eigen/Core>
 
+#include "gdssm/core/error.hpp"
 #include "gdssm/core/parameters.hpp"
 #include "gdssm/learners/classes.hpp"
 #include "gdssm/learners/learner.hpp"
@@ -17,6 +20,16 @@
 // n_k), by at most (c - 1)/2 ln n + ln c (Krichevsky, Trofimov, IEEE Transactions on Information Theory 27, 1981).
 
 namespace gdssm {
+
+namespace detail {
+
+template <class Counts>
+void expect_counts(const char* name, const Counts& counts) {
+  if (!(counts.minCoeff() >= 0))
+    refuse(name, "set_state: counts has the entry ", counts.minCoeff(), ", expected at least 0");
+}
+
+}  // namespace detail
 
 /// The state of `ClassFrequencies`.
 template <class T>
@@ -49,7 +62,7 @@ class ClassFrequencies : public LearnerBase<ClassFrequencies<T>, T>,
   }
 
   const Vector& predict_valid(const Vector&) {
-    const Counter<T> sum = state_.weight[0] + Counter<T>(0.5) * static_cast<Counter<T>>(prediction_.size());
+    const Counter<T> sum = state_.counts.sum() + Counter<T>(0.5) * static_cast<Counter<T>>(prediction_.size());
     for (Index k = 0; k < prediction_.size(); ++k)
       prediction_[k] = static_cast<T>((state_.counts[k] + Counter<T>(0.5)) / sum);
     return prediction_;
@@ -62,6 +75,9 @@ class ClassFrequencies : public LearnerBase<ClassFrequencies<T>, T>,
   void merge_valid(const ClassFrequenciesState<T>& later) {
     state_.counts = Counter<T>(state_.RowWeights<T>::merge(later, decay_).L) * state_.counts + later.counts;
   }
+
+  /// Refuses counts below 0.
+  static void expect_valid(const ClassFrequenciesState<T>& state) { detail::expect_counts(name, state.counts); }
 
  private:
   using StateBase<ClassFrequencies, ClassFrequenciesState<T>, T>::state_;
@@ -105,7 +121,7 @@ class ClassTransitions : public LearnerBase<ClassTransitions<T>, T>,
   const Vector& predict_valid(const Vector&) {
     using Sum = Counter<T>;
     const Index c = prediction_.size();
-    if (!(state_.rows[0] > 0)) {
+    if (!(state_.last.sum() > T(0))) {
       prediction_.setConstant(T(1) / static_cast<T>(c));
       return prediction_;
     }
@@ -133,6 +149,15 @@ class ClassTransitions : public LearnerBase<ClassTransitions<T>, T>,
     state_.counts += later.counts;
     if (later.rows[0] > 0) state_.last = later.last;
     state_.rows += later.rows;
+  }
+
+  /// Refuses counts below 0, and a last label that is none.
+  static void expect_valid(const ClassTransitionsState<T>& state) {
+    detail::expect_counts(name, state.counts);
+    const T sum = state.last.sum();
+    if (!(state.last.minCoeff() >= T(0)) || !(sum == T(0) || std::abs(sum - T(1)) <= T(1e-6)))
+      refuse(name, "set_state: last has entries from ", state.last.minCoeff(), " and the sum ", sum,
+             ", expected a label, or zeros");
   }
 
  private:

@@ -99,6 +99,13 @@ class LogLossMixing : public StateBase<LogLossMixing<T>, LogLossMixingState<T>, 
     return std::log(K) + (changes == 0 ? Sum(0) : s * std::log(K / Sum(share_))) - stays * std::log1p(-Sum(share_));
   }
 
+  /// Refuses weights that are no shares.
+  static void expect_valid(const LogLossMixingState<T>& state) {
+    if (!(state.weights.minCoeff() >= 0) || !(std::abs(state.weights.sum() - 1) <= 1e-6))
+      refuse(name, "set_state: weights has entries from ", state.weights.minCoeff(), " and the sum ",
+             state.weights.sum(), ", expected at least 0 and 1");
+  }
+
   /// Multiplies weights, as if both stretches had begun with equal ones.
   void merge_valid(const LogLossMixingState<T>& later) {
     scratch_ = state_.weights.cwiseProduct(later.weights);

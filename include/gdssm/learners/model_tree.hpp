@@ -151,7 +151,7 @@ class ModelTree : public LearnerBase<ModelTree<T>, T>, public StateBase<ModelTre
       units_[j] = detail::squared_unit(S_(j, j), T(n * inverse * q_[j] * q_[j]), inverse, least(B, j));
       says_something |= units_[j] > T(0);
     }
-    for (Index i = 0; i < m_; ++i) prediction_[i] += B(1 + i, 0) / n;
+    for (Index i = 0; i < m_; ++i) prediction_[i] = detail::saturated(T(prediction_[i] + B(1 + i, 0) / n));
     if (!says_something) return prediction_;
     Elimination::solve(S_, M_, q_, units_, RidgeSettings<T>{.ridge = settings_.ridge}, scratch_, change_, n);
     for (Index i = 0; i < m_; ++i) prediction_[i] = detail::saturated(T(prediction_[i] + change_[i]), prediction_[i]);
