@@ -92,7 +92,7 @@ def test_rows_refuse_or_teach():
     for rng in until(SECONDS):
         model = gdssm.river.Regressor(rng.choice(gdssm.learner_names()).item())
         for _ in range(8):
-            x = {rng.choice(["a", "b", 1, None, (1, 2)]): something(rng) for _ in range(3)}
+            x = {("a", "b", 1, None, (1, 2))[rng.integers(5)]: something(rng) for _ in range(3)}
             survives(lambda: model.learn_one(x, something(rng)))  # noqa: B023
             survives(lambda: model.predict_one(x))  # noqa: B023
         model.learn_one({"a": 1.0}, 1.0)

@@ -88,9 +88,9 @@ def test_wrong_states_and_tokens_are_refused():
 def test_training_finds_the_step_and_explain_says_so():
     layer, tasks = gdssm.Layer(5), gdssm.LinearRegression(5, 5, 5)
     seen = []
-    run = gdssm.train(layer, tasks, rate=3e-3, updates=1500, progress=lambda update, loss: seen.append(update))
-    assert run.message == "all 1500 updates were made" and run.converged and len(run.losses) == 1500 and seen
-    again = gdssm.train(layer, tasks, rate=3e-3, updates=1500, threads=2, progress=False)
+    run = gdssm.train(layer, tasks, rate=3e-3, updates=4000, progress=lambda update, loss: seen.append(update))
+    assert run.message == "all 4000 updates were made" and run.converged and len(run.losses) == 4000 and seen
+    again = gdssm.train(layer, tasks, rate=3e-3, updates=4000, threads=2, progress=False)
     for name, array in run.weights.items():
         np.testing.assert_array_equal(again.weights[name], array)
     tokens, target = tasks.draw(seed=9, count=1000)
@@ -142,9 +142,9 @@ def test_weights_survive_files(tmp_path):
         (lambda: gdssm.Layer(3, steps=0).draw(), "steps"),
         (lambda: gdssm.Layer(3).gradient_step([0.1, 0.2]), "there are 2 sizes, expected 1"),
         (lambda: gdssm.LinearRegression(0, 1, 1), "features, outputs and context are 0, 1 and 1"),
-        (lambda: gdssm.train(gdssm.Layer(3), gdssm.LinearRegression(4, 4, 4)), "features"),
+        (lambda: gdssm.train(gdssm.Layer(3), gdssm.LinearRegression(4, 4, 4)), "the number of rows of tokens"),
         (lambda: gdssm.train(gdssm.Layer(3), gdssm.LinearRegression(3, 3, 3), batch=0), "batch"),
-        (lambda: gdssm.explain({"layers_0.seq.C": np.eye(3)}), "Lambda_re' is missing"),
+        (lambda: gdssm.explain({"layers_0.seq.C": np.eye(3)}), "Lambda_re': is missing"),
         (lambda: gdssm.Layer(3).draw().predict(np.ones((4, 3))), "tokens"),
         (lambda: gdssm.Layer(3).draw().predict(np.full((5, 3), np.nan)), "nan"),
     ],
