@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gdssm/io/row_ranges.hpp"
 
-#include <filesystem>
 #include <istream>
 #include <iterator>
 #include <string>
 
+#include "io/support.hpp"
 #include "support/catch.hpp"
 #include "support/message_of.hpp"
 
@@ -13,10 +13,10 @@ namespace gdssm {
 namespace {
 
 struct File {
-  std::string name = (std::filesystem::temp_directory_path() / "gdssm_row_ranges.csv").string();
+  test::TemporaryFolder folder;
+  std::string name = (folder / "rows.csv").string();
 
   explicit File(const std::string& text) { write_file(name, text); }
-  ~File() { std::filesystem::remove(name); }
 };
 
 std::string read(std::string before, const std::string& file, const ByteRange& range) {

@@ -74,9 +74,9 @@ path result_file_in(const path& folder, const std::string& experiment) { return 
 
 std::vector<std::pair<std::string, std::string>> identity_in_words(const Options& options, const Shard& shard,
                                                                    const std::vector<std::string>& experiments) {
+  const Json identity = identity_of(options, shard, experiments);
   std::vector<std::pair<std::string, std::string>> words;
-  for (const auto& [name, value] : identity_of(options, shard, experiments).items())
-    words.emplace_back(name, value.dump());
+  for (const auto& [name, value] : identity.items()) words.emplace_back(name, value.dump());
   return words;
 }
 
