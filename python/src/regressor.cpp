@@ -195,7 +195,7 @@ class Regressor {
     const OneAtATime::Call call(calls_, false);
     const auto ask = [&](Regressor& regressor) {
       return regressor.cells_of(row, absent).with_cells([&](auto cells) {
-        expect_cells(cells, 0);
+        regressor.expect_cells(cells, 0);
         return regressor.targets_.front().preview(cells);
       });
     };

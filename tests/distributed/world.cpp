@@ -30,8 +30,9 @@ TEST_CASE("fewer bytes than expected are an error that says how many", "[misuse]
   World world;
   const std::uint32_t sent = 1;
   std::uint64_t expected = 0;
+  if (world.size() == 1) return;  // a rank cannot send to itself before it receives
   const Index next = (world.rank() + 1) % world.size(), before = (world.rank() + world.size() - 1) % world.size();
-  world.send(std::as_bytes(std::span(&sent, 1)), next);
+  if (world.rank() % 2 == 0) world.send(std::as_bytes(std::span(&sent, 1)), next);
   try {
     world.receive(std::as_writable_bytes(std::span(&expected, 1)), before);
     FAIL("no error");
@@ -39,10 +40,12 @@ TEST_CASE("fewer bytes than expected are an error that says how many", "[misuse]
     CHECK(
         std::string(error.what()).ends_with("MPI_Recv: rank " + std::to_string(before) + " sent 4 bytes, expected 8"));
   }
+  if (world.rank() % 2 != 0) world.send(std::as_bytes(std::span(&sent, 1)), next);
 }
 
 TEST_CASE("texts go around, and worlds do not take one another's", "[regression]") {
   World one, other;
+  if (one.size() == 1) return;
   const Index next = (one.rank() + 1) % one.size(), before = (one.rank() + one.size() - 1) % one.size();
   if (one.rank() == 0) {
     send_text(one, "one", next);
@@ -64,6 +67,7 @@ TEST_CASE("texts go around, and worlds do not take one another's", "[regression]
 
 TEST_CASE("who sent what waits is known without waiting for it", "[regression]") {
   World world;
+  if (world.size() == 1) return;
   if (world.rank() == world.size() - 1) send_text(world, "here", 0);
   if (world.rank() == 0) {
     std::optional<Index> from;
