@@ -7,8 +7,7 @@
   another implementation differs from one by rounding or by a bug; ``gdssm.torch`` and ``gdssm.jax`` differentiate them.
 - ``Layer``, ``train``, ``explain``, ``Weights``: the paper's layer, and which algorithm weights run. ``gdssm.plot`` draws.
 
-``learner_names()`` lists the learners. Everything is computed by the C++ library; the same rows give the same bits as
-its programs, compiled with the same flags.
+``learner_names()`` lists the learners. Everything is computed by the C++ library.
 """
 
 import importlib

@@ -51,7 +51,7 @@ TEST_CASE("Moments that add up, and a readout that solves, are the Mesa layer wi
     k.matrix() = p.attention.key * X.col(t);
     v.matrix() = p.attention.value * X.col(t);
     q.matrix() = p.gate.D * X.col(t);
-    rule.step(constants, {std::as_const(k).view(), std::as_const(v).view(), {&one, 1, 1}, {&one, 1, 1}}, state, ws);
+    rule.step(constants, {{{std::as_const(k).view(), std::as_const(v).view()}, {&one, 1, 1}}, {&one, 1, 1}}, state, ws);
     rule.read(constants, state, std::as_const(q).view(), o.view(), ws);
     CHECK((Y.col(t) + p.readout.C * o.matrix()).norm() < 1e-14);
   }

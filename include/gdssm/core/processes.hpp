@@ -72,7 +72,8 @@ class OneProcess final : public Processes {
 
 /// Items first, ..., first + count - 1.
 struct ItemRange {
-  Index first, count;
+  Index first;  ///< the first
+  Index count;  ///< how many
 
   Index end() const { return first + count; }  ///< one past the last
   friend bool operator==(const ItemRange&, const ItemRange&) = default;

@@ -22,7 +22,8 @@ namespace gdssm {
 
 /// Bytes begin, ..., end - 1 of a file.
 struct ByteRange {
-  std::uint64_t begin = 0, end = 0;
+  std::uint64_t begin = 0;  ///< the first
+  std::uint64_t end = 0;    ///< one past the last
 
   std::uint64_t size() const { return end - begin; }  ///< number of bytes
   friend bool operator==(const ByteRange&, const ByteRange&) = default;
@@ -96,6 +97,7 @@ class RangeBuffer : public std::streambuf {
   }
 
  protected:
+  /// Reads on, within the range.
   int_type underflow() override {
     if (gptr() != egptr()) return traits_type::to_int_type(*gptr());
     if (left_ == 0) return traits_type::eof();
@@ -107,7 +109,7 @@ class RangeBuffer : public std::streambuf {
     return traits_type::to_int_type(*gptr());
   }
 
-  // The rest is at hand, as far as anybody has to know.
+  /// Whether there is more: the rest of the range is at hand.
   std::streamsize showmanyc() override { return left_ > 0 ? 1 : -1; }
 
  private:

@@ -88,7 +88,9 @@ class ModelTree : public LearnerBase<ModelTree<T>, T>, public StateBase<ModelTre
   using Matrix = Eigen::MatrixX<T>;
   using State = ModelTreeState<T>;
   static constexpr auto name = "ModelTree";
-  static constexpr Index most_inputs = 16, most_leaves = 16, most_cuts = 32;
+  static constexpr Index most_inputs = 16;  ///< inputs that are split at, the first ones
+  static constexpr Index most_leaves = 16;  ///< of the tree
+  static constexpr Index most_cuts = 32;    ///< candidate thresholds of a leaf
 
   struct Settings {
     T ridge = T(1);      ///< rho, at least 0

@@ -33,6 +33,7 @@ struct Automaton {
     return letters - std::count(edges.begin(), edges.end(), -1);
   }
 
+  /// Lexicographic; no order with a meaning.
   friend auto operator<=>(const Automaton&, const Automaton&) = default;
 };
 
@@ -111,8 +112,10 @@ inline std::vector<Automaton> distinct_automata(std::uint64_t seed, Index count)
 struct RegularLanguages {
   std::vector<Automaton> languages;  ///< of the tasks
 
-  static constexpr Index separator = Automaton::letters, padding = separator + 1;
-  static constexpr Index most_words = 19, longest_word = 49;
+  static constexpr Index separator = Automaton::letters;  ///< the id between words
+  static constexpr Index padding = separator + 1;         ///< the id after the last word
+  static constexpr Index most_words = 19;                 ///< of a sequence
+  static constexpr Index longest_word = 49;               ///< in letters
 
   Index vocabulary() const { return padding + 1; }
   Index length() const { return most_words * (longest_word + 1) - 1; }

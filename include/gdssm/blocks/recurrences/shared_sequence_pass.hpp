@@ -36,9 +36,9 @@ class SharedSequencePass {
   using Summary = SummaryOf<Rule, S>;
 
  public:
-  using Constants = typename Rule::template Constants<InArrays<S>>;
-  using Tokens = typename Rule::template Token<InSeries<S>>;
-  using State = typename Rule::template State<S>;
+  using Constants = typename Rule::template Constants<InArrays<S>>;  ///< of the rule
+  using Tokens = typename Rule::template Token<InSeries<S>>;         ///< of this process's part of the sequence
+  using State = typename Rule::template State<S>;                    ///< of the rule
 
   /// For a sequence of so many tokens. All processes must make the same.
   SharedSequencePass(const Rule& rule, Index length, Index pieces, Processes& processes)

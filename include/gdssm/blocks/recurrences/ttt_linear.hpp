@@ -32,6 +32,7 @@ class MiniBatchMemory : public MatrixMemory<Keys, Values> {
   }
 
  protected:
+  /// For the derived rule, whose name stands in errors.
   MiniBatchMemory(const char* rule, Index key_count, Index value_count, Index batch)
       : Base(key_count, value_count), batch_(batch) {
     if (batch <= 0) refuse(rule, "the batch is ", batch, ", expected at least 1");
