@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -128,12 +129,14 @@ void Beginning::apply(std::vector<Target>& targets, const Setting& setting) cons
           inputs[t][0] > 1000000)
         refuse(names_[i], "metadata 'inputs' is ", entry(files_[i], names_[i], "inputs"),
                ", expected two numbers of inputs for each target");
-      if (i == 0)
-        targets[t].begin(its.learner, inputs[t][0], inputs[t][1]);
-      else if (inputs[t][0] != targets[t].learner()->inputs() || inputs[t][1] != targets[t].learner()->first_inputs())
-        refuse(names_[i], "its learner has ", inputs[t][0], " inputs, expected ", targets[t].learner()->inputs(),
-               " as in ", names_[0]);
+      if (i == 0) targets[t].begin(its.learner, inputs[t][0], inputs[t][1]);
+      const GrowingLearner& learner = *targets[t].learner();
+      // The encoder comes first: it says which column has other inputs.
       targets[t].each_part([&](const char* name, auto& part) {
+        if (name == std::string_view("learner") &&
+            (inputs[t][0] != learner.inputs() || inputs[t][1] != learner.first_inputs()))
+          refuse(names_[i], "its learner has ", inputs[t][0], " inputs, expected ", learner.inputs(), " as in ",
+                 names_[0]);
         const std::string prefix = std::to_string(t) + "." + name + ".";
         auto state = part.state();
         resize_as_in(files_[i], prefix, state);
